@@ -1,0 +1,173 @@
+"""The whole contract: a Generator makes audio and can be scored, a Method explains it, a Metric measures the answer.
+
+A plugin subclasses one of the three and registers the class (see `tagxai.hookspecs`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
+
+from jaxtyping import Float, Int
+
+from tagxai.attribution import Attribution
+from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
+from tagxai.hooks import AttentionSite
+from tagxai.lazy import torch
+from tagxai.types import Branch, Conditioning, Generation, OnProgress, StepOutput
+
+Capability = Literal["gradients", "attention"]
+"""What a generator may offer beyond `generate` and `forward`: differentiable passes, attention sites to see and edit."""
+
+
+class Generator(ABC):
+    """A text-to-audio model behind one interface. `batch` is a batch of conditionings for one and the same clip."""
+
+    name: ClassVar[str]
+    offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention"})
+
+    sample_rate: int  # Hz
+    frame_rate: float  # codec frames a second, Hz
+    delays: tuple[int, ...]  # of each codebook, in steps
+    max_duration: float  # seconds
+
+    @classmethod
+    @abstractmethod
+    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> Self:
+        """Make the generator from a local folder or hub id; None takes the default. Raises TagxaiError."""
+
+    @abstractmethod
+    def generate(
+        self,
+        prompt: str,
+        *,
+        duration: float | None = None,
+        seed: int = 0,
+        guidance_scale: float | None = None,
+        top_k: int | None = None,
+        temperature: float | None = None,
+        mask: Float[torch.Tensor, "steps tokens"] | None = None,
+        branch: Branch = "guided",
+        on_progress: OnProgress | None = None,
+    ) -> Generation:
+        """Sample `duration` seconds of audio (None: the generator's own defaults throughout).
+
+        `mask` gates the text tokens of the conditional branch at every cross-attention site while sampling: factual
+        audio with a method's mask, counterfactual with one minus it. `branch="unconditional"` ignores the prompt.
+        """
+
+    @abstractmethod
+    def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
+        """Tokenise and encode; padded where lengths differ, which changes no result."""
+
+    @abstractmethod
+    def forward(
+        self,
+        generation: Generation,
+        conditioning: Conditioning | None = None,
+        *,
+        branch: Branch = "conditional",
+        log_prob: bool = True,
+        isolated: bool = False,
+    ) -> StepOutput:
+        """Teacher-forced: the generation's own codes in, hidden states and log-probabilities of those codes out.
+
+        Differentiable. `conditioning` (default: the generation's own prompt) may be a batch. `branch="guided"` mixes
+        the logits with the generation's guidance scale; `hidden` is then that of the conditional branch. `isolated`
+        replays each step as a sequence of length one at position 0, without audio context: what AudioGenX's public
+        scripts do. Hooks then see `batch * steps` rows of one query.
+        """
+
+    @abstractmethod
+    def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
+        """Codes to sound at `sample_rate`."""
+
+    @abstractmethod
+    def attention_sites(self) -> Sequence[AttentionSite]:
+        """All attention modules of the decoder, in order; empty where "attention" is not offered."""
+
+    def cross_attention(self) -> Sequence[AttentionSite]:
+        return [site for site in self.attention_sites() if site.kind == "cross"]
+
+
+class Method(ABC):
+    """An attribution method: a frozen dataclass whose fields are its hyper-parameters.
+
+    `needs` says what it asks of a generator; a mismatch is an error before any work (`check_supported`).
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[Capability]] = frozenset()
+
+    @abstractmethod
+    def attribute(
+        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
+    ) -> Attribution: ...
+
+    def check_supported(self, generator: Generator) -> None:
+        """Raises UnsupportedError naming what is missing."""
+        missing = self.needs - generator.offers
+        if missing:
+            raise UnsupportedError(
+                f"method {self.name!r} needs {', '.join(sorted(missing))}, which generator {generator.name!r} "
+                "does not offer"
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """The hyper-parameters, as they go into a saved result."""
+        return asdict(self) if is_dataclass(self) else {}
+
+    @classmethod
+    def configure(cls, options: Mapping[str, Any]) -> Self:
+        """Make the method from options by name; values may be text (`--set key=value`).
+
+        Raises TagxaiError for a wrong key or value.
+        """
+        types = get_type_hints(cls)
+        known = {f.name: types[f.name] for f in fields(cls)} if is_dataclass(cls) else {}
+        for key in options:
+            if key not in known:
+                raise UnknownNameError(f"option of method {cls.name!r}", key, known)
+        return cls(
+            **{
+                key: _parse(f"option {key!r} of method {cls.name!r}", value, known[key])
+                if isinstance(value, str)
+                else value
+                for key, value in options.items()
+            }
+        )
+
+
+class Metric(ABC):
+    """A measure of one explanation: a number with a direction and bounds."""
+
+    name: ClassVar[str]
+    family: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+    bounds: ClassVar[tuple[float, float]]
+
+    @abstractmethod
+    def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float: ...
+
+
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _parse(what: str, text: str, kind: Any) -> Any:
+    """Read an option's text as its field's type: a Literal, bool, int, float or str, each perhaps `| None`."""
+    choices = get_args(kind)
+    if get_origin(kind) is Literal:
+        if text not in choices:
+            raise UnknownNameError(f"value for {what}", text, choices)
+        return text
+    if choices:  # a union with None
+        if text.lower() == "none":
+            return None
+        (kind,) = (choice for choice in choices if choice is not type(None))
+        return _parse(what, text, kind)
+    try:
+        return _TRUTH[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        raise TagxaiError(f"{what} takes {kind.__name__}, not {text!r}") from None

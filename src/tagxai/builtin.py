@@ -1,0 +1,32 @@
+"""What tagxai brings itself, registered through the same hooks as any plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tagxai.base import Generator, Method, Metric
+from tagxai.hookspecs import hookimpl
+
+
+@hookimpl
+def tagxai_generators() -> Sequence[type[Generator]]:
+    from tagxai.generators.tiny import TinyGenerator
+    from tagxai.generators.transformers import TransformersGenerator
+
+    return [TinyGenerator, TransformersGenerator]
+
+
+@hookimpl
+def tagxai_methods() -> Sequence[type[Method]]:
+    from tagxai.methods.audiogenx import AudioGenX
+    from tagxai.methods.cross_attention import CrossAttention
+    from tagxai.methods.random import Random
+
+    return [AudioGenX, CrossAttention, Random]
+
+
+@hookimpl
+def tagxai_metrics() -> Sequence[type[Metric]]:
+    from tagxai.metrics.mask_size import MaskSize
+
+    return [MaskSize]

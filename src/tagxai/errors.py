@@ -1,0 +1,33 @@
+"""The errors a user can cause, each a sentence: what was given, what was expected, and the choices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TagxaiError(Exception):
+    """A mistake in what was asked for. The command line prints its text alone and exits with 2."""
+
+
+class UnknownNameError(TagxaiError, LookupError):
+    """A name that nothing is registered under."""
+
+    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+        known = sorted(choices)
+        near = get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        super().__init__(f"no {kind} named {name!r}{hint} choices: {', '.join(known) or 'none'}")
+        self.kind, self.name, self.choices = kind, name, known
+
+
+class DuplicateNameError(TagxaiError):
+    """Two plugins that register one name."""
+
+
+class UnsupportedError(TagxaiError):
+    """A method that needs what a generator does not offer, or a model of a shape that is not handled."""
+
+
+class DamagedFileError(TagxaiError):
+    """A file or folder that is not what tagxai wrote, or no longer whole."""

@@ -1,0 +1,1 @@
+"""Adapters that put text-to-audio models behind `tagxai.base.Generator`."""

@@ -1,0 +1,26 @@
+"""The embedded model: shipped in the package, trained by `tagxai.tiny` on sounds of our own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Self
+
+from tagxai.errors import TagxaiError
+from tagxai.generators.transformers import TransformersGenerator
+
+WEIGHTS = Path(__file__).parent.parent / "tiny" / "weights"
+
+
+class TinyGenerator(TransformersGenerator):
+    """The embedded model: 3 s of everyday sounds at 16 kHz, with no download."""
+
+    name: ClassVar[str] = "tiny"
+    default_duration: ClassVar[float] = 3.0
+
+    @classmethod
+    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> Self:
+        if source is None and not (WEIGHTS / "model.safetensors").is_file():
+            raise TagxaiError(f"the embedded model's weights are missing from {WEIGHTS}; reinstall tagxai")
+        generator = super().load(source or str(WEIGHTS), device=device, dtype=dtype)
+        generator.source = source or ""  # a result names the embedded model, not a path of this machine
+        return generator

@@ -1,0 +1,145 @@
+"""The hooking layer: see the softmax weights of an attention site, and return new ones or None.
+
+Capturing is an edit that returns None; AudioGenX's mask is an edit that multiplies. One edit serves a teacher-forced
+pass (all steps in one call) and streaming generation (one step a call): it asks `position()` for its first step.
+Edits are installed for the length of a `with` block and are gone after it, also when it ends in an exception.
+Weights are recomputed only at sites with an edit; everywhere else the model's fused attention runs as it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jaxtyping import Float
+
+from tagxai.lazy import torch
+
+Edit = Callable[["AttentionSite", Any], Any]
+"""`edit(site, weights[batch, heads, queries, keys]) -> new weights, or None to leave them`."""
+
+
+@dataclass(frozen=True)
+class AttentionSite(ABC):
+    """One attention module: where it is, and how an edit is installed there (each backend has its own subclass)."""
+
+    name: str
+    layer: int
+    kind: Literal["cross", "self"]
+    heads: int
+
+    @abstractmethod
+    def hooked(self, edit: Edit) -> AbstractContextManager[None]:
+        """Install `edit` inside the `with` block."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where in the clip a model call is: its first step, and how many leading batch rows are conditional."""
+
+    first_step: int = 0
+    conditional_rows: int | None = None
+
+
+_position: ContextVar[Position] = ContextVar("tagxai_position", default=Position())
+
+
+def position() -> Position:
+    """The position of the model call under way; a teacher-forced pass starts at step 0."""
+    return _position.get()
+
+
+@contextmanager
+def at_position(first_step: int, conditional_rows: int | None = None) -> Iterator[None]:
+    """For generators: say where a streaming call is, and hide the unconditional rows of a guided batch from edits."""
+    token = _position.set(Position(first_step, conditional_rows))
+    try:
+        yield
+    finally:
+        _position.reset(token)
+
+
+@contextmanager
+def edit_attention(sites: Iterable[AttentionSite], edit: Edit) -> Iterator[None]:
+    """Run `edit` on the weights of every site inside the block. Blocks nest; the inner edit sees the outer's result."""
+    with ExitStack() as stack:
+        for site in sites:
+            stack.enter_context(site.hooked(edit))
+        yield
+
+
+def run_edits(edits: Iterable[Edit], site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:
+    """For backends: pass `weights` through the edits, the conditional rows alone where the call has two halves."""
+    rows = position().conditional_rows
+    if rows == 0:  # a pass of the unconditional branch alone
+        return weights
+    shown = weights if rows is None else weights[:rows]
+    for edit in edits:
+        edited = edit(site, shown)
+        shown = shown if edited is None else edited
+    if rows is None:
+        return shown
+    return weights if shown is weights else torch.cat([shown, weights[rows:]])
+
+
+class Gate:
+    """An edit that multiplies the weights of each text token, after the softmax and not renormalised.
+
+    `gate[batch or 1, steps, tokens]`, or `[steps, tokens]` for all rows; shared by all heads and by all sites it is
+    installed at. Gradients flow into it. (AudioGenX, Kang et al. 2025: A~[t, i] = M[t, i] * A[t, i].)
+    """
+
+    def __init__(self, gate: Float[torch.Tensor, "*batch steps tokens"]) -> None:
+        self.gate = gate if gate.ndim == 3 else gate[None]
+
+    def __call__(self, site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:
+        first, queries = position().first_step, weights.shape[2]
+        rows = self.gate[:, first : first + queries]
+        if rows.shape[1:] != weights.shape[2:]:
+            raise ValueError(
+                f"a gate of {self.gate.shape[1]} steps x {self.gate.shape[2]} tokens does not fit {site.name} at steps "
+                f"{first}..{first + queries - 1} over {weights.shape[3]} tokens"
+            )
+        return weights * rows[:, None].to(weights)
+
+
+class Capture:
+    """An edit that only looks: the mean of the weights over layers and heads, kept as running sums.
+
+    With `keep_layers` or `keep_heads` that axis stays. `weights()` gives `[batch, (layers), (heads), queries, keys]`
+    of a teacher-forced pass, or of a whole streaming run, whose steps are joined in order.
+    """
+
+    def __init__(self, *, keep_layers: bool = False, keep_heads: bool = False) -> None:
+        self.keep_layers, self.keep_heads = keep_layers, keep_heads
+        self._sums: dict[int, dict[int, torch.Tensor]] = {}  # layer (or 0) -> first step -> sum over what is not kept
+        self._layers: set[int] = set()
+
+    def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
+        weights = weights.detach()
+        seen = weights if self.keep_heads else weights.mean(1, keepdim=True)
+        steps = self._sums.setdefault(site.layer if self.keep_layers else 0, {})
+        first = position().first_step
+        steps[first] = steps[first] + seen if first in steps else seen.clone()
+        self._layers.add(site.layer)
+
+    def weights(self) -> torch.Tensor:
+        """The captured weights; a mean over whatever axis was not kept. Raises RuntimeError if no pass was seen."""
+        if not self._sums:
+            raise RuntimeError("nothing was captured: run the model inside `with edit_attention(sites, capture):`")
+        layers = torch.stack([_join(steps) for _, steps in sorted(self._sums.items())], dim=1)
+        if not self.keep_layers:
+            layers = layers[:, 0] / len(self._layers)
+            return layers if self.keep_heads else layers[:, 0]
+        return layers if self.keep_heads else layers[:, :, 0]
+
+
+def _join(steps: dict[int, torch.Tensor]) -> torch.Tensor:
+    """Pieces of a streaming run side by side along the query axis; self-attention's growing keys padded with zeros."""
+    pieces = [piece for _, piece in sorted(steps.items())]
+    keys = max(piece.shape[-1] for piece in pieces)
+    return torch.cat([torch.nn.functional.pad(piece, (0, keys - piece.shape[-1])) for piece in pieces], dim=-2)

@@ -1,0 +1,37 @@
+"""The three hooks by which generators, methods and metrics come in. Each returns classes.
+
+A plugin is a package with an entry point in the group `tagxai` that names a module (or object) with such functions:
+
+    from tagxai import hookimpl
+
+    @hookimpl
+    def tagxai_methods():
+        return [MyMethod]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pluggy
+
+from tagxai.base import Generator, Method, Metric
+
+PROJECT = "tagxai"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def tagxai_generators() -> Sequence[type[Generator]]:  # type: ignore[empty-body]
+    """Generator classes, each with a `name`."""
+
+
+@hookspec
+def tagxai_methods() -> Sequence[type[Method]]:  # type: ignore[empty-body]
+    """Method classes, each with a `name`."""
+
+
+@hookspec
+def tagxai_metrics() -> Sequence[type[Metric]]:  # type: ignore[empty-body]
+    """Metric classes, each with a `name`."""

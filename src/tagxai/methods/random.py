@@ -1,0 +1,27 @@
+"""A control: scores drawn at random, which every method must beat (Adebayo et al., "Sanity Checks", NeurIPS 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator, Method
+from tagxai.lazy import torch
+from tagxai.types import Generation, OnProgress
+
+
+@dataclass(frozen=True)
+class Random(Method):
+    """Control: uniform random masks, one value for each step and token (Adebayo et al. 2018)."""
+
+    name: ClassVar[str] = "random"
+
+    seed: int = 0
+
+    def attribute(
+        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
+    ) -> Attribution:
+        random = torch.Generator().manual_seed(self.seed)
+        scores = torch.rand(1, generation.frames, len(generation.tokens), generator=random)
+        return Attribution(generation, scores, self.name, self.settings(), is_mask=True, merge="mean")

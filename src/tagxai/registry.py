@@ -1,0 +1,108 @@
+"""Names -> classes: everything that built-ins and installed plugins registered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+import pluggy
+
+from tagxai import builtin, hookspecs
+from tagxai.base import Generator, Method, Metric
+from tagxai.errors import DuplicateNameError, TagxaiError, UnknownNameError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """A registered class, and the plugin (a distribution, or "tagxai") that it came from."""
+
+    name: str
+    cls: type[T]
+    origin: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of the class's docstring."""
+        return (self.cls.__doc__ or "").strip().partition("\n")[0]
+
+
+class Registry:
+    """The generators, methods and metrics of one plugin manager."""
+
+    def __init__(self, manager: pluggy.PluginManager) -> None:
+        self.manager = manager
+        self.generators: dict[str, Entry[Generator]] = self._collect("tagxai_generators", Generator)
+        self.methods: dict[str, Entry[Method]] = self._collect("tagxai_methods", Method)
+        self.metrics: dict[str, Entry[Metric]] = self._collect("tagxai_metrics", Metric)
+
+    def generator(self, name: str) -> type[Generator]:
+        return _find("generator", name, self.generators)
+
+    def method(self, name: str) -> type[Method]:
+        return _find("method", name, self.methods)
+
+    def metric(self, name: str) -> type[Metric]:
+        return _find("metric", name, self.metrics)
+
+    def _collect(self, hook: str, base: type[T]) -> dict[str, Entry[T]]:
+        entries: dict[str, Entry[T]] = {}
+        caller = getattr(self.manager.hook, hook)
+        for implementation in caller.get_hookimpls():
+            origin = self._origin(implementation.plugin)
+            for cls in self._classes(implementation.function, origin, base):
+                if cls.name in entries:
+                    raise DuplicateNameError(
+                        f"two plugins register the {base.__name__.lower()} {cls.name!r}: "
+                        f"{entries[cls.name].origin} and {origin}; rename or uninstall one"
+                    )
+                entries[cls.name] = Entry(cls.name, cls, origin)
+        return dict(sorted(entries.items()))
+
+    @staticmethod
+    def _classes(function: Any, origin: str, base: type[T]) -> Iterable[Any]:
+        try:
+            classes = function()
+        except Exception as error:  # a broken plugin must name itself, whatever it raises
+            raise TagxaiError(f"plugin {origin} failed to register: {type(error).__name__}: {error}") from error
+        for cls in classes:
+            if not (isinstance(cls, type) and issubclass(cls, base) and isinstance(getattr(cls, "name", None), str)):
+                raise TagxaiError(f"plugin {origin} registers {cls!r}; expected {base.__name__} classes with a name")
+        return classes
+
+    def _origin(self, plugin: object) -> str:
+        for registered, distribution in self.manager.list_plugin_distinfo():
+            if registered is plugin:
+                return f"{distribution.project_name} {distribution.version}"
+        return self.manager.get_name(plugin) or repr(plugin)
+
+
+def _find(kind: str, name: str, entries: dict[str, Entry[T]]) -> type[T]:
+    if name not in entries:
+        raise UnknownNameError(kind, name, entries)
+    return entries[name].cls
+
+
+def load(*plugins: object, entry_points: bool = True) -> Registry:
+    """Built-ins, installed packages with an entry point in the group `tagxai`, and `plugins` given by hand."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(builtin, name="tagxai")
+    if entry_points:
+        manager.load_setuptools_entrypoints(hookspecs.PROJECT)
+    for plugin in plugins:
+        manager.register(plugin)
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise TagxaiError(f"a plugin implements a hook that tagxai does not have: {error}") from error
+    return Registry(manager)
+
+
+@cache
+def registry() -> Registry:
+    """The registry of this process, made once."""
+    return load()

