@@ -123,7 +123,8 @@ class Attribution:
 
     def __repr__(self) -> str:
         best = sorted(self.per_word(), key=lambda score: -score.score)[:3]
-        return f"Attribution({self.method}, {self.generation.prompt!r}: {', '.join(f'{s.text} {s.score:.3g}' for s in best)})"
+        shown = ", ".join(f"{score.text} {score.score:.3g}" for score in best)
+        return f"Attribution({self.method}, {self.generation.prompt!r}: {shown})"
 
     # -- files ---------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from tagxai.lazy import torch
 from tagxai.types import Branch, Conditioning, Generation, OnProgress, StepOutput
 
 Capability = Literal["gradients", "attention"]
-"""What a generator may offer beyond `generate` and `forward`: differentiable passes, attention sites to see and edit."""
+"""What a generator may offer beyond `generate` and `forward`: differentiable passes, attention that can be edited."""
 
 
 class Generator(ABC):
@@ -35,7 +35,7 @@ class Generator(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> Self:
+    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> Generator:
         """Make the generator from a local folder or hub id; None takes the default. Raises TagxaiError."""
 
     @abstractmethod
@@ -126,7 +126,7 @@ class Method(ABC):
         Raises TagxaiError for a wrong key or value.
         """
         types = get_type_hints(cls)
-        known = {f.name: types[f.name] for f in fields(cls)} if is_dataclass(cls) else {}
+        known: dict[str, Any] = {f.name: types[f.name] for f in fields(cls)} if is_dataclass(cls) else {}
         for key in options:
             if key not in known:
                 raise UnknownNameError(f"option of method {cls.name!r}", key, known)

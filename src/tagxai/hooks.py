@@ -45,7 +45,8 @@ class Position:
     conditional_rows: int | None = None
 
 
-_position: ContextVar[Position] = ContextVar("tagxai_position", default=Position())
+_START = Position()
+_position: ContextVar[Position] = ContextVar("tagxai_position", default=_START)
 
 
 def position() -> Position:

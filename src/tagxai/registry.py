@@ -48,7 +48,7 @@ class Registry:
     def metric(self, name: str) -> type[Metric]:
         return _find("metric", name, self.metrics)
 
-    def _collect(self, hook: str, base: type[T]) -> dict[str, Entry[T]]:
+    def _collect(self, hook: str, base: Any) -> dict[str, Entry[T]]:
         entries: dict[str, Entry[T]] = {}
         caller = getattr(self.manager.hook, hook)
         for implementation in caller.get_hookimpls():
@@ -63,7 +63,7 @@ class Registry:
         return dict(sorted(entries.items()))
 
     @staticmethod
-    def _classes(function: Any, origin: str, base: type[T]) -> Iterable[Any]:
+    def _classes(function: Any, origin: str, base: Any) -> Iterable[Any]:
         try:
             classes = function()
         except Exception as error:  # a broken plugin must name itself, whatever it raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from tagxai.errors import TagxaiError
 from tagxai.generators.transformers import TransformersGenerator
@@ -18,7 +18,7 @@ class TinyGenerator(TransformersGenerator):
     default_duration: ClassVar[float] = 3.0
 
     @classmethod
-    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> Self:
+    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> TransformersGenerator:
         if source is None and not (WEIGHTS / "model.safetensors").is_file():
             raise TagxaiError(f"the embedded model's weights are missing from {WEIGHTS}; reinstall tagxai")
         generator = super().load(source or str(WEIGHTS), device=device, dtype=dtype)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxtyping import Float, Int
 
@@ -19,7 +19,7 @@ from tagxai.lazy import torch
 from tagxai.types import Branch, Conditioning, Generation, OnProgress, Progress, StepOutput
 
 if TYPE_CHECKING:
-    from transformers import MusicgenForConditionalGeneration, PreTrainedTokenizerFast
+    from transformers import MusicgenForConditionalGeneration, PreTrainedTokenizerBase
 
 
 class TransformersGenerator(Generator):
@@ -33,7 +33,7 @@ class TransformersGenerator(Generator):
     default_temperature: ClassVar[float] = 1.0
 
     def __init__(
-        self, model: MusicgenForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, *, source: str = ""
+        self, model: MusicgenForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, source: str = ""
     ) -> None:
         """Wrap a loaded model; it is frozen and set to evaluation."""
         if not tokenizer.is_fast:
@@ -43,14 +43,14 @@ class TransformersGenerator(Generator):
         self.channels: int = decoder.audio_channels
         self.codebooks: int = decoder.num_codebooks
         self.delays = tuple(q // self.channels for q in range(self.codebooks))  # left and right share a delay
-        self.pad: int = decoder.pad_token_id
+        self.pad: Any = decoder.pad_token_id
         self.sample_rate = codec.sampling_rate
         self.frame_rate = codec.sampling_rate / codec.hop_length
         self.max_frames: int = decoder.max_position_embeddings - max(self.delays)
         self.max_duration = self.max_frames / self.frame_rate
 
     @classmethod
-    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> Self:
+    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> TransformersGenerator:
         from transformers import AutoTokenizer, MusicgenForConditionalGeneration
 
         source = source or cls.default_source
@@ -62,7 +62,7 @@ class TransformersGenerator(Generator):
         name = str(local) if local.is_dir() else source
         try:
             with _quiet():
-                model = MusicgenForConditionalGeneration.from_pretrained(name, dtype=getattr(torch, dtype))
+                model: Any = MusicgenForConditionalGeneration.from_pretrained(name, dtype=getattr(torch, dtype))
                 tokenizer = AutoTokenizer.from_pretrained(name)
         except (OSError, ValueError) as error:
             if local.is_dir():
@@ -88,7 +88,7 @@ class TransformersGenerator(Generator):
         branch: Branch = "guided",
         on_progress: OnProgress | None = None,
     ) -> Generation:
-        settings = {
+        settings: dict[str, Any] = {
             "guidance_scale": self.default_guidance_scale if guidance_scale is None else guidance_scale,
             "top_k": self.default_top_k if top_k is None else top_k,
             "temperature": self.default_temperature if temperature is None else temperature,

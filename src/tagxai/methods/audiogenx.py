@@ -1,4 +1,4 @@
-"""AudioGenX: masks over text tokens, learned for every audio step (Kang, Han, Jeong, Park, AAAI 2025, arXiv 2502.00459).
+"""AudioGenX: masks over text tokens, learned for every audio step (Kang et al., AAAI 2025, arXiv 2502.00459).
 
 A mask M[steps, tokens] multiplies the cross-attention weights of every layer and head. It is learned so that the hidden
 states under M stay close to the original ones (factual) and those under 1 - M move away (counterfactual).

@@ -1,0 +1,47 @@
+"""Shapes and types are checked while the tests run: jaxtyping's import hook with beartype, before tagxai is imported."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a model hub
+
+from jaxtyping import install_import_hook
+
+with install_import_hook(
+    ["tagxai.types", "tagxai.hooks", "tagxai.attribution", "tagxai.generators", "tagxai.methods", "tagxai.metrics"],
+    "beartype.beartype",
+):
+    import tagxai
+    from tagxai.generators.transformers import TransformersGenerator
+
+import pytest
+import torch
+
+from tagxai.testing import random_checkpoint
+
+PROMPT = "a dog barks while rain falls"
+
+
+@pytest.fixture(scope="session")
+def random_model(tmp_path_factory):
+    """A folder with a small random checkpoint in MusicGen's format: 16 kHz, 25 Hz frames, 4 codebooks, 3 s."""
+    folder = tmp_path_factory.mktemp("random_model")
+    random_checkpoint(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def generator(random_model):
+    return TransformersGenerator.load(str(random_model))
+
+
+@pytest.fixture(scope="session")
+def generation(generator):
+    return generator.generate(PROMPT, duration=1.0, seed=3)
+
+
+@pytest.fixture
+def explanation(generation):
+    """An attribution whose scores are known: frame * 10 + token."""
+    frames, tokens = generation.frames, len(generation.tokens)
+    scores = torch.arange(frames)[:, None] * 10.0 + torch.arange(tokens)
+    return tagxai.Attribution(generation, scores[None], "random", {"seed": 0})

@@ -1,0 +1,115 @@
+"""AudioGenX against its own definition (Kang et al., AAAI 2025)."""
+
+import math
+
+import pytest
+import torch
+
+from tagxai.errors import TagxaiError
+from tagxai.methods.audiogenx import AudioGenX, Similarity, compare, original_states
+
+QUICK = dict(epochs=3)
+
+
+@pytest.fixture(scope="module")
+def target(generator, generation):
+    conditioning = generator.encode_prompt([generation.prompt])
+    return conditioning, original_states(generator, generation, conditioning)
+
+
+def ones(generation):
+    return torch.ones(generation.steps, len(generation.tokens))
+
+
+def test_teacher_forced_has_cosine_one_to_its_target_with_a_gate_of_ones_at_every_step(generator, generation, target):
+    factual, _ = compare(generator, generation, *target, ones(generation))
+    torch.testing.assert_close(factual, torch.ones(generation.steps), atol=1e-5, rtol=0)
+
+
+def test_the_reference_mode_has_not(generator, generation, target):
+    """Step-isolated replay has no audio context: only step 0, which has none anyway, meets its target."""
+    factual, _ = compare(generator, generation, *target, ones(generation), isolated=True)
+    assert factual[0] == pytest.approx(1, abs=1e-5)
+    assert factual[1:].max() < 1 - 1e-4
+
+
+def test_the_counterfactual_of_a_mask_is_the_factual_of_one_minus_it(generator, generation, target):
+    mask = torch.rand(ones(generation).shape, generator=torch.Generator().manual_seed(0))
+    there, back = (compare(generator, generation, *target, m) for m in (mask, 1 - mask))
+    torch.testing.assert_close(there.factual, back.counterfactual, atol=1e-5, rtol=0)
+
+
+def test_the_loss_is_the_papers():
+    method = AudioGenX(alpha=0.5, beta=2.0)
+    similarity = Similarity(torch.tensor([0.9, 0.8]), torch.tensor([0.3, 0.1]))
+    mask = torch.tensor([[0.5, 0.0], [1.0, 0.25]])
+    expected = -(0.9 + 0.8) + (0.3 + 0.1) + 0.5 * 1.75 + 2.0 * math.sqrt(0.25 + 1 + 0.0625)
+    assert method.loss(similarity, mask).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("explainer", ["logits", "mlp"])
+def test_the_mask_is_read_out_without_noise_and_repeats_bit_for_bit(generator, generation, explainer):
+    method = AudioGenX(explainer=explainer, hidden_units=8, **QUICK)
+    first, again = (method.attribute(generator, generation) for _ in range(2))
+    assert torch.equal(first.scores, again.scores)
+    other = AudioGenX(explainer=explainer, hidden_units=8, seed=1, **QUICK).attribute(generator, generation)
+    assert not torch.equal(first.scores, other.scores)
+
+
+def test_the_batched_explainer_is_one_mlp_per_step(generator, generation, target):
+    """Linear - PReLU - Linear of step 5, by hand, from that step's own weights."""
+    embeddings = target[0].embeddings[0]
+    method = AudioGenX(explainer="mlp", hidden_units=8)
+    explain, weights = method._make_explainer(embeddings, generation.steps, torch.Generator().manual_seed(0))
+    first, first_bias, slope, second, second_bias = (weight[5] for weight in weights)
+    layer = torch.nn.functional.prelu(embeddings @ first + first_bias, slope.flatten())
+    torch.testing.assert_close(explain()[5], (layer @ second + second_bias)[:, 0])
+    assert explain().shape == ones(generation).shape
+
+
+def test_learning_lowers_the_loss_and_stops_early_when_it_no_longer_does(generator, generation):
+    learned = AudioGenX(epochs=200, noise=False, patience=5).attribute(generator, generation)
+    losses = learned.diagnostics["loss"]
+    assert losses[-1] < losses[0]
+    assert len(losses) < 200
+    assert len(AudioGenX(patience=0, epochs=30).attribute(generator, generation).diagnostics["loss"]) == 30
+
+
+def test_gradients_reach_only_the_explainer(generator, generation):
+    AudioGenX(**QUICK).attribute(generator, generation)
+    assert all(parameter.grad is None for parameter in generator.model.parameters())
+
+
+def test_a_token_that_alone_drives_the_model_gets_the_largest_mask(generator, generation):
+    """Ground truth by construction: with all other tokens' attention cut, only token 3 can matter."""
+    from tagxai.hooks import Gate, edit_attention
+
+    only = torch.zeros_like(ones(generation))
+    only[:, 3] = 1
+    with edit_attention(generator.cross_attention(), Gate(only)):
+        learned = AudioGenX(noise=False, epochs=40, beta=0.01).attribute(generator, generation)
+    assert learned.per_token()[3].score == max(score.score for score in learned.per_token())
+
+
+def test_the_reference_mode_explains_too_and_its_loss_is_told_teacher_forced(generator, generation):
+    reference = AudioGenX(mode="reference", hidden_units=8, **QUICK).attribute(generator, generation)
+    assert reference.cost["trainable_parameters"] > 8 * generation.steps
+    assert math.isfinite(reference.diagnostics["final_loss_teacher_forced"])
+    assert reference.settings["mode"] == "reference"
+
+
+@pytest.mark.parametrize("wrong", [dict(epochs=0), dict(temperature=0.0), dict(patience=-1), dict(hidden_units=0)])
+def test_hyper_parameters_out_of_range_are_one_sentence(wrong):
+    with pytest.raises(TagxaiError, match="must be at least"):
+        AudioGenX(**wrong)
+
+
+def test_options_are_read_from_text():
+    method = AudioGenX.configure({"epochs": "7", "noise": "no", "mode": "reference", "explainer": "none"})
+    assert (method.epochs, method.noise, method.mode, method.explainer) == (7, False, "reference", None)
+    with pytest.raises(TagxaiError, match="did you mean 'epochs'"):
+        AudioGenX.configure({"epoch": "7"})
+    with pytest.raises(TagxaiError, match="takes int, not 'many'"):
+        AudioGenX.configure({"epochs": "many"})
+    with pytest.raises(TagxaiError, match="choices: reference, teacher_forced"):
+        AudioGenX.configure({"mode": "student"})

@@ -1,0 +1,137 @@
+"""The invariants of the hooking layer, on a random model: what a gate means, and that nothing stays behind."""
+
+import pytest
+import torch
+
+from tagxai.generators import transformers_attention
+from tagxai.hooks import Capture, Gate, at_position, edit_attention, position
+
+TOLERANCE = dict(atol=1e-5, rtol=1e-5)
+
+
+def hidden(generator, generation, **options):
+    with torch.no_grad():
+        return generator.forward(generation, log_prob=False, **options).hidden
+
+
+def random_gate(generation, rows=1, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    return torch.rand(rows, generation.steps, len(generation.tokens), generator=random)
+
+
+def test_a_gate_of_ones_is_the_plain_pass(generator, generation):
+    with edit_attention(generator.cross_attention(), Gate(torch.ones_like(random_gate(generation)))):
+        gated = hidden(generator, generation)
+    torch.testing.assert_close(gated, hidden(generator, generation), **TOLERANCE)
+
+
+def test_a_gate_of_zeros_is_the_unconditional_branch(generator, generation):
+    with edit_attention(generator.cross_attention(), Gate(torch.zeros_like(random_gate(generation)))):
+        gated = hidden(generator, generation)
+    torch.testing.assert_close(gated, hidden(generator, generation, branch="unconditional"), **TOLERANCE)
+    assert not torch.allclose(gated, hidden(generator, generation), **TOLERANCE)
+
+
+def test_masked_teacher_forced_states_equal_masked_streaming_states(generator, generation):
+    """The states that streaming generation computes step by step under a mask are those of one causal masked pass."""
+    mask = random_gate(generation)[0]
+    streamed = []
+    decoder = generator.model.decoder.model
+    watcher = decoder.register_forward_hook(lambda *call: streamed.append(call[-1].last_hidden_state))
+    try:
+        again = generator.generate(generation.prompt, duration=generation.duration, seed=5, mask=mask)
+    finally:
+        watcher.remove()
+    conditional = torch.cat([states[:1] for states in streamed], dim=1)
+    unconditional = torch.cat([states[1:] for states in streamed], dim=1)
+    with edit_attention(generator.cross_attention(), Gate(mask)):
+        torch.testing.assert_close(hidden(generator, again), conditional, **TOLERANCE)
+    torch.testing.assert_close(hidden(generator, again, branch="unconditional"), unconditional, **TOLERANCE)
+
+
+def test_weights_captured_while_streaming_equal_those_of_one_pass(generator, generation):
+    streaming, one_pass = Capture(keep_layers=True, keep_heads=True), Capture(keep_layers=True, keep_heads=True)
+    with edit_attention(generator.cross_attention(), streaming):
+        again = generator.generate(generation.prompt, duration=generation.duration, seed=7)
+    with edit_attention(generator.cross_attention(), one_pass):
+        hidden(generator, again)
+    torch.testing.assert_close(streaming.weights(), one_pass.weights(), **TOLERANCE)
+    torch.testing.assert_close(one_pass.weights().sum(-1), torch.ones(one_pass.weights().shape[:-1]))
+
+
+@pytest.mark.parametrize("kind", ["cross", "self"])
+def test_captured_means_are_the_means_of_everything_captured(generator, generation, kind):
+    sites = [site for site in generator.attention_sites() if site.kind == kind]
+    everything, mean = Capture(keep_layers=True, keep_heads=True), Capture()
+    with edit_attention(sites, everything), edit_attention(sites, mean):
+        hidden(generator, generation)
+    torch.testing.assert_close(mean.weights(), everything.weights().mean((1, 2)))
+    if kind == "self":
+        assert everything.weights().triu(1).abs().max() == 0, "a causal model looked ahead"
+
+
+def test_looking_at_attention_changes_nothing(generator, generation):
+    with edit_attention(generator.attention_sites(), lambda site, weights: None):
+        watched = hidden(generator, generation)
+    torch.testing.assert_close(watched, hidden(generator, generation), **TOLERANCE)
+
+
+def test_a_gate_leaves_the_unconditional_half_of_a_guided_pass_alone(generator, generation):
+    seen = []
+    with edit_attention(generator.cross_attention(), lambda site, weights: seen.append(len(weights))):
+        generator.generate(generation.prompt, duration=0.2, seed=0)
+        assert set(seen) == {1}, "an edit saw the unconditional row of a streaming call"
+        seen.clear()
+        generator.forward(generation, branch="guided")
+    assert len(seen) == len(generator.cross_attention()), "an edit ran in the unconditional pass"
+
+
+def test_a_mask_of_ones_generates_the_same_codes(generator, generation):
+    ones = torch.ones(generation.steps, len(generation.tokens))
+    again = generator.generate(generation.prompt, duration=generation.duration, seed=generation.seed, mask=ones)
+    assert torch.equal(again.codes, generation.codes)
+
+
+def test_rows_of_a_batch_are_gated_apart(generator, generation):
+    gates = random_gate(generation, rows=2)
+    both = generator.encode_prompt([generation.prompt]).expand(2)
+    with edit_attention(generator.cross_attention(), Gate(gates)):
+        together = hidden(generator, generation, conditioning=both)
+    for row, gate in zip(together, gates, strict=True):
+        with edit_attention(generator.cross_attention(), Gate(gate)):
+            torch.testing.assert_close(row, hidden(generator, generation)[0], **TOLERANCE)
+
+
+def test_no_hook_is_left_even_after_an_exception(generator, generation):
+    def fail(site, weights):
+        raise RuntimeError("an edit went wrong")
+
+    before = generator.model.decoder.config._attn_implementation
+    with pytest.raises(RuntimeError, match="went wrong"), edit_attention(generator.attention_sites(), fail):
+        hidden(generator, generation)
+    assert len(transformers_attention._edits) == 0
+    assert generator.model.decoder.config._attn_implementation == before
+    with pytest.raises(ZeroDivisionError), at_position(4, conditional_rows=1):
+        _ = 1 / 0
+    assert position().first_step == 0
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in generator.model.modules())
+
+
+def test_nested_edits_see_each_other_in_order(generator, generation):
+    def half(site, weights):
+        return weights / 2
+
+    sites, seen = generator.cross_attention(), []
+    with edit_attention(sites, half), edit_attention(sites, lambda site, weights: seen.append(weights.sum(-1).mean())):
+        hidden(generator, generation)
+    torch.testing.assert_close(torch.stack(seen), torch.full((len(sites),), 0.5))
+
+
+def test_a_gate_of_the_wrong_size_says_which_sizes_do_not_fit(generator, generation):
+    with pytest.raises(ValueError, match="does not fit"), edit_attention(generator.cross_attention(), Gate(torch.ones(2, 2))):
+        hidden(generator, generation)
+
+
+def test_a_capture_that_saw_nothing_says_so():
+    with pytest.raises(RuntimeError, match="nothing was captured"):
+        Capture().weights()
