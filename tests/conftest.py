@@ -1,4 +1,4 @@
-"""Shapes and types are checked while the tests run: jaxtyping's import hook with beartype, before tagxai is imported."""
+"""Shapes and types are checked while the tests run: jaxtyping's import hook with beartype, before tagxai is loaded."""
 
 import os
 

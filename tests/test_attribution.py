@@ -55,7 +55,11 @@ def test_what_is_saved_is_loaded(explanation, tmp_path):
 
 def test_saving_leaves_no_temporary_files(explanation, tmp_path):
     explanation.save(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["explanation.json", "original.flac", "scores.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "explanation.json",
+        "original.flac",
+        "scores.safetensors",
+    ]
 
 
 def truncate(path):

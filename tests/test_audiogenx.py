@@ -8,7 +8,7 @@ import torch
 from tagxai.errors import TagxaiError
 from tagxai.methods.audiogenx import AudioGenX, Similarity, compare, original_states
 
-QUICK = dict(epochs=3)
+QUICK = {"epochs": 3}
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_the_reference_mode_explains_too_and_its_loss_is_told_teacher_forced(gen
     assert reference.settings["mode"] == "reference"
 
 
-@pytest.mark.parametrize("wrong", [dict(epochs=0), dict(temperature=0.0), dict(patience=-1), dict(hidden_units=0)])
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"temperature": 0.0}, {"patience": -1}, {"hidden_units": 0}])
 def test_hyper_parameters_out_of_range_are_one_sentence(wrong):
     with pytest.raises(TagxaiError, match="must be at least"):
         AudioGenX(**wrong)

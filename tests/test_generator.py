@@ -8,7 +8,7 @@ from tagxai.generators.transformers import TransformersGenerator, _draw
 from tagxai.testing import random_checkpoint
 
 PROMPT = "a dog barks while rain falls"
-TOLERANCE = dict(atol=1e-5, rtol=1e-5)
+TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_temperature_zero_is_greedy():
 
 @pytest.mark.parametrize("duration", [0.0, -1.0, 0.001, 1e6])
 def test_an_impossible_duration_is_one_sentence(generator, duration):
-    with pytest.raises(TagxaiError, match="cannot make .* expected 0.04 to 3"):
+    with pytest.raises(TagxaiError, match=r"cannot make .* expected 0\.04 to 3"):
         generator.generate(PROMPT, duration=duration)
 
 
@@ -152,7 +152,7 @@ def test_an_empty_prompt_is_one_sentence(generator, prompt):
 
 
 def test_a_hub_model_without_network_or_cache_is_one_sentence():
-    with pytest.raises(TagxaiError, match="no network, no local copy"):
+    with pytest.raises(TagxaiError, match="no local copy, and no network"):
         TransformersGenerator.load("tagxai-tests/no-such-model")
 
 

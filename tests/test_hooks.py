@@ -6,7 +6,7 @@ import torch
 from tagxai.generators import transformers_attention
 from tagxai.hooks import Capture, Gate, at_position, edit_attention, position
 
-TOLERANCE = dict(atol=1e-5, rtol=1e-5)
+TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
 
 
 def hidden(generator, generation, **options):
@@ -128,7 +128,10 @@ def test_nested_edits_see_each_other_in_order(generator, generation):
 
 
 def test_a_gate_of_the_wrong_size_says_which_sizes_do_not_fit(generator, generation):
-    with pytest.raises(ValueError, match="does not fit"), edit_attention(generator.cross_attention(), Gate(torch.ones(2, 2))):
+    with (
+        pytest.raises(ValueError, match="does not fit"),
+        edit_attention(generator.cross_attention(), Gate(torch.ones(2, 2))),
+    ):
         hidden(generator, generation)
 
 

@@ -42,7 +42,9 @@ def test_every_token_is_in_exactly_one_word_and_one_phrase(prompt, pattern):
 
 def test_sub_words_and_contractions_join():
     prompt = "it doesn't thunder"
-    units = words(prompt, [(0, 2), (3, 7), (7, 10), (11, 14), (14, 18), (18, 18)], ["it", "does", "n't", "thu", "nder", "</s>"])
+    units = words(
+        prompt, [(0, 2), (3, 7), (7, 10), (11, 14), (14, 18), (18, 18)], ["it", "does", "n't", "thu", "nder", "</s>"]
+    )
     assert texts(units) == ["it", "doesn't", "thunder", "</s>"]
     assert [unit.tokens for unit in units] == [(0,), (1, 2), (3, 4), (5,)]
     assert units[1].negation
@@ -57,7 +59,15 @@ def test_function_words_and_negations_are_marked():
 
 def test_noun_phrases_join_and_the_rest_stays_alone():
     prompt = "The sound of a barking dog while rain falls"
-    assert texts(phrases(prompt, *tokenise(prompt))) == ["The sound", "of", "a barking dog", "while", "rain", "falls", "</s>"]
+    assert texts(phrases(prompt, *tokenise(prompt))) == [
+        "The sound",
+        "of",
+        "a barking dog",
+        "while",
+        "rain",
+        "falls",
+        "</s>",
+    ]
 
 
 def test_without_the_english_model_words_are_still_words(monkeypatch):

@@ -51,26 +51,19 @@ class TransformersGenerator(Generator):
 
     @classmethod
     def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> TransformersGenerator:
-        from transformers import AutoTokenizer, MusicgenForConditionalGeneration
-
         source = source or cls.default_source
-        local = Path(source).expanduser()
-        if not local.is_dir() and (local.exists() or source.startswith((".", "/", "~")) or source.count("/") != 1):
+        folder = Path(source).expanduser()
+        if folder.is_dir():
+            try:
+                model, tokenizer = _from_pretrained(str(folder), dtype)
+            except Exception as error:  # whatever a wrong folder makes transformers raise
+                raise TagxaiError(f"folder {source!r} does not hold a MusicGen model: {_first_line(error)}") from None
+        elif folder.exists() or source.startswith((".", "/", "~")) or source.count("/") != 1:
             raise TagxaiError(
                 f"no model at {source!r}: expected a folder in transformers format or a hub id OWNER/NAME"
             )
-        name = str(local) if local.is_dir() else source
-        try:
-            with _quiet():
-                model: Any = MusicgenForConditionalGeneration.from_pretrained(name, dtype=getattr(torch, dtype))
-                tokenizer = AutoTokenizer.from_pretrained(name)
-        except (OSError, ValueError) as error:
-            if local.is_dir():
-                raise TagxaiError(f"folder {source!r} does not hold a MusicGen model: {_first_line(error)}") from None
-            raise TagxaiError(
-                f"cannot load {source!r} from the model hub: no network, no local copy, or no such model; "
-                "download it where there is a network, or use --generator tiny"
-            ) from None
+        else:
+            model, tokenizer = _from_hub(source, dtype)
         return cls(model.to(device), tokenizer, source=source)
 
     # -- making audio --------------------------------------------------------------------------------------------
@@ -291,6 +284,35 @@ def _trim(prompt: str, start: int, end: int) -> tuple[int, int]:
     while start < end and prompt[start].isspace():
         start += 1
     return start, end
+
+
+def _from_pretrained(source: str, dtype: str, **options: Any) -> tuple[Any, Any]:
+    from transformers import AutoTokenizer, MusicgenForConditionalGeneration
+
+    with _quiet():
+        model = MusicgenForConditionalGeneration.from_pretrained(source, dtype=getattr(torch, dtype), **options)
+        return model, AutoTokenizer.from_pretrained(source, **options)
+
+
+def _from_hub(source: str, dtype: str) -> tuple[Any, Any]:
+    """From the local cache, else from the hub, asked once: transformers itself would try for half a minute."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        return _from_pretrained(source, dtype, local_files_only=True)
+    except (OSError, ValueError):
+        pass  # not in the cache
+    try:
+        HfApi().model_info(source, timeout=10)
+        return _from_pretrained(source, dtype)
+    except RepositoryNotFoundError:
+        raise TagxaiError(f"the model hub has no model {source!r}, or it is private") from None
+    except Exception as error:  # the network has many ways to be absent
+        raise TagxaiError(
+            f"cannot load {source!r} from the model hub: no local copy, and no network ({_first_line(error)}); "
+            "give a local folder, or use the generator 'tiny'"
+        ) from None
 
 
 def _first_line(error: BaseException) -> str:
