@@ -1,19 +1,529 @@
-"""For authors of plugins: a small random model to test on, and checks of the contract for each kind of plugin.
+"""For authors of plugins: checks of the contract for each kind of plugin, and a small random model to run them on.
 
     from tagxai.testing import check_method
 
-    def test_my_method_keeps_the_contract(generator):
-        check_method(MyMethod(), generator)
+    def test_my_method_keeps_the_contract():
+        check_method(MyMethod())
 
 Every check raises ConformanceError, which says which promise of `tagxai.base` was broken, and how.
 """
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import is_dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn, get_args
 
+from tagxai.attribution import Attribution
+from tagxai.base import Capability, Generator, Method, Metric
+from tagxai.errors import TagxaiError, UnsupportedError
+from tagxai.hooks import AttentionSite, Capture, Gate, edit_attention, position
 from tagxai.lazy import torch
+from tagxai.types import Generation, Progress
+
+PROMPTS = ("a dog barks while rain falls", "the sound of a bell ringing then a siren", "thunder")
+
+
+class ConformanceError(AssertionError):
+    """A plugin that breaks a promise of its contract."""
+
+
+class _Promise:
+    """`promise(kept, broken)` raises ConformanceError "<subject> <broken>" where the promise was not kept."""
+
+    def __init__(self, kind: str, subject: object) -> None:
+        self.subject = f"{kind} {getattr(subject, 'name', None) or type(subject).__name__!r}"
+
+    def __call__(self, kept: bool, broken: str) -> None:
+        if not kept:
+            raise ConformanceError(f"{self.subject} {broken}")
+
+    def raises(self, expected: type[Exception], call: Callable[[], object], situation: str) -> None:
+        try:
+            call()
+        except expected:
+            return
+        except Exception as error:
+            raise ConformanceError(
+                f"{self.subject} raises {type(error).__name__} {situation}; expected {expected.__name__}"
+            ) from error
+        raise ConformanceError(f"{self.subject} raises nothing {situation}; expected {expected.__name__}")
+
+    def is_close(self, found: torch.Tensor, expected: torch.Tensor, tolerance: float, broken: str) -> None:
+        same_shape = found.shape == expected.shape
+        self(same_shape, f"{broken}: shape {tuple(found.shape)} against {tuple(expected.shape)}")
+        difference = (found - expected).abs().max().item()
+        close = torch.allclose(found, expected, atol=tolerance, rtol=tolerance)
+        self(close, f"{broken}: they differ by up to {difference:.3g}, tolerance {tolerance:g}")
+
+    def is_json(self, value: object, what: str) -> None:
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ConformanceError(f"{self.subject} has {what} that JSON cannot hold: {error}") from None
+
+    def is_described(self, cls: type) -> None:
+        """A name, and a docstring whose first line `tagxai list` shows."""
+        name = getattr(cls, "name", None)
+        self(isinstance(name, str) and bool(name.strip()), f"has no `name`: {name!r}")
+        first = (vars(cls).get("__doc__") or "").strip().partition("\n")[0]
+        generated = is_dataclass(cls) and first.startswith(f"{cls.__name__}(")  # what @dataclass writes by itself
+        self(bool(first) and not generated, "has no docstring; its first line is what `tagxai list` shows")
+
+    @contextmanager
+    def leaves_alone(self, generator: Generator, generation: Generation, when: str = "") -> Iterator[None]:
+        """The block must leave nothing behind: in the generator, its outputs, or the process's random state."""
+        output = _log_prob(generator, generation)
+        state = _state(generator)
+        yield
+        after = _state(generator)
+        for what, before in state.items():
+            self(after[what] == before, f"changes {what}{when}")
+        self(
+            torch.equal(_log_prob(generator, generation), output),
+            f"changes the generator's output{when}: an attention edit or other state is left behind",
+        )
+
+
+# -- methods ---------------------------------------------------------------------------------------------------------
+
+
+def check_method(
+    method: Method | type[Method],
+    generator: Generator | None = None,
+    *,
+    prompts: Sequence[str] = PROMPTS,
+    duration: float = 0.6,
+) -> None:
+    """Check a method on `generator` (default: a small random one), on clips of `duration` seconds.
+
+    The method runs up to seven times: give it settings that are quick.
+    """
+    method = method() if isinstance(method, type) else method
+    promise = _Promise("method", method)
+    promise.is_described(type(method))
+    parameters = getattr(type(method), "__dataclass_params__", None)
+    promise(parameters is not None and parameters.frozen, "is not a frozen dataclass")
+    unknown = set(method.needs) - set(get_args(Capability))
+    promise(not unknown, f"needs {unknown}; there is only {get_args(Capability)}")
+    promise.is_json(method.settings(), "settings")
+    promise(type(method).configure(method.settings()) == method, "is not rebuilt by `configure` from its own settings")
+
+    generator = generator or _random_generator()
+    clip, other = (generator.generate(prompt, duration=duration, seed=5) for prompt in prompts[:2])
+    if method.needs:
+        promise.raises(
+            UnsupportedError,
+            lambda: method.attribute(_OffersNothing(), clip),
+            f"for a generator that does not offer {', '.join(sorted(method.needs))}",
+        )
+
+    reports: list[Progress] = []
+    with promise.leaves_alone(generator, clip), _global_seed(1):
+        attribution = method.attribute(generator, clip, on_progress=reports.append)
+    _check_attribution(promise, method, attribution, clip)
+    _check_progress(promise, reports)
+
+    method.attribute(generator, other)  # in between, so that state kept from another clip would show
+    with _global_seed(2):
+        again = method.attribute(generator, clip)
+    promise(
+        torch.equal(again.scores, attribution.scores),
+        "gives other scores in a second run: state is kept between clips, or randomness does not come from its seed",
+    )
+    _check_failure(promise, method, generator, clip, reported=bool(reports))
+
+
+def _check_attribution(promise: _Promise, method: Method, attribution: Attribution, clip: Generation) -> None:
+    promise(isinstance(attribution, Attribution), f"returns a {type(attribution).__name__}, not an Attribution")
+    promise(attribution.generation is clip, "returns an attribution of another generation than it was given")
+    promise(attribution.method == method.name, f"calls itself {attribution.method!r} in its attribution")
+    promise(attribution.settings == method.settings(), "does not store its settings in its attribution")
+    scores = attribution.scores
+    promise(scores.is_floating_point() and not scores.requires_grad, "returns scores that are not plain floats")
+    promise(bool(torch.isfinite(scores).all()), "returns scores that are not finite")
+    if attribution.is_mask:
+        promise(bool(((scores >= 0) & (scores <= 1)).all()), "calls its scores a mask, but some are outside [0, 1]")
+    promise.is_json([dict(attribution.cost), dict(attribution.diagnostics)], "cost or diagnostics")
+    promise(all(value >= 0 for value in attribution.cost.values()), "has a negative cost")
+    with TemporaryDirectory() as folder:
+        loaded = Attribution.load(attribution.save(folder))
+    promise(torch.equal(loaded.scores, scores.cpu()), "gives scores that change when saved and loaded")
+    promise(loaded.per_word() == attribution.per_word(), "gives word scores that change when saved and loaded")
+
+
+def _check_progress(promise: _Promise, reports: Sequence[Progress]) -> None:
+    promise(all(isinstance(report, Progress) for report in reports), "reports progress that is not a Progress")
+    promise(all(0 <= report.done <= report.total for report in reports), "reports progress beyond its total")
+
+
+def _check_failure(
+    promise: _Promise, method: Method, generator: Generator, clip: Generation, *, reported: bool
+) -> None:
+    """An exception from inside the model, or from the progress callback, comes through and leaves nothing behind."""
+    if "attention" in generator.offers:
+        site = list(generator.cross_attention())[-1:]
+        calls = _FailingEdit()
+        with edit_attention(site, calls):
+            method.attribute(generator, clip)
+        for call in sorted({1, calls.seen}) if calls.seen else ():
+            situation = f" after an exception in call {call} of an attention site"
+            with promise.leaves_alone(generator, clip, situation), edit_attention(site, _FailingEdit(call)):
+                promise.raises(_Failure, lambda: method.attribute(generator, clip), situation.strip())
+    if reported:
+        situation = " after an exception in on_progress"
+        with promise.leaves_alone(generator, clip, situation):
+            promise.raises(_Failure, lambda: method.attribute(generator, clip, on_progress=_fail), situation.strip())
+
+
+# -- generators ------------------------------------------------------------------------------------------------------
+
+
+def check_generator(
+    generator: Generator, *, prompts: Sequence[str] = PROMPTS, duration: float = 0.6, tolerance: float = 1e-4
+) -> None:
+    """Check a loaded generator with at least three `prompts` of different lengths.
+
+    `tolerance` (absolute and relative) is for log-probabilities, hidden states and attention weights that are computed
+    in two ways; what is repeated in the same way must be equal bit for bit.
+    """
+    promise = _Promise("generator", generator)
+    promise.is_described(type(generator))
+    unknown = set(generator.offers) - set(get_args(Capability))
+    promise(not unknown, f"offers {unknown}; there is only {get_args(Capability)}")
+    promise(generator.sample_rate > 0 and generator.frame_rate > 0, "has no positive sample rate and frame rate")
+    promise(generator.max_duration > 0, "has no positive max_duration")
+    promise(bool(generator.delays) and min(generator.delays) >= 0, "has no delays, one for each codebook")
+
+    reports: list[Progress] = []
+    with _global_seed(1):
+        clip = generator.generate(prompts[0], duration=duration, seed=11, on_progress=reports.append)
+    _check_generation(promise, generator, clip, prompts[0], duration, tolerance)
+    _check_progress(promise, reports)
+    with promise.leaves_alone(generator, clip), _global_seed(2):
+        again = generator.generate(prompts[0], duration=duration, seed=11)
+        generator.forward(clip, branch="guided")
+    promise(
+        torch.equal(again.codes, clip.codes) and torch.equal(again.waveform, clip.waveform),
+        "makes another clip from the same prompt and seed",
+    )
+    _check_forward(promise, generator, clip, prompts, tolerance)
+    if "gradients" in generator.offers:
+        _check_gradients(promise, generator, clip)
+    if "attention" in generator.offers:
+        _check_attention(promise, generator, clip, prompts, tolerance)
+    _check_refusals(promise, generator)
+
+
+def _check_generation(
+    promise: _Promise, generator: Generator, clip: Generation, prompt: str, duration: float, tolerance: float
+) -> None:
+    promise((clip.prompt, clip.seed) == (prompt, 11), "makes a generation that does not name its prompt and seed")
+    promise(bool(clip.generator), "makes a generation that does not name its generator")
+    promise.is_json(dict(clip.settings), "generation settings")
+    promise(
+        (clip.sample_rate, clip.frame_rate, clip.delays)
+        == (generator.sample_rate, generator.frame_rate, generator.delays),
+        "makes a generation with another sample rate, frame rate or delays than its own",
+    )
+    promise(
+        abs(clip.duration - duration) <= 0.5 / clip.frame_rate + 1e-9,
+        f"makes {clip.duration:g} s when asked for {duration:g} s",
+    )
+    promise(not clip.codes.is_floating_point() and int(clip.codes.min()) >= 0, "makes codes that are not indices")
+    promise(clip.waveform.ndim == 2, f"makes a waveform of {clip.waveform.ndim} axes; expected [channels, samples]")
+    promise(bool(torch.isfinite(clip.waveform).all()), "makes a waveform that is not finite")
+    samples = clip.duration * clip.sample_rate
+    promise(
+        abs(clip.waveform.shape[1] - samples) <= clip.sample_rate / clip.frame_rate,
+        f"makes {clip.waveform.shape[1]} samples for {clip.frames} frames; expected {samples:g}, or a frame about it",
+    )
+    promise.is_close(
+        generator.decode(clip.codes), clip.waveform, tolerance, "decodes the codes to another sound than it returned"
+    )
+    inside = all(0 <= start <= end <= len(prompt) for start, end in clip.token_spans)
+    promise(inside, "gives token spans outside the prompt")
+    named = generator.encode_prompt([prompt])
+    promise(
+        (named.tokens[0], named.spans[0]) == (clip.tokens, clip.token_spans),
+        "splits the prompt into other tokens in `encode_prompt` than in `generate`",
+    )
+
+
+def _check_forward(
+    promise: _Promise, generator: Generator, clip: Generation, prompts: Sequence[str], tolerance: float
+) -> None:
+    plain = generator.forward(clip)
+    promise(
+        plain.hidden.ndim == 3 and plain.hidden.shape[:2] == (1, clip.steps),
+        f"gives hidden states of shape {tuple(plain.hidden.shape)}; expected (1, {clip.steps}, dim)",
+    )
+    promise(plain.log_prob is not None, "gives no log-probabilities")
+    log_prob = _log_prob(generator, clip)
+    promise(
+        log_prob.shape == (1, *clip.codes.shape),
+        f"gives log-probabilities of shape {tuple(log_prob.shape)}; expected {(1, *clip.codes.shape)}",
+    )
+    promise(bool(torch.isfinite(log_prob).all() and (log_prob <= 1e-6).all()), "gives log-probabilities above 0")
+    promise(
+        generator.forward(clip, log_prob=False).log_prob is None, "computes log-probabilities that nobody asked for"
+    )
+
+    batch = generator.encode_prompt(list(prompts))
+    together = generator.forward(clip, batch)
+    promise(len(batch) == len(prompts), f"encodes {len(prompts)} prompts to {len(batch)} rows")
+    for row, prompt in enumerate(prompts):
+        alone = generator.encode_prompt([prompt])
+        length = len(alone.tokens[0])
+        promise(
+            batch.tokens[row] == alone.tokens[0] and batch.mask[row].sum().item() == length,
+            f"splits {prompt!r} into other tokens, or masks others as padding, in a batch than alone",
+        )
+        for found, expected, what in (
+            (batch.embeddings[row][batch.mask[row]], alone.embeddings[0], "encodes a prompt"),
+            (together.hidden[row], generator.forward(clip, alone).hidden[0], "computes hidden states"),
+        ):
+            promise.is_close(found, expected, tolerance, f"{what} otherwise in a padded batch than alone")
+
+    null = [generator.forward(clip, generator.encode_prompt([p]), branch="unconditional").hidden for p in prompts[:2]]
+    promise.is_close(null[0], null[1], tolerance, "has an unconditional branch that depends on the prompt")
+
+    # Codes are read one step after they are predicted: the last frame's codes may change nothing at or before the
+    # first step that predicts one of them, apart from their own log-probabilities.
+    codes = clip.codes.clone()
+    codes[:, -1] = clip.codes[:, -1].roll(1) if len(codes) > 1 else clip.codes[:, 0]
+    steps = clip.frames + min(clip.delays)
+    changed = generator.forward(replace(clip, codes=codes)).hidden[:, :steps]
+    promise.is_close(
+        changed, plain.hidden[:, :steps], tolerance, "reads a code before it is predicted, or moves frames"
+    )
+
+    isolated = generator.forward(clip, isolated=True, log_prob=False).hidden
+    promise.is_close(isolated[:, :1], plain.hidden[:, :1], tolerance, "has an isolated first step unlike the plain one")
+    promise(isolated.shape == plain.hidden.shape, "gives isolated hidden states of another shape")
+
+
+def _check_gradients(promise: _Promise, generator: Generator, clip: Generation) -> None:
+    conditioning = generator.encode_prompt([clip.prompt])
+    embeddings = conditioning.embeddings.detach().clone().requires_grad_()
+    output = generator.forward(clip, replace(conditioning, embeddings=embeddings))
+    promise(output.hidden.requires_grad, "offers gradients, but its forward pass is not differentiable")
+    (gradient,) = torch.autograd.grad(_only(output.log_prob).sum(), embeddings)
+    promise(
+        bool(torch.isfinite(gradient).all() and gradient.abs().sum() > 0),
+        "gives gradients with respect to the prompt's embeddings that are zero or not finite",
+    )
+    promise(
+        not any(p.requires_grad for m in _modules(generator) for p in m.parameters()), "does not freeze its weights"
+    )
+    promise(not any(m.training for m in _modules(generator)), "is not in evaluation mode")
+
+
+def _check_attention(
+    promise: _Promise, generator: Generator, clip: Generation, prompts: Sequence[str], tolerance: float
+) -> None:
+    sites, cross = list(generator.attention_sites()), list(generator.cross_attention())
+    promise(bool(cross), "offers attention, but has no cross-attention site")
+    promise(len({site.name for site in sites}) == len(sites), "gives one name to several attention sites")
+
+    plain, tokens = generator.forward(clip), len(clip.tokens)
+    null = generator.forward(clip, branch="unconditional")
+    for value, expected, what in ((1.0, plain, "the plain pass"), (0.0, null, "the unconditional branch")):
+        with edit_attention(cross, Gate(torch.full((clip.steps, tokens), value))):
+            gated = generator.forward(clip)
+        promise.is_close(gated.hidden, expected.hidden, tolerance, f"is not {what} under a gate of {value:g}")
+        promise.is_close(
+            _only(gated.log_prob), _only(expected.log_prob), tolerance, f"is not {what} under a gate of {value:g}"
+        )
+
+    gates = torch.rand(2, clip.steps, tokens, generator=torch.Generator().manual_seed(3))
+    gates[1] = 1.0
+    with edit_attention(cross, Gate(gates)):
+        hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
+    promise.is_close(hidden[1], plain.hidden[0], tolerance, "lets a gate on one row of a batch change another row")
+
+    # The weights that a masked, streaming, guided run shows are those of a masked teacher-forced pass over its codes.
+    # They are seen before the mask, so that from the second layer or step on they show what the mask did to the states.
+    streamed, forced = (Capture(keep_layers=True, keep_heads=True) for _ in range(2))
+    with edit_attention(cross, streamed):
+        masked = generator.generate(clip.prompt, duration=clip.duration, seed=12, mask=gates[0])
+    with torch.no_grad(), edit_attention(cross, forced), edit_attention(cross, Gate(gates[0])):
+        generator.forward(masked)
+    weights = forced.weights()
+    promise(
+        weights.shape == (1, len(cross), cross[0].heads, clip.steps, tokens),
+        f"shows cross-attention weights of shape {tuple(weights.shape)} [batch, layers, heads, steps, tokens]",
+    )
+    promise.is_close(
+        weights.sum(-1), torch.ones_like(weights[..., 0]), tolerance, "shows weights that do not sum to 1 over tokens"
+    )
+    promise.is_close(
+        streamed.weights(), weights, tolerance, "differs between masked streaming and a masked teacher-forced pass"
+    )
+
+    for site in sites:
+        situation = f" after an exception in an edit at {site.name}"
+        with promise.leaves_alone(generator, clip, situation), edit_attention([site], _FailingEdit(1)):
+            promise.raises(_Failure, lambda: generator.forward(clip), situation.strip())
+    with promise.leaves_alone(generator, clip, " after an exception while generating"):
+        promise.raises(
+            _Failure,
+            lambda: generator.generate(clip.prompt, duration=clip.duration, mask=gates[0], on_progress=_fail),
+            "when on_progress raises",
+        )
+
+
+def _check_refusals(promise: _Promise, generator: Generator) -> None:
+    for empty in ("", "  "):
+        promise.raises(TagxaiError, lambda empty=empty: generator.generate(empty), "for an empty prompt")  # type: ignore[misc]
+    for seconds in (0.0, -1.0, generator.max_duration + 1):
+        promise.raises(
+            TagxaiError,
+            lambda seconds=seconds: generator.generate(PROMPTS[0], duration=seconds),  # type: ignore[misc]
+            f"for a clip of {seconds:g} s",
+        )
+    with TemporaryDirectory() as folder:
+        missing = str(Path(folder) / "missing")
+        promise.raises(TagxaiError, lambda: type(generator).load(missing), "for a model folder that does not exist")
+
+
+# -- metrics ---------------------------------------------------------------------------------------------------------
+
+
+def check_metric(
+    metric: Metric | type[Metric],
+    generator: Generator | None = None,
+    *,
+    prompt: str = PROMPTS[0],
+    duration: float = 0.6,
+) -> None:
+    """Check a metric on masks and on signed scores: random, all equal, and all zero."""
+    metric = metric() if isinstance(metric, type) else metric
+    promise = _Promise("metric", metric)
+    promise.is_described(type(metric))
+    promise(isinstance(getattr(metric, "family", None), str), "declares no `family`")
+    promise(isinstance(getattr(metric, "higher_is_better", None), bool), "declares no direction: `higher_is_better`")
+    bounds = getattr(metric, "bounds", (0, 0))
+    promise(len(bounds) == 2 and bounds[0] < bounds[1], "declares no `bounds`: (smallest, largest)")
+
+    generator = generator or _random_generator()
+    clip = generator.generate(prompt, duration=duration, seed=5)
+    shape = (1, clip.frames, len(clip.tokens))
+    drawn = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    for scores, is_mask, what in (
+        (drawn, True, "a random mask"),
+        (torch.ones(shape), True, "a mask of ones"),
+        (torch.zeros(shape), True, "a mask of zeros"),
+        (drawn - 0.5, False, "signed scores"),
+        (torch.full(shape, 2.0), False, "equal scores"),
+    ):
+        attribution = Attribution(clip, scores, "random", is_mask=is_mask, merge="mean" if is_mask else "sum")
+        with promise.leaves_alone(generator, clip), _global_seed(1):
+            value = metric.score(generator, clip, attribution)
+        promise(isinstance(value, float), f"returns a {type(value).__name__} for {what}; expected a float")
+        promise(math.isfinite(value), f"is {value} for {what}")
+        promise(bounds[0] <= value <= bounds[1], f"is {value:g} for {what}, outside its bounds {bounds}")
+        with _global_seed(2):
+            promise(metric.score(generator, clip, attribution) == value, f"gives another value for {what} again")
+
+
+# -- what the checks stand on ----------------------------------------------------------------------------------------
+
+
+class _Failure(Exception):
+    """Raised on purpose, to see what is left behind."""
+
+
+def _fail(progress: Progress) -> NoReturn:
+    raise _Failure
+
+
+class _FailingEdit:
+    """An edit that raises when it is run for the `at`-th time (never, where that is 0), and counts its runs."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.at, self.seen = at, 0
+
+    def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
+        self.seen += 1
+        if self.seen == self.at:
+            raise _Failure
+
+
+class _OffersNothing(Generator):
+    """A generator without capabilities; whoever uses it did not ask first."""
+
+    name = "offers_nothing"
+    offers = frozenset()
+
+    @classmethod
+    def _used(cls, *args: Any, **kwargs: Any) -> Any:
+        raise ConformanceError("the method works with a generator that does not offer what it needs")
+
+    load = generate = encode_prompt = forward = decode = attention_sites = _used
+
+
+def _modules(generator: Generator) -> list[torch.nn.Module]:
+    """The models that a generator holds as attributes: the contract does not say where they are kept."""
+    return [value for value in vars(generator).values() if isinstance(value, torch.nn.Module)]
+
+
+def _state(generator: Generator) -> dict[str, object]:
+    """What nothing but loading may change, in words that complete "changes ...".
+
+    Python's own random state is not among it: MusicGen in transformers draws from it in every layer (for a layer drop
+    that is off), to no effect.
+    """
+    import numpy
+
+    parts = [part for model in _modules(generator) for part in model.modules()]
+    weights = [tensor for model in _modules(generator) for tensor in (*model.parameters(), *model.buffers())]
+    return {
+        "the model's weights": [(t.double().sum().item(), t.double().square().sum().item()) for t in weights],
+        "which weights need gradients": [t.requires_grad for t in weights],
+        "the gradients stored on weights": [t.grad is None for t in weights if t.is_leaf],
+        "the model's training mode": [part.training for part in parts],
+        "the hooks on the model's modules": [
+            (len(part._forward_hooks), len(part._forward_pre_hooks), len(part._backward_hooks)) for part in parts
+        ],
+        "the position seen by attention edits": position(),
+        "whether gradients are enabled": torch.is_grad_enabled(),
+        "torch's global random state": torch.random.get_rng_state().tolist(),
+        "numpy's global random state": repr(numpy.random.get_state()),
+    }
+
+
+@contextmanager
+def _global_seed(seed: int) -> Iterator[None]:
+    """Another global random state inside the block: results may not depend on it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _log_prob(generator: Generator, generation: Generation) -> torch.Tensor:
+    with torch.no_grad():
+        return _only(generator.forward(generation).log_prob)
+
+
+def _only(log_prob: torch.Tensor | None) -> torch.Tensor:
+    if log_prob is None:
+        raise ConformanceError("the generator's forward pass gives no log-probabilities")
+    return log_prob
+
+
+@cache
+def _random_generator() -> Generator:
+    from tagxai.generators.transformers import TransformersGenerator
+
+    with TemporaryDirectory() as folder:
+        return TransformersGenerator.load(str(random_checkpoint(folder)))
 
 
 def random_checkpoint(
