@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from typing import Any, Generic, TypeVar
 
 import pluggy
@@ -92,7 +93,7 @@ def load(*plugins: object, entry_points: bool = True) -> Registry:
     manager.add_hookspecs(hookspecs)
     manager.register(builtin, name="tagxai")
     if entry_points:
-        manager.load_setuptools_entrypoints(hookspecs.PROJECT)
+        _load_installed(manager)
     for plugin in plugins:
         manager.register(plugin)
     try:
@@ -100,6 +101,18 @@ def load(*plugins: object, entry_points: bool = True) -> Registry:
     except pluggy.PluginValidationError as error:
         raise TagxaiError(f"a plugin implements a hook that tagxai does not have: {error}") from error
     return Registry(manager)
+
+
+def _load_installed(manager: pluggy.PluginManager) -> None:
+    """Entry points one by one, so that one that cannot be imported is named."""
+    for name in sorted({point.name for point in metadata.entry_points(group=hookspecs.PROJECT)}):
+        try:
+            manager.load_setuptools_entrypoints(hookspecs.PROJECT, name=name)
+        except Exception as error:  # importing someone else's code can raise anything
+            raise TagxaiError(
+                f"the installed plugin {name!r} cannot be loaded ({type(error).__name__}: {error}); "
+                "mend or uninstall its package"
+            ) from error
 
 
 @cache

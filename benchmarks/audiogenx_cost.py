@@ -1,0 +1,122 @@
+"""What AudioGenX costs and what it reaches: teacher-forced against the public scripts' step-isolated way, in one run.
+
+    uv run python benchmarks/audiogenx_cost.py [--generator tiny] [--epochs 50] [--json FILE]
+
+Every row explains the same clip in a process of its own, after one warm-up; peak memory is that process's highest
+resident size above what it had before the measured call. `loss` is the paper's loss of the final noise-free mask,
+evaluated teacher-forced for all rows alike. `vs generate` is the ratio of seconds within this run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+PROMPT = "a dog barks followed by rain falling"
+
+
+def rows(epochs: int) -> dict[str, dict[str, Any] | None]:
+    """Each row's AudioGenX settings; None is the generation itself."""
+    fixed = {"epochs": epochs, "patience": 0}
+    return {
+        "generate": None,
+        "teacher_forced (default)": {},
+        f"teacher_forced, {epochs} epochs": fixed,
+        f"teacher_forced, {epochs} epochs, paper's MLPs": {"explainer": "mlp", **fixed},
+        f"reference, {epochs} epochs": {"mode": "reference", **fixed},
+    }
+
+
+def measure(spec: str, settings: dict[str, Any] | None, threads: int) -> dict[str, float]:
+    """Seconds, peak memory (MiB) and result of one row; runs in a fresh process."""
+    import torch
+
+    from tagxai.explaining import load_generator
+    from tagxai.methods.audiogenx import AudioGenX
+
+    torch.set_num_threads(threads)
+    generator = load_generator(spec)
+    generation = generator.generate(PROMPT, seed=0)
+    if settings is not None:  # warm up: first calls load kernels
+        AudioGenX(**{**settings, "epochs": 1}).attribute(generator, generation)
+    before = reset_peak()
+    started = perf_counter()
+    if settings is None:
+        generator.generate(PROMPT, seed=0)
+        return {"seconds": perf_counter() - started, "peak_mib": peak() - before}
+    result = AudioGenX(**settings).attribute(generator, generation)
+    return {
+        "seconds": perf_counter() - started,
+        "peak_mib": peak() - before,
+        "epochs": result.cost["epochs"],
+        "trainable_parameters": result.cost["trainable_parameters"],
+        "loss": result.diagnostics["final_loss_teacher_forced"],
+        "cosine_factual": result.diagnostics["cosine_factual"],
+        "cosine_counterfactual": result.diagnostics["cosine_counterfactual"],
+    }
+
+
+def reset_peak() -> float:
+    """Forget the process's peak (Linux); the resident size now, in MiB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return status("VmRSS")
+
+
+def peak() -> float:
+    return status("VmHWM")
+
+
+def status(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--generator", default="tiny", help="name or name:source")
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--threads", type=int, default=1, help="of torch; the embedded model is too small for more")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    arguments = parser.parse_args()
+
+    results: dict[str, dict[str, float]] = {}
+    for name, settings in rows(arguments.epochs).items():
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        with get_context("spawn").Pool(1) as pool:
+            results[name] = pool.apply(measure, (arguments.generator, settings, arguments.threads))
+    report(results, arguments)
+
+
+def report(results: dict[str, dict[str, float]], arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    generate = results["generate"]["seconds"]
+    table = Table(title=f"{arguments.generator}: {PROMPT!r}")
+    for column in ("", "seconds", "vs generate", "peak MiB", "epochs", "parameters", "loss", "cos F", "cos CF"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, row in results.items():
+        shown = [f"{row['seconds']:.3f}", f"{row['seconds'] / generate:.2f}x", f"{row['peak_mib']:.0f}"]
+        if "loss" in row:
+            shown += [f"{row['epochs']:.0f}", f"{row['trainable_parameters']:,.0f}", f"{row['loss']:.3f}"]
+            shown += [f"{row['cosine_factual']:.4f}", f"{row['cosine_counterfactual']:.4f}"]
+        table.add_row(name, *shown)
+    Console(width=130).print(table)
+    import torch
+
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    machine = f"{platform.machine()}, {arguments.threads} thread(s), torch {torch.__version__}, commit {commit}"
+    print(machine)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": machine, "rows": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
