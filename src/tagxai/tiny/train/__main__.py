@@ -1,0 +1,62 @@
+"""`python -m tagxai.tiny.train`: train the embedded model, stage by stage; an interrupted stage resumes."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+STAGES = ("codec", "text", "detector", "lm", "export")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tagxai.tiny.train",
+        description="Train the embedded model from nothing. Run again with the same --out to resume; all is seeded.",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="working folder for checkpoints")
+    parser.add_argument("--stage", choices=STAGES, help="one stage only (default: all, in this order)")
+    parser.add_argument("--captions", type=Path, help="folder of CSVs with a `caption` column, for the text encoder")
+    parser.add_argument("--weights", type=Path, help="where `export` writes the model folder (default: OUT/weights)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--clips", type=int, default=24_000, help="clips for the language model (default: 24000)")
+    for name, steps in (("decoder", 1600), ("encoder", 2500), ("text", 3000), ("detector", 1500), ("lm", 10_000)):
+        parser.add_argument(f"--{name}-steps", type=int, default=steps, help=f"default: {steps}")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for stage in [options.stage] if options.stage else STAGES:
+        run(stage, options)
+
+
+def run(stage: str, options: argparse.Namespace) -> None:
+    """One stage, with its imports made only when it runs."""
+    out, seed = options.out, options.seed
+    if stage == "codec":
+        from tagxai.tiny.train import codec
+
+        codec.train_decoder(out, options.decoder_steps, seed)
+        codec.train_encoder(out, options.encoder_steps, seed)
+    elif stage == "text":
+        from tagxai.tiny.train import text, tokenizer
+
+        text.train(out, tokenizer.train(out, options.captions, seed), options.captions, options.text_steps, seed)
+    elif stage == "detector":
+        from tagxai.tiny.train import detect
+
+        detect.train(out, options.detector_steps, seed=seed)
+    elif stage == "lm":
+        from transformers import AutoTokenizer, T5EncoderModel
+
+        from tagxai.tiny.train import lm, pairs
+
+        data = pairs.make(out, AutoTokenizer.from_pretrained(out / "tokenizer"), options.clips, seed)
+        lm.train(out, T5EncoderModel.from_pretrained(out / "text").eval(), data, options.lm_steps, seed)
+    else:
+        from tagxai.tiny.train.export import export
+
+        export(out, options.weights or out / "weights")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Stage `codec`: an EnCodec of 25 frames a second; latents and codebooks by statistics, the networks by regression."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import EncodecConfig, EncodecModel
+
+from tagxai.tiny import HOP, SAMPLE_RATE
+from tagxai.tiny.train.common import load, rendered, report, save, schedule
+from tagxai.tiny.train.latents import LatentSpace, fit
+from tagxai.tiny.train.losses import CodecLoss
+
+CROP = 25
+CLIPS = 2500
+
+
+def build() -> EncodecModel:
+    """Few filters and few strides: the layers at 16 kHz are what costs time."""
+    return EncodecModel(
+        EncodecConfig(
+            target_bandwidths=[0.8],  # 4 codebooks x 8 bits x 25 Hz
+            sampling_rate=SAMPLE_RATE,
+            hidden_size=64,
+            num_filters=16,
+            upsampling_ratios=[5, 8, 16],
+            use_causal_conv=False,
+            num_lstm_layers=1,
+            codebook_size=256,
+        )
+    )
+
+
+def quantised(model: EncodecModel, waveform: Float[Tensor, "batch 1 samples"]) -> Float[Tensor, "batch dim frames"]:
+    """The latents as the decoder sees them in use."""
+    return model.quantizer.decode(model.quantizer.encode(model.encoder(waveform)))
+
+
+def latent_space(out: Path, seed: int = 0) -> LatentSpace:
+    """Fit or load the latent space and its codebooks; kept in `out/latents.pt`."""
+    path, config, say = out / "latents.pt", build().config, report("latents")
+    if (state := load(path)) is None:
+        clips = rendered(CLIPS, np.random.default_rng(seed)).sum(1)
+        space, left = fit(clips, config.hidden_size, config.codebook_size, seed)
+        say("energy left over after each codebook:", [round(value, 4) for value in left])
+        save(state := space._asdict(), path)
+    return LatentSpace(**state)
+
+
+def crops(
+    clips: Float[Tensor, "clips 2 samples"], count: int, generator: torch.Generator
+) -> Float[Tensor, "crops 2 samples"]:
+    """Random pieces of one second that start on a frame."""
+    frames = clips.shape[-1] // HOP
+    which = torch.randint(len(clips), (count,), generator=generator)
+    start = torch.randint(frames - CROP + 1, (count,), generator=generator) * HOP
+    return torch.stack(
+        [clips[i, :, s : s + CROP * HOP] for i, s in zip(which.tolist(), start.tolist(), strict=True)]
+    ).float()
+
+
+def train_decoder(out: Path, steps: int = 2500, seed: int = 0, batch: int = 16) -> None:
+    """Codes to waveform. Checkpoints in `out/decoder.pt`."""
+    space, loss = latent_space(out, seed), CodecLoss()
+
+    def objective(model: EncodecModel, pair: Float[Tensor, "batch 2 samples"]) -> dict[str, Tensor]:
+        waveform = pair.sum(1)
+        latents = space.decode(space.encode(space.latents(waveform)))
+        return loss(model.decoder(latents.transpose(1, 2))[:, 0], waveform, pair[:, 0])
+
+    _descend(out / "decoder.pt", "decoder", objective, steps, seed, batch)
+
+
+def train_encoder(out: Path, steps: int = 2000, seed: int = 0, batch: int = 16) -> None:
+    """Waveform to latents. Checkpoints in `out/encoder.pt`."""
+    space = latent_space(out, seed)
+
+    def objective(model: EncodecModel, pair: Float[Tensor, "batch 2 samples"]) -> dict[str, Tensor]:
+        waveform = pair.sum(1)
+        latents = space.latents(waveform)
+        error = (model.encoder(waveform[:, None]).transpose(1, 2) - latents).pow(2).mean()
+        return {"latents": error / latents.pow(2).mean()}
+
+    _descend(out / "encoder.pt", "encoder", objective, steps, seed, batch)
+
+
+def assemble(out: Path) -> EncodecModel:
+    """The codec from its trained halves, as far as they have come."""
+    model, space = build(), latent_space(out)
+    for part in ("decoder", "encoder"):
+        if state := load(out / f"{part}.pt"):
+            getattr(model, part).load_state_dict(state["model"])
+    for layer, book in zip(model.quantizer.layers, space.codebooks, strict=True):
+        layer.codebook.embed.copy_(book)
+        layer.codebook.embed_avg.copy_(book)
+        layer.codebook.cluster_size.fill_(1)
+    return model.eval().requires_grad_(False)
+
+
+def _descend(
+    path: Path,
+    part: str,
+    objective: Callable[[EncodecModel, Tensor], dict[str, Tensor]],
+    steps: int,
+    seed: int,
+    batch: int,
+) -> None:
+    """Gradient descent on one half of the codec, resumed from `path`."""
+    torch.manual_seed(seed)
+    say, model, rate = report(part), build(), 2e-3
+    half = getattr(model, part)
+    optimiser = torch.optim.AdamW(half.parameters(), lr=rate, betas=(0.8, 0.98), weight_decay=1e-3)
+    first = 0
+    if state := load(path):
+        half.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        first = state["step"]
+    clips = rendered(CLIPS, np.random.default_rng([seed, first])) if first < steps else torch.empty(0)
+    say(sum(p.numel() for p in half.parameters()), "weights, from step", first)
+    generator = torch.Generator().manual_seed(1000 + first)
+    running: dict[str, float] = {}
+    for step in range(first, steps):
+        for group in optimiser.param_groups:
+            group["lr"] = rate * schedule(step, steps)
+        terms = objective(model, crops(clips, batch, generator))
+        optimiser.zero_grad()
+        sum(terms.values()).backward()
+        torch.nn.utils.clip_grad_norm_(half.parameters(), 5.0)
+        optimiser.step()
+        for name, value in terms.items():
+            running[name] = 0.98 * running.get(name, float(value.detach())) + 0.02 * float(value.detach())
+        if (step + 1) % 50 == 0:
+            say(step + 1, {name: round(value, 4) for name, value in running.items()})
+        if (step + 1) % 100 == 0 or step + 1 == steps:
+            save({"model": half.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, path)
