@@ -7,7 +7,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a model hu
 from jaxtyping import install_import_hook
 
 with install_import_hook(
-    ["tagxai.types", "tagxai.hooks", "tagxai.attribution", "tagxai.generators", "tagxai.methods", "tagxai.metrics"],
+    [f"tagxai.{name}" for name in ("types", "hooks", "attribution", "scoring", "generators", "methods", "metrics")],
     "beartype.beartype",
 ):
     import tagxai

@@ -60,7 +60,7 @@ class Generator(ABC):
 
     @abstractmethod
     def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
-        """Tokenise and encode; padded where lengths differ, which changes no result."""
+        """Tokenise and encode; padded where lengths differ, which changes no result. An empty text is `</s>` alone."""
 
     @abstractmethod
     def forward(

@@ -21,8 +21,9 @@ def tagxai_methods() -> Sequence[type[Method]]:
     from tagxai.methods.audiogenx import AudioGenX
     from tagxai.methods.cross_attention import CrossAttention
     from tagxai.methods.random import Random
+    from tagxai.methods.shapley import Shapley
 
-    return [AudioGenX, CrossAttention, Random]
+    return [AudioGenX, CrossAttention, Random, Shapley]
 
 
 @hookimpl

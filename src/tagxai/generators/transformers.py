@@ -87,6 +87,8 @@ class TransformersGenerator(Generator):
             "temperature": self.default_temperature if temperature is None else temperature,
             "branch": branch,
         }
+        if not prompt.strip():
+            raise TagxaiError("the prompt is empty; give some words, such as 'a dog barks while rain falls'")
         frames = self._frames(duration)
         conditioning = self.encode_prompt([prompt])
         steps = frames + max(self.delays)
@@ -173,9 +175,6 @@ class TransformersGenerator(Generator):
     # -- looking at it -------------------------------------------------------------------------------------------
 
     def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
-        for prompt in prompts:
-            if not prompt.strip():
-                raise TagxaiError("the prompt is empty; give some words, such as 'a dog barks while rain falls'")
         encoded = self.tokenizer(
             list(prompts),
             padding=True,
