@@ -1,7 +1,11 @@
 """Every registered plugin keeps its contract, and every check finds the plugin that breaks it."""
 
+import re
+import sys
+import types
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +17,7 @@ from tagxai.generators.transformers import TransformersGenerator
 from tagxai.hooks import Gate, edit_attention
 from tagxai.methods.random import Random
 from tagxai.metrics.mask_size import MaskSize
+from tagxai.registry import load
 from tagxai.testing import ConformanceError, check_generator, check_method, check_metric, random_checkpoint
 
 QUICK = {"audiogenx": {"epochs": 2}}
@@ -47,6 +52,19 @@ def test_every_registered_metric_conforms(name, generator):
 def test_every_registered_generator_conforms(name, random_model):
     source = {"tiny": None, "musicgen": str(random_model)}[name]  # a new generator: say here what it loads
     check_generator(registry().generator(name).load(source))
+
+
+def test_the_method_that_the_readme_shows_conforms(generator):
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "hookimpl" in block)
+    shown = types.ModuleType("shown_in_readme")
+    sys.modules[shown.__name__] = shown  # dataclasses look their module up
+    try:
+        exec(code, vars(shown))
+        assert load(shown, entry_points=False).methods["uniform"].origin == "shown_in_readme"
+        check_method(shown.Uniform(), generator)
+    finally:
+        del sys.modules[shown.__name__]
 
 
 def test_a_stereo_generator_conforms(tmp_path):
@@ -316,8 +334,8 @@ def test_a_generator_that_swallows_an_empty_prompt_is_found(own_generator):
     class Undemanding(Sloppy):
         """Says something for no prompt."""
 
-        def encode_prompt(self, prompts):
-            return super().encode_prompt([prompt.strip() or "a" for prompt in prompts])
+        def generate(self, prompt, **options):
+            return super().generate(prompt.strip() or "a", **options)
 
     broken = Undemanding(own_generator.model, own_generator.tokenizer)
     with pytest.raises(ConformanceError, match="raises nothing for an empty prompt"):

@@ -27,7 +27,7 @@ from tagxai.hooks import AttentionSite, Capture, Gate, edit_attention, position
 from tagxai.lazy import torch
 from tagxai.types import Generation, Progress
 
-PROMPTS = ("a dog barks while rain falls", "the sound of a bell ringing then a siren", "thunder")
+PROMPTS = ("a dog barks while rain falls", "thunder then a bell", "the sound of a bell ringing then a siren")
 
 
 class ConformanceError(AssertionError):
