@@ -83,7 +83,9 @@ def test_a_random_checkpoint_is_the_same_for_the_same_seed(random_model, tmp_pat
 @pytest.fixture
 def own_generator(random_model):
     """A generator that a test may spoil."""
-    return TransformersGenerator.load(str(random_model))
+    yield TransformersGenerator.load(str(random_model))
+    while LEFT:
+        LEFT.pop().__exit__(None, None, None)
 
 
 @dataclass(frozen=True)
