@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tagxai.errors import TagxaiError
-from tagxai.generators.transformers import TransformersGenerator, _draw
+from tagxai.generators.common import draw
+from tagxai.generators.transformers import TransformersGenerator
 from tagxai.testing import random_checkpoint
 
 PROMPT = "a dog barks while rain falls"
@@ -131,12 +132,12 @@ def test_token_spans_point_at_the_prompts_characters(generator):
 
 def test_top_k_never_draws_a_less_likely_code():
     logits = torch.tensor([[0.0, 3.0, 2.0, 1.0]]).repeat(200, 1)
-    drawn = _draw(logits, 2, 1.0, torch.Generator().manual_seed(0))
+    drawn = draw(logits, 2, 1.0, torch.Generator().manual_seed(0))
     assert set(drawn.tolist()) == {1, 2}
 
 
 def test_temperature_zero_is_greedy():
-    assert _draw(torch.tensor([[0.0, 3.0], [1.0, 0.0]]), 0, 0.0, torch.Generator()).tolist() == [1, 0]
+    assert draw(torch.tensor([[0.0, 3.0], [1.0, 0.0]]), 0, 0.0, torch.Generator()).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("duration", [0.0, -1.0, 0.001, 1e6])

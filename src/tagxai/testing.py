@@ -560,10 +560,10 @@ def random_checkpoint(
         T5Config,
     )
 
-    from tagxai.generators.transformers import _quiet
+    from tagxai.generators.common import quiet
 
     target = Path(folder)
-    with _quiet(), torch.random.fork_rng(devices=[]):
+    with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = _tokenizer()
         text = T5Config(

@@ -1,0 +1,316 @@
+"""What the backends share: sampling in a delay pattern, teacher forcing, tokens' spans, where models come from."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from jaxtyping import Float, Int
+
+from tagxai.base import Generator
+from tagxai.errors import TagxaiError
+from tagxai.hooks import Gate, at_position, edit_attention
+from tagxai.lazy import torch
+from tagxai.types import Branch, Conditioning, Generation, OnProgress, Progress, StepOutput
+
+T = TypeVar("T")
+
+
+class DelayPatternGenerator(Generator):
+    """A decoder of codes in a delay pattern that reads the prompt by cross-attention, under classifier-free guidance.
+
+    A backend sets the attributes in its constructor, and says how its model is called: `_embed`, `_states`,
+    `_streaming`, `_heads` and `decode`. The null condition of guidance is an embedding of zeros: attention over zero
+    values adds nothing.
+    """
+
+    default_source: ClassVar[str]
+    default_duration: ClassVar[float] = 5.0  # seconds
+    default_guidance_scale: ClassVar[float] = 3.0
+    default_top_k: ClassVar[int] = 250
+    default_temperature: ClassVar[float] = 1.0
+
+    source: str
+    tokenizer: Any  # a fast one, of transformers
+    pad: int  # what the decoder reads where the pattern has no code
+    max_frames: int
+
+    @property
+    def codebooks(self) -> int:
+        return len(self.delays)
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device: ...
+
+    @property
+    @abstractmethod
+    def _heads(self) -> Sequence[Callable[[Any], Any]]:
+        """Hidden states to logits, for each codebook."""
+
+    @abstractmethod
+    def _embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Token ids [batch, tokens] to embeddings of the decoder's width. Called without gradients."""
+
+    @abstractmethod
+    def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What the heads read, in a causal pass over `columns[batch, codebooks, steps]`; `mask` is False on padding."""
+
+    @abstractmethod
+    def _streaming(self, embeddings: torch.Tensor) -> AbstractContextManager[Callable[[Any], Any]]:
+        """A function of the next `columns[batch, codebooks, 1]` that remembers the columns before."""
+
+    # -- making audio --------------------------------------------------------------------------------------------
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        duration: float | None = None,
+        seed: int = 0,
+        guidance_scale: float | None = None,
+        top_k: int | None = None,
+        temperature: float | None = None,
+        mask: Float[torch.Tensor, "steps tokens"] | None = None,
+        branch: Branch = "guided",
+        on_progress: OnProgress | None = None,
+    ) -> Generation:
+        settings: dict[str, Any] = {
+            "guidance_scale": self.default_guidance_scale if guidance_scale is None else guidance_scale,
+            "top_k": self.default_top_k if top_k is None else top_k,
+            "temperature": self.default_temperature if temperature is None else temperature,
+            "branch": branch,
+        }
+        if not prompt.strip():
+            raise TagxaiError("the prompt is empty; give some words, such as 'a dog barks while rain falls'")
+        frames = self._frames(duration)
+        conditioning = self.encode_prompt([prompt])
+        steps = frames + max(self.delays)
+        if mask is not None and mask.shape != (steps, len(conditioning.tokens[0])):
+            raise ValueError(f"mask of shape {tuple(mask.shape)}; expected {(steps, len(conditioning.tokens[0]))}")
+        with torch.no_grad(), ExitStack() as hooks:
+            if mask is not None and branch != "unconditional":
+                gate = Gate(mask.to(conditioning.embeddings))
+                hooks.enter_context(edit_attention(self.cross_attention(), gate))
+            codes = self._sample(conditioning.embeddings, frames, seed=seed, on_progress=on_progress, **settings)
+            waveform = self.decode(codes)
+        return Generation(
+            prompt=prompt,
+            tokens=conditioning.tokens[0],
+            token_spans=conditioning.spans[0],
+            codes=codes,
+            waveform=waveform,
+            sample_rate=self.sample_rate,
+            frame_rate=self.frame_rate,
+            delays=self.delays,
+            seed=seed,
+            generator=f"{self.name}:{self.source}" if self.source else self.name,
+            settings=settings,
+        )
+
+    def _sample(
+        self,
+        embeddings: torch.Tensor,
+        frames: int,
+        *,
+        seed: int,
+        guidance_scale: float,
+        top_k: int,
+        temperature: float,
+        branch: Branch,
+        on_progress: OnProgress | None,
+    ) -> Int[torch.Tensor, "codebooks frames"]:
+        """Stream through the delay pattern, one step a call. Temperature 0 is greedy."""
+        null = torch.zeros_like(embeddings)
+        halves = {"guided": [embeddings, null], "conditional": [embeddings], "unconditional": [null]}[branch]
+        rows = len(halves)
+        random = torch.Generator(device=embeddings.device).manual_seed(seed)
+        delays = torch.tensor(self.delays, device=embeddings.device)
+        steps = frames + max(self.delays)
+        columns = torch.full((self.codebooks, steps + 1), self.pad, device=embeddings.device)
+        with self._streaming(torch.cat(halves)) as states:
+            for step in range(steps):
+                with at_position(step, conditional_rows=1 if rows == 2 else None):
+                    hidden = states(columns[:, step : step + 1].expand(rows, -1, -1))
+                logits = torch.stack([head(hidden[:, 0]) for head in self._heads], dim=1).float()
+                mixed = logits[0] if rows == 1 else logits[1] + guidance_scale * (logits[0] - logits[1])
+                drawn = draw(mixed, top_k, temperature, random)
+                frame = step - delays
+                columns[:, step + 1] = torch.where((frame >= 0) & (frame < frames), drawn, self.pad)
+                if on_progress is not None:
+                    on_progress(Progress(step + 1, steps, "generating"))
+        return torch.stack([columns[q, 1 + delay : 1 + delay + frames] for q, delay in enumerate(self.delays)])
+
+    def _frames(self, duration: float | None) -> int:
+        seconds = min(self.default_duration, self.max_duration) if duration is None else duration
+        frames = round(seconds * self.frame_rate)
+        if not 1 <= frames <= self.max_frames:
+            raise TagxaiError(
+                f"generator {self.name!r} cannot make {seconds:g} s: expected {1 / self.frame_rate:g} to "
+                f"{self.max_duration:g} s"
+            )
+        return frames
+
+    # -- looking at it -------------------------------------------------------------------------------------------
+
+    def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
+        encoded = self.tokenizer(
+            list(prompts),
+            padding=True,
+            return_tensors="pt",
+            return_offsets_mapping=True,
+            return_special_tokens_mask=True,
+        )
+        ids, mask = encoded["input_ids"].to(self.device), encoded["attention_mask"].to(self.device)
+        with torch.no_grad():
+            embeddings = self._embed(ids, mask) * mask[..., None]
+        lengths = mask.sum(1).tolist()
+        tokens = [self.tokenizer.convert_ids_to_tokens(row[:n].tolist()) for row, n in zip(ids, lengths, strict=True)]
+        spans = [
+            tuple(
+                (len(prompt), len(prompt)) if is_special else trim(prompt, *offset)
+                for offset, is_special in zip(offsets[:n].tolist(), special[:n].tolist(), strict=True)
+            )
+            for prompt, offsets, special, n in zip(
+                prompts, encoded["offset_mapping"], encoded["special_tokens_mask"], lengths, strict=True
+            )
+        ]
+        return Conditioning(embeddings, mask.bool(), tuple(map(tuple, tokens)), tuple(spans))
+
+    def forward(
+        self,
+        generation: Generation,
+        conditioning: Conditioning | None = None,
+        *,
+        branch: Branch = "conditional",
+        log_prob: bool = True,
+        isolated: bool = False,
+    ) -> StepOutput:
+        conditioning = conditioning or self.encode_prompt([generation.prompt])
+        null = replace(conditioning, embeddings=torch.zeros_like(conditioning.embeddings))
+        codes = generation.codes.to(self.device)
+        hidden = self._hidden(codes, null if branch == "unconditional" else conditioning, isolated)
+        if not log_prob:
+            return StepOutput(hidden)
+        if branch != "guided":
+            return StepOutput(hidden, self._log_prob(codes, hidden))
+        with at_position(0, conditional_rows=0):  # edits belong to the conditional branch
+            null = replace(null, embeddings=null.embeddings[:1], mask=null.mask[:1])
+            unconditional = self._hidden(codes, null, isolated)
+        scale = generation.settings.get("guidance_scale", self.default_guidance_scale)
+        return StepOutput(hidden, self._log_prob(codes, hidden, unconditional, scale))
+
+    def _hidden(
+        self, codes: torch.Tensor, conditioning: Conditioning, isolated: bool
+    ) -> Float[torch.Tensor, "batch steps dim"]:
+        batch, steps = len(conditioning), codes.shape[1] + max(self.delays)
+        columns = codes.new_full((self.codebooks, steps), self.pad)  # step t reads column t, and predicts column t + 1
+        for q, delay in enumerate(self.delays):
+            columns[q, 1 + delay : 1 + delay + codes.shape[1]] = codes[q, : steps - 1 - delay]
+        inputs, embeddings, mask = columns.expand(batch, -1, -1), conditioning.embeddings, conditioning.mask
+        if isolated:
+            inputs = inputs.transpose(1, 2).reshape(batch * steps, self.codebooks, 1)
+            embeddings, mask = embeddings.repeat_interleave(steps, 0), mask.repeat_interleave(steps, 0)
+        return self._states(inputs, embeddings, mask).reshape(batch, steps, -1)
+
+    def _log_prob(
+        self, codes: torch.Tensor, hidden: torch.Tensor, unconditional: torch.Tensor | None = None, scale: float = 1.0
+    ) -> Float[torch.Tensor, "batch codebooks frames"]:
+        """Log-probabilities of `codes`, one codebook at a time so that only one vocabulary is in memory."""
+        chosen = []
+        for q, (head, delay) in enumerate(zip(self._heads, self.delays, strict=True)):
+            at = slice(delay, delay + codes.shape[1])
+            logits = head(hidden[:, at]).float()
+            if unconditional is not None:
+                null = head(unconditional[:, at]).float()
+                logits = null + scale * (logits - null)
+            index = codes[q].expand(len(hidden), -1)[..., None]
+            chosen.append(logits.log_softmax(-1).gather(-1, index)[..., 0])
+        return torch.stack(chosen, dim=1)
+
+
+def draw(logits: torch.Tensor, top_k: int, temperature: float, random: torch.Generator) -> torch.Tensor:
+    """One code a row of `logits[codebooks, vocabulary]`."""
+    if temperature == 0:
+        return logits.argmax(-1)
+    if 0 < top_k < logits.shape[-1]:
+        smallest = logits.topk(top_k).values[:, -1:]
+        logits = logits.masked_fill(logits < smallest, -torch.inf)
+    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=random)[:, 0]
+
+
+def trim(prompt: str, start: int, end: int) -> tuple[int, int]:
+    """A token's offsets without the space that sentence-piece tokenizers count to the word after it."""
+    while start < end and prompt[start].isspace():
+        start += 1
+    return start, end
+
+
+# -- where models come from ------------------------------------------------------------------------------------------
+
+
+def load_from(source: str, load: Callable[..., T], *, what: str, layout: str) -> T:
+    """`load(source)` of a local folder, or `load(source, local_files_only=...)` of a hub id.
+
+    `load` may raise anything; here it becomes a TagxaiError that says `what` was expected, in a folder of which `layout`.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        try:
+            return load(str(folder))
+        except TagxaiError:
+            raise
+        except Exception as error:  # whatever a wrong folder makes a library raise
+            raise TagxaiError(f"folder {source!r} does not hold {what}: {first_line(error)}") from None
+    if folder.exists() or source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise TagxaiError(f"no model at {source!r}: expected a folder {layout} or a hub id OWNER/NAME")
+    return load_from_hub(source, load)
+
+
+def load_from_hub(source: str, load: Callable[..., T]) -> T:
+    """From the local cache, else from the hub, asked once: transformers itself would try for half a minute."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        return load(source, local_files_only=True)
+    except (OSError, ValueError):
+        pass  # not in the cache
+    try:
+        HfApi().model_info(source, timeout=10)
+        return load(source, local_files_only=False)
+    except TagxaiError:
+        raise
+    except RepositoryNotFoundError:
+        raise TagxaiError(f"the model hub has no model {source!r}, or it is private") from None
+    except Exception as error:  # the network has many ways to be absent
+        raise TagxaiError(
+            f"cannot load {source!r} from the model hub: no local copy, and no network ({first_line(error)}); "
+            "give a local folder, or use the generator 'tiny'"
+        ) from None
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' own progress bars and notes, which belong to no one who only wants a sound."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = transformers_logging.is_progress_bar_enabled()
+    level = transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if shown:
+            transformers_logging.enable_progress_bar()
