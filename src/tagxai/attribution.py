@@ -110,16 +110,17 @@ class Attribution:
         low, high = steps.min(), steps.max()
         return (steps - low) / (high - low) if high > low else torch.ones_like(steps)
 
-    def plot(self, *, start: float | None = None, end: float | None = None) -> Figure:
-        """Words by seconds, over the clip's spectrogram."""
+    def plot(self, *, intervals: Sequence[tuple[float, float]] = ()) -> Figure:
+        """Words by seconds, above the clip's spectrogram; `intervals` (seconds) are framed."""
         from tagxai.plots import heat_map
 
-        return heat_map(self.generation, self.over_time(self.words()), [u.text for u in self.words()], start, end)
+        units = self.words()
+        return heat_map(self.generation, self.over_time(units), [unit.text for unit in units], intervals)
 
     def _repr_html_(self) -> str:
         from tagxai.plots import words_html
 
-        return words_html(self.per_word())
+        return words_html([(score.text, score.score) for score in self.per_word()])
 
     def __repr__(self) -> str:
         best = sorted(self.per_word(), key=lambda score: -score.score)[:3]
@@ -128,8 +129,18 @@ class Attribution:
 
     # -- files ---------------------------------------------------------------------------------------------------
 
-    def save(self, folder: str | Path) -> Path:
-        """Write `explanation.json`, `scores.safetensors` and `original.flac` into `folder`; the JSON comes last."""
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        intervals: Sequence[tuple[float, float]] = (),
+        audio: Sequence[str] = (),
+    ) -> Path:
+        """Write `explanation.json`, `scores.safetensors` and `original.flac` into `folder`; the JSON comes last.
+
+        The JSON also holds the words' scores in `intervals` (seconds), and the names of `audio` files that belong to
+        the explanation and are in the folder already.
+        """
         target = storage.output_folder(folder)
         generation = self.generation
         storage.write_tensors(target / "scores.safetensors", {"scores": self.scores, "codes": generation.codes})
@@ -156,10 +167,17 @@ class Attribution:
                     "duration": generation.duration,
                 },
                 "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word()],
+                "intervals": [
+                    {"start": start, "end": end, "scores": [s.score for s in self.per_word(start, end)]}
+                    for start, end in intervals
+                ],
+                "audio": ["original.flac", *audio],
                 "cost": dict(self.cost),
                 "diagnostics": dict(self.diagnostics),
                 "versions": dict(self.versions),
-                "sha256": {name: storage.sha256(target / name) for name in ("scores.safetensors", "original.flac")},
+                "sha256": {
+                    name: storage.sha256(target / name) for name in ("scores.safetensors", "original.flac", *audio)
+                },
             },
         )
         return target
@@ -208,6 +226,12 @@ class Attribution:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedFileError(f"{source / 'explanation.json'} is damaged: {error}") from None
+
+
+def saved_intervals(folder: str | Path) -> list[tuple[float, float]]:
+    """The intervals (seconds) that an explanation was saved with."""
+    content = storage.read_json(Path(folder) / "explanation.json")
+    return [(interval["start"], interval["end"]) for interval in content.get("intervals", [])]
 
 
 def installed_versions() -> dict[str, str]:

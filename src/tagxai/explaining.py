@@ -1,14 +1,28 @@
-"""The main path: prompt -> generate -> attribute, by names."""
+"""The main path, by names: prompt -> generate -> attribute, and audio that puts the explanation to the test."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
 
+from jaxtyping import Float
+
+from tagxai import storage
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
-from tagxai.errors import TagxaiError
+from tagxai.errors import DamagedFileError, TagxaiError
+from tagxai.lazy import torch
 from tagxai.registry import registry
-from tagxai.types import OnProgress
+from tagxai.types import OnProgress, Progress
+
+Interval = tuple[float, float]
+"""[start, end) in seconds."""
+
+Kind = Literal["factual", "counterfactual", "unconditional"]
+"""Sampled under the explanation's mask, under one minus it, and without the prompt."""
 
 
 def load_generator(spec: str = "tiny", *, device: str = "cpu", dtype: str = "float32") -> Generator:
@@ -17,7 +31,7 @@ def load_generator(spec: str = "tiny", *, device: str = "cpu", dtype: str = "flo
     return registry().generator(name).load(source or None, device=device, dtype=dtype)
 
 
-def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
+def make_method(name: str, options: Mapping[str, Any] | None = None) -> Method:
     """A method by name; option values may be text, as from the command line."""
     return registry().method(name).configure(options or {})
 
@@ -43,3 +57,107 @@ def explain(
     chosen.check_supported(model)
     generation = model.generate(prompt, duration=duration, seed=seed, on_progress=on_progress)
     return chosen.attribute(model, generation, on_progress=on_progress)
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """One clip that was sampled to hear an explanation."""
+
+    name: str
+    kind: Kind
+    seed: int
+    waveform: Float[torch.Tensor, "channels samples"]
+    sample_rate: int
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.flac"
+
+
+def listen(
+    generator: Generator, attribution: Attribution, *, repeats: int = 1, on_progress: OnProgress | None = None
+) -> tuple[Track, ...]:
+    """Sample `repeats` factual and counterfactual clips, with seeds from the original's upwards, and one without the
+    prompt: what stays, what goes, and what comes by itself."""
+    original, mask = attribution.generation, attribution.to_mask()
+    sampling = {key: original.settings.get(key) for key in ("guidance_scale", "top_k", "temperature")}
+    branch = original.settings.get("branch", "guided")
+    plan: list[tuple[Kind, int]] = [
+        *(("factual", i) for i in range(repeats)),
+        *(("counterfactual", i) for i in range(repeats)),
+        ("unconditional", 0),
+    ]
+    tracks = []
+    for number, (kind, i) in enumerate(plan):
+
+        def report(progress: Progress, number: int = number, kind: str = kind) -> None:
+            if on_progress is not None:
+                done = number * progress.total + progress.done
+                on_progress(Progress(done, len(plan) * progress.total, f"{kind} audio"))
+
+        generation = generator.generate(
+            original.prompt,
+            duration=original.duration,
+            seed=original.seed + i,
+            mask={"factual": mask, "counterfactual": 1 - mask, "unconditional": None}[kind],
+            branch="unconditional" if kind == "unconditional" else branch,
+            on_progress=report,
+            **sampling,
+        )
+        name = f"{kind}-{i + 1}" if repeats > 1 and kind != "unconditional" else kind
+        tracks.append(Track(name, kind, generation.seed, generation.waveform, generation.sample_rate))
+    return tuple(tracks)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What a folder of `tagxai explain` holds: an attribution, the intervals that were asked about, and audio."""
+
+    attribution: Attribution
+    intervals: Sequence[Interval] = ()
+    tracks: Sequence[Track] = field(default=())
+
+    def __post_init__(self) -> None:
+        for interval in self.intervals:
+            self.attribution.generation.frame_range(*interval)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write all of it into `folder`, in place of an explanation that is already there; the JSON comes last."""
+        target = storage.output_folder(folder)
+        for kind in get_args(Kind):
+            for previous in target.glob(f"{kind}*.flac"):
+                previous.unlink()
+        for track in self.tracks:
+            storage.write_audio(target / track.file, track.waveform, track.sample_rate)
+        intervals = [
+            {
+                "start": start,
+                "end": end,
+                "words": [{**asdict(s.unit), "score": s.score} for s in self.attribution.per_word(start, end)],
+            }
+            for start, end in self.intervals
+        ]
+        audio = [{"name": t.name, "kind": t.kind, "seed": t.seed} for t in self.tracks]
+        files = [track.file for track in self.tracks]
+        return self.attribution.save(target, files=files, more={"intervals": intervals, "audio": audio})
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Explanation:
+        """Read what `save`, or `Attribution.save`, wrote. Raises DamagedFileError."""
+        source = Path(folder)
+        attribution = Attribution.load(source)
+        content = storage.read_json(source / "explanation.json")
+        try:
+            intervals = tuple((float(i["start"]), float(i["end"])) for i in content.get("intervals", ()))
+            tracks = tuple(_read_track(source, entry) for entry in content.get("audio", ()))
+            return cls(attribution, intervals, tracks)
+        except (KeyError, TypeError, ValueError, TagxaiError) as error:
+            raise DamagedFileError(f"{source / 'explanation.json'} is damaged: {error}") from None
+
+
+def _read_track(folder: Path, entry: Mapping[str, Any]) -> Track:
+    name, kind = entry["name"], entry["kind"]
+    if kind not in get_args(Kind) or not re.fullmatch(rf"{kind}(-\d+)?", name):
+        raise ValueError(f"no audio is called {name!r}")
+    waveform, sample_rate = storage.read_audio(folder / f"{name}.flac")
+    return Track(name, kind, int(entry["seed"]), waveform, sample_rate)

@@ -1,0 +1,217 @@
+"""Pictures of an explanation: words by seconds over the clip's spectrogram, and the prompt in colours.
+
+Figures are made without pyplot, so nothing here opens a window or keeps state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from jaxtyping import Float
+
+from tagxai.lazy import torch
+from tagxai.types import Generation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOWEST = 50.0  # Hz, the lower end of every spectrogram
+RANGE = 70.0  # dB below the loudest point, drawn as silence
+_FONT = "DejaVu Sans"  # comes with matplotlib
+_HOT, _COLD = (230, 126, 34), (52, 120, 246)
+
+
+class Scored(Protocol):
+    """A word and its score (`tagxai.attribution.Score` is one)."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def unit(self) -> Any: ...
+
+
+class Scale(NamedTuple):
+    """The range that colours span: about zero where scores have both signs, from the smallest to the largest else."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Scale:
+        low, high = min(values, default=0.0), max(values, default=0.0)
+        if low < 0:
+            high = max(-low, high)
+            return cls(-high, high)
+        margin = 1e-3 * max(high, 1e-9)  # scores that are all alike must not look different
+        return cls(low, high) if high - low > margin else cls(0.0, max(high, 1e-9) * 2)
+
+    @property
+    def signed(self) -> bool:
+        return self.low < 0
+
+    def strength(self, value: float) -> float:
+        """`value` in [0, 1], or in [-1, 1] about zero where scores have both signs."""
+        if self.signed:
+            return max(-1.0, min(1.0, value / self.high))
+        return max(0.0, min(1.0, (value - self.low) / (self.high - self.low)))
+
+    @property
+    def colour_map(self) -> str:
+        return "RdBu_r" if self.signed else "viridis"
+
+
+def heat_map(
+    generation: Generation,
+    values: Float[torch.Tensor, "units frames"],
+    labels: Sequence[str],
+    start: float | None = None,
+    end: float | None = None,
+) -> Figure:
+    """`values` as a panel of words by seconds, above the clip's spectrogram on the same time axis.
+
+    The seconds [start, end) are marked where given.
+    """
+    from matplotlib.figure import Figure
+
+    scores = values.detach().float().cpu().numpy()
+    scale = Scale.of(scores.ravel().tolist())
+    words_height = max(0.9, 0.25 * len(labels))
+    figure = Figure(figsize=(9.0, words_height + 2.6), dpi=150, layout="constrained")
+    grid = figure.add_gridspec(2, 2, width_ratios=(60, 1), height_ratios=(words_height, 1.6))
+    words = figure.add_subplot(grid[0, 0])
+    sound = figure.add_subplot(grid[1, 0], sharex=words)
+    image = words.imshow(
+        scores,
+        aspect="auto",
+        interpolation="nearest",
+        cmap=scale.colour_map,
+        vmin=scale.low,
+        vmax=scale.high,
+        extent=(0.0, generation.duration, len(labels) - 0.5, -0.5),
+    )
+    figure.colorbar(image, cax=figure.add_subplot(grid[0, 1]), label="score")
+    _label_words(words, labels)
+    _draw_spectrogram(sound, generation)
+    if start is not None or end is not None:
+        _mark_interval((words, sound), start or 0.0, generation.duration if end is None else end)
+    return figure
+
+
+def words_html(scores: Sequence[Scored]) -> str:
+    """The words in prompt order, each on a background as strong as its score; the number shows on hovering."""
+    scale = Scale.of([score.score for score in scores])
+    spans = [
+        f'<span title="{score.score:.3g}" style="{_background(scale.strength(score.score))}; '
+        f'padding: .1em .3em; border-radius: .3em{"; opacity: .6" if score.unit.special else ""}">'
+        f"{escape(printable(score.text))}</span>"
+        for score in scores
+    ]
+    return f'<div dir="auto" style="line-height: 2">{" ".join(spans)}</div>'
+
+
+def spectrogram(generation: Generation, *, bands: int = 128) -> np.ndarray:
+    """Loudness in [0, 1] as `[bands, windows]`, bands evenly spaced in log-frequency from LOWEST up to half the rate."""
+    import numpy as np
+
+    size, hop = 1024, 256
+    samples = round(generation.duration * generation.sample_rate)
+    mono = generation.waveform.detach().float().cpu().mean(0)[:samples]
+    mono = torch.nn.functional.pad(mono, (0, max(0, size - len(mono))))
+    window = torch.hann_window(size)
+    power = torch.stft(mono, size, hop, window=window, pad_mode="constant", return_complex=True).abs().square().numpy()
+    centres = np.linspace(0, generation.sample_rate / 2, power.shape[0])
+    wanted = np.geomspace(LOWEST, generation.sample_rate / 2, bands)
+    rows = np.stack([np.interp(wanted, centres, column) for column in power.T], axis=1)
+    loudness = 10 * np.log10(rows + 1e-10)
+    return np.clip((loudness - max(loudness.max(), -60.0)) / RANGE + 1, 0, 1)
+
+
+def printable(text: str) -> str:
+    """`text` with control characters written out, which a terminal or a figure would obey."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def _background(strength: float) -> str:
+    """See-through colour, so that the text keeps the contrast of its own theme, light or dark."""
+    red, green, blue = _HOT if strength >= 0 else _COLD
+    return f"background: rgba({red}, {green}, {blue}, {0.6 * abs(strength):.2f})"
+
+
+def _label_words(axes: Axes, labels: Sequence[str]) -> None:
+    axes.set_yticks(range(len(labels)))
+    for i, (tick, label) in enumerate(zip(axes.get_yticklabels(), labels, strict=True)):
+        text = printable(label)
+        text = text if len(text) <= 24 else text[:23] + "…"
+        fonts = _fonts_for(text)
+        tick.set_text(text if fonts else f"word {i + 1}")
+        tick.set_fontfamily(fonts or [_FONT])
+        tick.set_parse_math(False)
+        if label.startswith("<") and label.endswith(">"):  # `</s>` and its like are no words
+            tick.set_color("0.55")
+    axes.set_yticklabels([tick.get_text() for tick in axes.get_yticklabels()])
+    axes.tick_params(axis="x", labelbottom=False)
+    axes.tick_params(axis="y", length=0)
+
+
+def _draw_spectrogram(axes: Axes, generation: Generation) -> None:
+    low, high = math.log2(LOWEST), math.log2(generation.sample_rate / 2)
+    axes.imshow(
+        spectrogram(generation),
+        aspect="auto",
+        origin="lower",
+        cmap="Greys",
+        vmin=0,
+        vmax=1,
+        extent=(0.0, generation.duration, low, high),
+    )
+    ticks = [hertz for hertz in (100, 250, 500, 1000, 2000, 4000, 8000, 16000) if hertz <= generation.sample_rate / 2]
+    axes.set_yticks([math.log2(hertz) for hertz in ticks])
+    axes.set_yticklabels([f"{hertz // 1000} k" if hertz >= 1000 else str(hertz) for hertz in ticks], fontsize=8)
+    axes.set_ylabel("Hz")
+    axes.set_xlabel("seconds")
+    axes.set_xlim(0, generation.duration)
+
+
+def _mark_interval(panels: Sequence[Axes], start: float, end: float) -> None:
+    """Shade what lies outside, so that the colours inside stay true."""
+    for axes in panels:
+        left, right = axes.get_xlim()
+        axes.axvspan(left, start, color="white", alpha=0.55, lw=0)
+        axes.axvspan(end, right, color="white", alpha=0.55, lw=0)
+        for edge in (start, end):
+            axes.axvline(edge, color="black", lw=1, ls="--")
+        axes.set_xlim(left, right)
+
+
+def _fonts_for(text: str) -> list[str]:
+    """Installed fonts that can together draw `text`; none where a character is in no font."""
+    fonts = [_FONT]
+    for character in set(text):
+        if not any(ord(character) in _characters(font) for font in fonts):
+            other = next((font for font in _installed_fonts() if ord(character) in _characters(font)), None)
+            if other is None:
+                return []
+            fonts.append(other)
+    return fonts
+
+
+@cache
+def _installed_fonts() -> tuple[str, ...]:
+    from matplotlib.font_manager import fontManager
+
+    return tuple(sorted({entry.name for entry in fontManager.ttflist}))
+
+
+@cache
+def _characters(font: str) -> frozenset[int]:
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset(get_font(findfont(font)).get_charmap())
