@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import ClassVar
 
-import torch
-
 from tagxai import Attribution, Generation, Generator, Method, Progress, TagxaiError, hookimpl
+from tagxai.lazy import torch  # imported when it is first used: `tagxai list` need not wait for it
 from tagxai.words import words
 
 
