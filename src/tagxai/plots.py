@@ -146,17 +146,16 @@ def _background(strength: float) -> str:
 
 
 def _label_words(axes: Axes, labels: Sequence[str]) -> None:
-    axes.set_yticks(range(len(labels)))
-    for i, (tick, label) in enumerate(zip(axes.get_yticklabels(), labels, strict=True)):
-        text = printable(label)
-        text = text if len(text) <= 24 else text[:23] + "…"
-        fonts = _fonts_for(text)
-        tick.set_text(text if fonts else f"word {i + 1}")
-        tick.set_fontfamily(fonts or [_FONT])
-        tick.set_parse_math(False)
+    shown = [printable(label) for label in labels]
+    shown = [label if len(label) <= 24 else label[:23] + "…" for label in shown]
+    fonts = [_fonts_for(label) for label in shown]
+    texts = [label if known else f"word {i}" for i, (label, known) in enumerate(zip(shown, fonts, strict=True), 1)]
+    axes.set_yticks(range(len(labels)), texts)
+    for text, label, known in zip(axes.get_yticklabels(), labels, fonts, strict=True):
+        text.set_fontfamily(known or [_FONT])
+        text.set_parse_math(False)
         if label.startswith("<") and label.endswith(">"):  # `</s>` and its like are no words
-            tick.set_color("0.55")
-    axes.set_yticklabels([tick.get_text() for tick in axes.get_yticklabels()])
+            text.set_color("0.55")
     axes.tick_params(axis="x", labelbottom=False)
     axes.tick_params(axis="y", length=0)
 
@@ -193,10 +192,10 @@ def _mark_interval(panels: Sequence[Axes], start: float, end: float) -> None:
 
 def _fonts_for(text: str) -> list[str]:
     """Installed fonts that can together draw `text`; none where a character is in no font."""
-    fonts = [_FONT]
+    fonts, files = [_FONT], _font_files()
     for character in set(text):
-        if not any(ord(character) in _characters(font) for font in fonts):
-            other = next((font for font in _installed_fonts() if ord(character) in _characters(font)), None)
+        if not any(ord(character) in _characters(files[font]) for font in fonts):
+            other = next((font for font, file in files.items() if ord(character) in _characters(file)), None)
             if other is None:
                 return []
             fonts.append(other)
@@ -204,14 +203,18 @@ def _fonts_for(text: str) -> list[str]:
 
 
 @cache
-def _installed_fonts() -> tuple[str, ...]:
+def _font_files() -> dict[str, str]:
+    """The upright fonts of this machine by name, but those that draw a box for everything."""
     from matplotlib.font_manager import fontManager
 
-    return tuple(sorted({entry.name for entry in fontManager.ttflist}))
+    upright = [entry for entry in fontManager.ttflist if entry.style == "normal" and entry.weight == 400]
+    return {
+        entry.name: entry.fname for entry in sorted(upright, key=lambda e: e.name) if "Last Resort" not in entry.name
+    }
 
 
 @cache
-def _characters(font: str) -> frozenset[int]:
-    from matplotlib.font_manager import findfont, get_font
+def _characters(file: str) -> frozenset[int]:
+    from matplotlib.font_manager import get_font
 
-    return frozenset(get_font(findfont(font)).get_charmap())
+    return frozenset(get_font(file).get_charmap())
