@@ -87,7 +87,7 @@ def test_a_token_that_alone_drives_the_model_gets_the_largest_mask(generator, ge
     only = torch.zeros_like(ones(generation))
     only[:, 3] = 1
     with edit_attention(generator.cross_attention(), Gate(only)):
-        learned = AudioGenX(noise=False, epochs=40, beta=0.01).attribute(generator, generation)
+        learned = AudioGenX(noise=False, epochs=20, beta=0.01).attribute(generator, generation)
     assert learned.per_token()[3].score == max(score.score for score in learned.per_token())
 
 

@@ -95,7 +95,7 @@ def load(*plugins: object, entry_points: bool = True) -> Registry:
     if entry_points:
         _load_installed(manager)
     for plugin in plugins:
-        manager.register(plugin)
+        manager.register(plugin, name=getattr(plugin, "__name__", type(plugin).__qualname__))
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:

@@ -18,7 +18,7 @@ from tagxai.lazy import torch
 
 IMPLEMENTATION = "tagxai"
 
-_edits: WeakKeyDictionary[torch.nn.Module, list[tuple[AttentionSite, Edit]]] = WeakKeyDictionary()
+_edits: WeakKeyDictionary[torch.nn.Module, tuple[tuple[AttentionSite, Edit], ...]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,14 @@ class TransformersSite(AttentionSite):
         config: Any = self.module.config
         previous = config._attn_implementation
         config._attn_implementation = IMPLEMENTATION
-        _edits.setdefault(self.module, []).append((self, edit))
+        before = _edits.get(self.module, ())
+        _edits[self.module] = (*before, (self, edit))
         try:
             yield
         finally:
-            installed = _edits[self.module]
-            installed.pop()
-            if not installed:
+            if before:
+                _edits[self.module] = before
+            else:
                 del _edits[self.module]
             config._attn_implementation = previous
 

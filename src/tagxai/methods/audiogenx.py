@@ -43,10 +43,12 @@ class AudioGenX(Method):
     explainer: Literal["logits", "mlp"] | None = None
     """What is learned: one logit per step and token, or the paper's MLP per step on the token embedding. None takes
     logits in `teacher_forced` mode and the MLP in `reference` mode."""
-    epochs: int = 50
+    epochs: int | None = None
+    """None takes the paper's 50 for the MLP; logits need 12 to reach a lower loss."""
     learning_rate: float | None = None
-    """Of Adam. None takes the paper's 1e-3 for the MLP and 0.1 for logits."""
-    weight_decay: float = 1e-3
+    """Of Adam. None takes the paper's 1e-3 for the MLP and 1 for logits."""
+    weight_decay: float | None = None
+    """Of Adam. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would draw to a mask of 0.5."""
     alpha: float = 1e-3
     """Weight of the mask's L1 norm."""
     beta: float = 1e-1
@@ -56,7 +58,7 @@ class AudioGenX(Method):
     noise: bool = True
     """Draw masks while learning (as the paper), or use their noise-free value."""
     hidden_units: int = 512
-    patience: int = 10
+    patience: int = 5
     """Stop after this many epochs without a loss better by `tolerance`; 0 never stops early."""
     tolerance: float = 1e-3
     """Relative to the number of steps, which bounds the similarity terms of the loss."""
@@ -64,8 +66,11 @@ class AudioGenX(Method):
 
     def __post_init__(self) -> None:
         for field, smallest in (("epochs", 1), ("hidden_units", 1), ("patience", 0), ("temperature", 1e-6)):
-            if getattr(self, field) < smallest:
-                raise TagxaiError(f"option {field!r} of method 'audiogenx' must be at least {smallest:g}")
+            value = getattr(self, field)
+            if value is not None and not value >= smallest:
+                raise TagxaiError(
+                    f"option {field!r} of method 'audiogenx' must be at least {smallest:g}, not {value:g}"
+                )
 
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
@@ -76,10 +81,11 @@ class AudioGenX(Method):
         target = original_states(generator, generation, conditioning)
         random = torch.Generator().manual_seed(self.seed)
         explainer, parameters = self._make_explainer(conditioning.embeddings[0], generation.steps, random)
-        optimizer = torch.optim.Adam(parameters, lr=self._learning_rate, weight_decay=self.weight_decay)
+        epochs, learning_rate, weight_decay = self._schedule
+        optimizer = torch.optim.Adam(parameters, lr=learning_rate, weight_decay=weight_decay)
 
         losses: list[float] = []
-        for epoch in range(self.epochs):
+        for epoch in range(epochs):
             logits = explainer()
             similarity = compare(
                 generator, generation, conditioning, target, self._sample(logits, random), isolated=self._isolated
@@ -90,7 +96,7 @@ class AudioGenX(Method):
             optimizer.step()
             losses.append(loss.item())
             if on_progress is not None:
-                on_progress(Progress(epoch + 1, self.epochs, f"AudioGenX, loss {losses[-1]:.3f}"))
+                on_progress(Progress(epoch + 1, epochs, f"AudioGenX, loss {losses[-1]:.3f}"))
             if self._has_converged(losses, generation.steps):
                 break
 
@@ -131,8 +137,12 @@ class AudioGenX(Method):
         return self.explainer or ("mlp" if self.mode == "reference" else "logits")
 
     @property
-    def _learning_rate(self) -> float:
-        return self.learning_rate or (1e-3 if self._explainer == "mlp" else 1e-1)
+    def _schedule(self) -> tuple[int, float, float]:
+        """Epochs, learning rate and weight decay: as set, else what suits what is learned."""
+        defaults = (50, 1e-3, 1e-3) if self._explainer == "mlp" else (12, 1.0, 0.0)
+        chosen = (self.epochs, self.learning_rate, self.weight_decay)
+        epochs, rate, decay = (d if c is None else c for c, d in zip(chosen, defaults, strict=True))
+        return int(epochs), rate, decay
 
     def _sample(self, logits: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """A draw from the binary concrete distribution, or its noise-free value."""
