@@ -120,7 +120,7 @@ class Attribution:
     def _repr_html_(self) -> str:
         from tagxai.plots import words_html
 
-        return words_html([(score.text, score.score) for score in self.per_word()])
+        return words_html(self.per_word())
 
     def __repr__(self) -> str:
         best = sorted(self.per_word(), key=lambda score: -score.score)[:3]
@@ -143,6 +143,7 @@ class Attribution:
         """
         target = storage.output_folder(folder)
         generation = self.generation
+        (target / "explanation.json").unlink(missing_ok=True)  # it must not speak for files that are being replaced
         storage.write_tensors(target / "scores.safetensors", {"scores": self.scores, "codes": generation.codes})
         storage.write_audio(target / "original.flac", generation.waveform, generation.sample_rate)
         storage.write_json(
@@ -168,8 +169,8 @@ class Attribution:
                 },
                 "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word()],
                 "intervals": [
-                    {"start": start, "end": end, "scores": [s.score for s in self.per_word(start, end)]}
-                    for start, end in intervals
+                    {"start": a, "end": b, "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word(a, b)]}
+                    for a, b in intervals
                 ],
                 "audio": ["original.flac", *audio],
                 "cost": dict(self.cost),
@@ -226,12 +227,6 @@ class Attribution:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedFileError(f"{source / 'explanation.json'} is damaged: {error}") from None
-
-
-def saved_intervals(folder: str | Path) -> list[tuple[float, float]]:
-    """The intervals (seconds) that an explanation was saved with."""
-    content = storage.read_json(Path(folder) / "explanation.json")
-    return [(interval["start"], interval["end"]) for interval in content.get("intervals", [])]
 
 
 def installed_versions() -> dict[str, str]:

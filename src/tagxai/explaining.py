@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -115,7 +115,7 @@ class Explanation:
 
     attribution: Attribution
     intervals: Sequence[Interval] = ()
-    tracks: Sequence[Track] = field(default=())
+    tracks: Sequence[Track] = ()
 
     def __post_init__(self) -> None:
         for interval in self.intervals:
@@ -129,17 +129,7 @@ class Explanation:
                 previous.unlink()
         for track in self.tracks:
             storage.write_audio(target / track.file, track.waveform, track.sample_rate)
-        intervals = [
-            {
-                "start": start,
-                "end": end,
-                "words": [{**asdict(s.unit), "score": s.score} for s in self.attribution.per_word(start, end)],
-            }
-            for start, end in self.intervals
-        ]
-        audio = [{"name": t.name, "kind": t.kind, "seed": t.seed} for t in self.tracks]
-        files = [track.file for track in self.tracks]
-        return self.attribution.save(target, files=files, more={"intervals": intervals, "audio": audio})
+        return self.attribution.save(target, intervals=self.intervals, audio=[track.file for track in self.tracks])
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:
@@ -149,15 +139,22 @@ class Explanation:
         content = storage.read_json(source / "explanation.json")
         try:
             intervals = tuple((float(i["start"]), float(i["end"])) for i in content.get("intervals", ()))
-            tracks = tuple(_read_track(source, entry) for entry in content.get("audio", ()))
+            tracks = tuple(
+                _read_track(source, file, attribution.generation.seed)
+                for file in content.get("audio", ())
+                if file != "original.flac"
+            )
             return cls(attribution, intervals, tracks)
         except (KeyError, TypeError, ValueError, TagxaiError) as error:
             raise DamagedFileError(f"{source / 'explanation.json'} is damaged: {error}") from None
 
 
-def _read_track(folder: Path, entry: Mapping[str, Any]) -> Track:
-    name, kind = entry["name"], entry["kind"]
-    if kind not in get_args(Kind) or not re.fullmatch(rf"{kind}(-\d+)?", name):
-        raise ValueError(f"no audio is called {name!r}")
-    waveform, sample_rate = storage.read_audio(folder / f"{name}.flac")
-    return Track(name, kind, int(entry["seed"]), waveform, sample_rate)
+def _read_track(folder: Path, file: str, first_seed: int) -> Track:
+    """The clip in `file`, whose name says what it is: clip number i has the i-th seed from the original's upwards."""
+    match = re.fullmatch(rf"(({'|'.join(get_args(Kind))})(?:-(\d+))?)\.flac", file)
+    if match is None:
+        raise ValueError(f"no audio is called {file!r}")
+    name, number = match[1], match[3]
+    kind: Kind = match[2]  # type: ignore[assignment]
+    waveform, sample_rate = storage.read_audio(folder / file)
+    return Track(name, kind, first_seed + int(number or 1) - 1, waveform, sample_rate)

@@ -72,12 +72,11 @@ def heat_map(
     generation: Generation,
     values: Float[torch.Tensor, "units frames"],
     labels: Sequence[str],
-    start: float | None = None,
-    end: float | None = None,
+    intervals: Sequence[tuple[float, float]] = (),
 ) -> Figure:
     """`values` as a panel of words by seconds, above the clip's spectrogram on the same time axis.
 
-    The seconds [start, end) are marked where given.
+    Each of `intervals` [start, end), in seconds, is framed.
     """
     from matplotlib.figure import Figure
 
@@ -100,8 +99,10 @@ def heat_map(
     figure.colorbar(image, cax=figure.add_subplot(grid[0, 1]), label="score")
     _label_words(words, labels)
     _draw_spectrogram(sound, generation)
-    if start is not None or end is not None:
-        _mark_interval((words, sound), start or 0.0, generation.duration if end is None else end)
+    for axes in (words, sound):
+        for interval in intervals:
+            axes.axvspan(*interval, fill=False, edgecolor="white", lw=2.5, clip_on=False)
+            axes.axvspan(*interval, fill=False, edgecolor="black", lw=1.2, ls="--", clip_on=False)
     return figure
 
 
@@ -118,7 +119,7 @@ def words_html(scores: Sequence[Scored]) -> str:
 
 
 def spectrogram(generation: Generation, *, bands: int = 128) -> np.ndarray:
-    """Loudness in [0, 1] as `[bands, windows]`, bands evenly spaced in log-frequency from LOWEST up to half the rate."""
+    """Loudness in [0, 1] as `[bands, windows]`; the bands are evenly spaced in log-frequency from LOWEST upwards."""
     import numpy as np
 
     size, hop = 1024, 256
@@ -177,17 +178,6 @@ def _draw_spectrogram(axes: Axes, generation: Generation) -> None:
     axes.set_ylabel("Hz")
     axes.set_xlabel("seconds")
     axes.set_xlim(0, generation.duration)
-
-
-def _mark_interval(panels: Sequence[Axes], start: float, end: float) -> None:
-    """Shade what lies outside, so that the colours inside stay true."""
-    for axes in panels:
-        left, right = axes.get_xlim()
-        axes.axvspan(left, start, color="white", alpha=0.55, lw=0)
-        axes.axvspan(end, right, color="white", alpha=0.55, lw=0)
-        for edge in (start, end):
-            axes.axvline(edge, color="black", lw=1, ls="--")
-        axes.set_xlim(left, right)
 
 
 def _fonts_for(text: str) -> list[str]:

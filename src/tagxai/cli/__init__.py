@@ -1,5 +1,66 @@
-"""The command line. Importing it loads no torch: `tagxai --help` answers at once."""
+"""The command line. Every command is a thin shell around the library; torch is loaded only by those that need it."""
 
-from tagxai.cli.app import main
+from __future__ import annotations
 
-__all__ = ["main"]
+import errno
+import os
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from tagxai.cli import catalogue, explain, generate
+from tagxai.cli.display import complain
+from tagxai.errors import TagxaiError
+
+
+class Commands(TyperGroup):
+    """Says what went wrong in one sentence, whichever command it happened in."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TagxaiError as error:
+            _stop(str(error), 2)
+        except KeyboardInterrupt:
+            _stop("interrupted", 130)
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.strerror is None:
+                raise
+            _stop(f"{error.filename or 'a file'}: {error.strerror}", 2)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    complain(message)
+    raise typer.Exit(code) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"tagxai {version('tagxai')}")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+
+
+@app.callback(epilog='Start with: [bold]tagxai explain "a dog barks while rain falls"[/]')
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Which words of a prompt made which seconds of the audio: heard and measured."""
+
+
+explain.register(app)
+generate.register(app)
+catalogue.register(app)
+
+
+def main() -> None:
+    # progress bars of libraries that load models would draw over ours
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    app(prog_name="tagxai")

@@ -1,150 +1,159 @@
-"""`tagxai explain`, `show` and `report`."""
+"""`tagxai explain`, and what looks at a saved explanation again: `show` and `report`."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from rich.console import Console
-from rich.table import Table
+import typer
 from rich.text import Text
 
-from tagxai.attribution import Attribution, saved_intervals
-from tagxai.cli.progress import bar, console
-from tagxai.errors import TagxaiError
-from tagxai.explaining import hear, load_generator, make_method
-from tagxai.report import write_audio, write_report
-from tagxai.storage import output_folder
+from tagxai import storage
+from tagxai.attribution import Attribution
+from tagxai.cli import display, options
+from tagxai.explaining import Explanation, Interval, listen, load_generator, make_method
 
-Interval = tuple[float, float]
+if TYPE_CHECKING:
+    from tagxai.words import Unit
 
+By = Literal["word", "phrase", "token"]
 
-@dataclass(frozen=True)
-class Request:
-    """What `tagxai explain` was asked."""
-
-    prompt: str
-    out: Path | None
-    method: str
-    generator: str
-    intervals: Sequence[str]
-    duration: float | None
-    seed: int
-    settings: Sequence[str]
-    audio_repeats: int
-    sampling: dict[str, Any]
-    device: str
-
-    @property
-    def folder(self) -> Path:
-        slug = re.sub(r"\W+", "-", self.prompt.lower()).strip("-")[:48] or "prompt"
-        return self.out or Path("tagxai-out") / f"{slug}-{self.method}-{self.seed}"
+ByOption = Annotated[By, typer.Option("--by", help="Score words, noun phrases, or the model's own tokens.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print explanation.json on stdout instead of the table.")]
+FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder written by [bold]tagxai explain[/].")]
 
 
-def run(request: Request, *, as_json: bool = False) -> None:
-    """Everything that is cheap is checked before anything is made."""
-    intervals = [parse_interval(text) for text in request.intervals]
-    method = make_method(request.method, parse_settings(request.settings))
-    if not request.prompt.strip():
-        raise TagxaiError("the prompt is empty; give some words, such as 'a dog barks while rain falls'")
-    folder = output_folder(request.folder)
-    with bar("loading") as on_progress:
-        generator = load_generator(request.generator, device=request.device)
-        method.check_supported(generator)
-        longest = generator.max_duration if request.duration is None else request.duration
-        check_intervals(intervals, longest)
-        generation = generator.generate(
-            request.prompt,
-            duration=request.duration,
-            seed=request.seed,
-            on_progress=on_progress,
-            **{key: value for key, value in request.sampling.items() if value is not None},
-        )
-        check_intervals(intervals, generation.duration)
-        explanation = method.attribute(generator, generation, on_progress=on_progress)
-        audio = hear(generator, explanation, repeats=request.audio_repeats, on_progress=on_progress)
-    explanation.save(folder, intervals=intervals, audio=write_audio(folder, audio))
-    files = write_report(folder, explanation, intervals)
-    if as_json:
-        print(json.dumps(as_dict(explanation, intervals), ensure_ascii=False, indent=2))
-    else:
-        print_table(explanation, intervals)
-        console.print(Text(f"wrote {folder}/: {', '.join(files)}", style="dim"), soft_wrap=True)
+def register(app: typer.Typer) -> None:
+    app.command(
+        epilog='Examples: [bold]tagxai explain "a dog barks while rain falls" --interval 1.0:2.5[/]\n\n'
+        '[bold]tagxai explain "a siren" --method cross_attention --set layer=-1 --out OUT[/]\n\n'
+        '[bold]tagxai explain "a siren" --generator musicgen:facebook/musicgen-small --duration 4[/]'
+    )(explain)
+    app.command(epilog="Example: [bold]tagxai show OUT --interval 0:1.5[/]")(show)
+    app.command(epilog="Example: [bold]tagxai report OUT[/]")(report)
 
 
-def show_folder(folder: Path, intervals: Sequence[str]) -> None:
-    explanation = Attribution.load(folder)
-    asked = [parse_interval(text) for text in intervals] or saved_intervals(folder)
-    check_intervals(asked, explanation.generation.duration)
-    print_table(explanation, asked)
+def explain(
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the audio shall be.")],
+    method: Annotated[str, typer.Option("--method", "-m", metavar="NAME", help="How to explain it.")] = "audiogenx",
+    generator: options.GeneratorOption = "tiny",
+    duration: options.DurationOption = None,
+    seed: options.SeedOption = 0,
+    interval: options.IntervalOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FOLDER", help="Default: tagxai-out/PROMPT-METHOD-SEED, with dashes."),
+    ] = None,
+    audio_repeats: Annotated[
+        int, typer.Option(min=0, max=99, help="Factual and counterfactual clips to make of each; 0 makes none.")
+    ] = 1,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Of the method; [bold]tagxai methods NAME[/] has all."),
+    ] = None,
+    guidance_scale: options.GuidanceOption = None,
+    top_k: options.TopKOption = None,
+    temperature: options.TemperatureOption = None,
+    device: options.DeviceOption = "auto",
+    by: ByOption = "word",
+    as_json: JsonOption = False,
+) -> None:
+    """Make audio from a prompt and say which words made which seconds of it."""
+    started = perf_counter()
+    options.check_prompt(prompt)
+    chosen = make_method(method, options.parse_settings(settings or []))
+    options.check_generator(generator)
+    options.check_duration(duration)
+    intervals = options.parse_intervals(interval or [], duration)
+    sampling = options.sampling_options(guidance_scale, top_k, temperature)
+    target = out or Path("tagxai-out", f"{options.slug(prompt)}-{method}-{seed}")
 
-
-def report_folder(folder: Path) -> None:
-    explanation = Attribution.load(folder)
-    write_report(folder, explanation, saved_intervals(folder))
-    console.print(f"wrote {folder / 'report.html'} and heatmap.png", soft_wrap=True)
-
-
-def as_dict(explanation: Attribution, intervals: Sequence[Interval]) -> dict[str, Any]:
-    def scores(*interval: float) -> list[dict[str, Any]]:
-        return [{"word": score.text, "score": score.score} for score in explanation.per_word(*interval)]
-
-    return {
-        "prompt": explanation.generation.prompt,
-        "method": explanation.method,
-        "words": scores(),
-        "intervals": [{"start": start, "end": end, "words": scores(start, end)} for start, end in intervals],
-    }
-
-
-def print_table(explanation: Attribution, intervals: Sequence[Interval]) -> None:
-    """Words with their scores and a bar, the whole clip first and then each interval; function words dimmed."""
-    clip = explanation.generation
-    table = Table(title=Text(clip.prompt), caption=f"{explanation.method}, {clip.duration:g} s, seed {clip.seed}")
-    table.add_column("word")
-    spans: list[tuple[float | None, float | None]] = [(None, None), *intervals]
-    for start, end in spans:
-        table.add_column("whole clip" if start is None else f"{start:g}-{end:g} s", no_wrap=True)
-    columns = [explanation.per_word(*span) for span in spans]
-    for row in zip(*columns, strict=True):
-        unit = row[0].unit
-        cells = [
-            _cell(score.score, max(abs(s.score) for s in column)) for score, column in zip(row, columns, strict=True)
-        ]
-        table.add_row(Text(unit.text), *cells, style="dim" if unit.function or unit.special else "")
-    Console().print(table)
-
-
-def _cell(score: float, largest: float, width: int = 12) -> Text:
-    filled = round(width * abs(score) / largest) if largest else 0
-    return Text.assemble(f"{score:8.3g} ", ("█" * filled, "green" if score >= 0 else "red"))
-
-
-def parse_settings(texts: Sequence[str]) -> dict[str, str]:
-    settings = {}
-    for text in texts:
-        key, sign, value = text.partition("=")
-        if not sign or not key.strip():
-            raise TagxaiError(f"--set takes KEY=VALUE, such as epochs=20, not {text!r}")
-        settings[key.strip()] = value.strip()
-    return settings
-
-
-def parse_interval(text: str) -> Interval:
-    try:
-        start, end = (float(part) for part in text.split(":"))
-    except ValueError:
-        raise TagxaiError(f"--interval takes START:END in seconds, such as 1.0:2.5, not {text!r}") from None
-    return start, end
-
-
-def check_intervals(intervals: Sequence[Interval], duration: float) -> None:
-    for start, end in intervals:
-        if not 0 <= start < end <= duration + 1e-6:
-            raise TagxaiError(
-                f"interval {start:g}:{end:g} s does not fit the clip: expected 0 <= start < end <= {duration:g} s"
+    with options.output_folder(target) as folder:
+        with display.stages() as stage:
+            stage(f"loading {generator}")
+            model = load_generator(generator, device=options.choose_device(device))
+            chosen.check_supported(model)
+            options.check_fits(model, duration, intervals)
+            clip = model.generate(prompt, duration=duration, seed=seed, on_progress=stage("generating"), **sampling)
+            for start, end in intervals:
+                clip.frame_range(start, end)
+            attribution = chosen.attribute(model, clip, on_progress=stage(f"explaining with {method}"))
+            tracks = (
+                listen(model, attribution, repeats=audio_repeats, on_progress=stage("making audio to compare"))
+                if audio_repeats
+                else ()
             )
+            stage("writing the report")
+            Explanation(attribution, intervals, tracks).save(folder)
+            _write_pictures(folder)
+        _print(folder, attribution, intervals, by, as_json)
+    if not as_json:
+        _print_files(folder)
+        display.note(f"{perf_counter() - started:.1f} s in all")
+
+
+def show(
+    folder: FolderArgument,
+    interval: options.IntervalOption = None,
+    by: ByOption = "word",
+    as_json: JsonOption = False,
+) -> None:
+    """Print the scores of a saved explanation again."""
+    saved = Explanation.load(folder)
+    asked = options.parse_intervals(interval or [], None)
+    _print(folder, saved.attribution, asked or saved.intervals, by, as_json)
+
+
+def report(folder: FolderArgument) -> None:
+    """Make report.html and heatmap.png of a saved explanation again."""
+    for file in _write_pictures(folder):
+        display.out().print(Text(str(file)), soft_wrap=True)
+
+
+def _write_pictures(folder: Path) -> list[Path]:
+    from tagxai.report import write_report
+
+    return write_report(folder)
+
+
+def _units(attribution: Attribution, by: By) -> Sequence[Unit]:
+    return {"word": attribution.words, "phrase": attribution.phrases, "token": attribution.tokens}[by]()
+
+
+def _print(folder: Path, attribution: Attribution, intervals: Sequence[Interval], by: By, as_json: bool) -> None:
+    for start, end in intervals:
+        attribution.generation.frame_range(start, end)
+    if as_json:
+        content = storage.read_json(folder / "explanation.json")
+        typer.echo(json.dumps({"folder": str(folder), **content}, ensure_ascii=False, indent=2))
+        return
+    console, clip = display.out(), attribution.generation
+    title = Text.assemble(
+        (display.printable(clip.prompt), "bold"),
+        (f"\n{attribution.method} on {clip.generator}, {clip.duration:g} s, seed {clip.seed}", "dim"),
+    )
+    console.print(title)
+    console.print(display.score_table(attribution, _units(attribution, by), intervals, console))
+
+
+_FILES = {
+    "report.html": "all of it on one page: open it in a browser",
+    "original.flac": "the clip that is explained",
+    "factual*.flac": "made again with the words that the explanation keeps",
+    "counterfactual*.flac": "made again without them",
+    "unconditional.flac": "made with no prompt",
+    "heatmap.png": "words by seconds over the spectrogram",
+    "explanation.json": "words, scores, settings, seed, versions, cost",
+    "scores.safetensors": "scores and codes as tensors",
+}
+
+
+def _print_files(folder: Path) -> None:
+    table = display.plain_table("file", "what it is")
+    for pattern, text in _FILES.items():
+        for file in sorted(folder.glob(pattern)):
+            table.add_row(Text(str(file), overflow="fold"), text)
+    display.out().print(table)

@@ -1,142 +1,210 @@
-"""`tagxai generate`: clips of one prompt or many, each made once."""
+"""`tagxai generate`: clips of one prompt or of a list of prompts, with what is already made left as it is."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from time import monotonic
+from typing import Annotated, Any, Literal, NamedTuple
+
+import typer
+from rich.text import Text
 
 from tagxai import storage
-from tagxai.cli.progress import bar, console
+from tagxai.attribution import installed_versions
+from tagxai.base import Generator
+from tagxai.cli import display, options
+from tagxai.cli.prompts import Prompt, is_list, read_prompts
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.explaining import load_generator
-from tagxai.types import Progress
 
-COLUMNS = ("caption", "prompt")
+SCHEMA = "tagxai.clip"
 
 
-class Task(NamedTuple):
-    """One clip to be made: where the prompt comes from, its text, and the seed."""
+@dataclass(frozen=True)
+class Job:
+    """One clip to make. What decides its sound decides its name, so that a finished clip is known again."""
 
-    source: str
-    prompt: str
+    prompt: Prompt
     seed: int
+    generator: str
+    duration: float | None
+    sampling: Mapping[str, Any]
 
+    @cached_property
+    def name(self) -> str:
+        content = [self.prompt.text, self.seed, self.generator, self.duration, sorted(self.sampling.items())]
+        digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]
+        return f"{options.slug(self.prompt.text)}-{digest}"
 
-def run(
-    prompts: str,
-    out: Path,
-    generator_spec: str,
-    duration: float | None,
-    seeds: range,
-    limit: int | None,
-    sampling: dict[str, Any],
-    device: str,
-) -> None:
-    rows = list(read_prompts(prompts))[:limit]
-    folder = storage.output_folder(out)
-    generator = load_generator(generator_spec, device=device)
-    options = {"duration": duration, **{key: value for key, value in sampling.items() if value is not None}}
-    tasks = [Task(source, prompt, seed) for source, prompt in rows for seed in seeds]
-    made, found, failed = [], 0, []
-    with bar("generating") as on_progress:
-        for index, task in enumerate(tasks):
-            on_progress(Progress(index, len(tasks), "generating"))
-            name = _name(task, generator_spec, options)
-            if _is_whole(folder / f"{name}.json"):
-                found += 1
-            else:
-                try:
-                    _make(folder, name, task, generator, options)
-                except TagxaiError as error:
-                    if len(rows) == 1:
-                        raise
-                    failed.append(f"{task.source}: {error}")
-                    continue
-            made.append(name)
-    index_file = folder / "index.json"
-    storage.write_json(index_file, {"schema": "tagxai.clips", "schema_version": 1, "clips": list(dict.fromkeys(made))})
-    console.print(f"{len(made) - found} clips made, {found} were there already: {folder}", soft_wrap=True)
-    if failed:
-        shown = "; ".join(failed[:5]) + ("; ..." if len(failed) > 5 else "")
-        raise TagxaiError(f"{len(failed)} of {len(tasks)} clips could not be made: {shown}")
+    def is_done(self, folder: Path) -> bool:
+        """Whether the clip's JSON, which is written last, is there and its files are what it says."""
+        try:
+            written = storage.read_json(folder / f"{self.name}.json")["sha256"]
+            return bool(written) and all(storage.sha256(folder / file) == digest for file, digest in written.items())
+        except (DamagedFileError, OSError, KeyError, TypeError, AttributeError):
+            return False
 
-
-def _make(folder: Path, name: str, task: Task, generator: Any, options: dict[str, Any]) -> None:
-    """The audio, the codes, and last the JSON, which says that the clip is whole."""
-    clip = generator.generate(task.prompt, seed=task.seed, **options)
-    storage.write_audio(folder / f"{name}.flac", clip.waveform, clip.sample_rate)
-    storage.write_tensors(folder / f"{name}.safetensors", {"codes": clip.codes})
-    storage.write_json(
-        folder / f"{name}.json",
-        {
-            "schema": "tagxai.clip",
-            "schema_version": 1,
-            "prompt": clip.prompt,
-            "source": task.source,
-            "generator": clip.generator,
-            "seed": clip.seed,
-            "settings": dict(clip.settings),
-            "duration": clip.duration,
-            "sample_rate": clip.sample_rate,
-            "frame_rate": clip.frame_rate,
-            "files": {
-                f"{name}{ending}": storage.sha256(folder / f"{name}{ending}") for ending in (".flac", ".safetensors")
+    def make(self, generator: Generator, folder: Path) -> None:
+        started = monotonic()
+        clip = generator.generate(self.prompt.text, duration=self.duration, seed=self.seed, **self.sampling)
+        audio, codes = f"{self.name}.flac", f"{self.name}.safetensors"
+        storage.write_audio(folder / audio, clip.waveform, clip.sample_rate)
+        storage.write_tensors(folder / codes, {"codes": clip.codes})
+        storage.write_json(
+            folder / f"{self.name}.json",
+            {
+                "schema": SCHEMA,
+                "schema_version": 1,
+                "prompt": clip.prompt,
+                "generator": clip.generator,
+                "seed": clip.seed,
+                "settings": dict(clip.settings),
+                "tokens": list(clip.tokens),
+                "duration": clip.duration,
+                "sample_rate": clip.sample_rate,
+                "frame_rate": clip.frame_rate,
+                "delays": list(clip.delays),
+                "versions": installed_versions(),
+                "seconds": round(monotonic() - started, 3),
+                "sha256": {name: storage.sha256(folder / name) for name in (audio, codes)},
             },
-        },
+        )
+
+
+class Result(NamedTuple):
+    """What became of a job."""
+
+    job: Job
+    status: Literal["made", "kept", "failed"]
+    error: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    app.command(
+        epilog='Examples: [bold]tagxai generate "a dog barks" --repeats 5[/]\n\n'
+        "[bold]tagxai generate audiocaps_val.csv --limit 100 --out clips[/]\n\n"
+        "The same command again goes on where it was interrupted."
+    )(generate)
+
+
+def generate(
+    prompts: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROMPTS",
+            help="A prompt; or a .csv or .tsv with a column caption or prompt; or a .txt with one prompt a line.",
+        ),
+    ],
+    generator: options.GeneratorOption = "tiny",
+    duration: options.DurationOption = None,
+    seed: options.SeedOption = 0,
+    repeats: Annotated[int, typer.Option(min=1, help="Clips of each prompt, with seeds from --seed upwards.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first prompts of a list.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Default: tagxai-out/ and a name from PROMPTS.")
+    ] = None,
+    guidance_scale: options.GuidanceOption = None,
+    top_k: options.TopKOption = None,
+    temperature: options.TemperatureOption = None,
+    device: options.DeviceOption = "auto",
+) -> None:
+    """Make audio and its codes from a prompt or a list of them; what is already made is not made again."""
+    if is_list(prompts):
+        chosen = read_prompts(Path(prompts))[:limit]
+    else:
+        options.check_prompt(prompts)
+        chosen = [Prompt(prompts, 1)]
+    options.check_generator(generator)
+    options.check_duration(duration)
+    sampling = options.sampling_options(guidance_scale, top_k, temperature)
+    jobs = [Job(p, s, generator, duration, sampling) for p in chosen for s in range(seed, seed + repeats)]
+    target = out or Path("tagxai-out", Path(prompts).stem if is_list(prompts) else options.slug(prompts))
+
+    def load() -> Generator:
+        model = load_generator(generator, device=options.choose_device(device))
+        options.check_fits(model, duration)
+        return model
+
+    with options.output_folder(target) as folder:
+        results: list[Result] = []
+        try:
+            for result in _run(jobs, folder, load):
+                results.append(result)
+        finally:
+            if results:
+                _write_index(folder, results)
+    count = Counter(result.status for result in results)
+    summary = f"made {count['made']}, already there {count['kept']}, failed {count['failed']}: {folder / 'index.csv'}"
+    display.out().print(Text(summary), soft_wrap=True)
+    if count["failed"]:
+        raise typer.Exit(1)
+
+
+def _run(jobs: Sequence[Job], folder: Path, load: Callable[[], Generator]) -> Iterator[Result]:
+    """Make what is not made yet. The model is loaded for the first clip that needs it; a clip that fails is told."""
+    generator = None
+    with _progress(len(jobs)) as advance:
+        for job in jobs:
+            result = Result(job, "kept")
+            try:
+                if not job.is_done(folder):
+                    options.check_prompt(job.prompt.text)
+                    generator = generator or load()
+                    job.make(generator, folder)
+                    result = Result(job, "made")
+            except TagxaiError as error:
+                if generator is None and job.prompt.text:  # no model: no clip can be made
+                    raise
+                result = Result(job, "failed", str(error))
+                display.complain(f"line {job.prompt.line}: {error}")
+            advance(result)
+            yield result
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[Result], None]]:
+    """A bar with the time left; in a log, a line for each clip."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = display.err()
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
     )
+    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task("clips", total=total)
+        started, made, done = monotonic(), 0, 0
+
+        def advance(result: Result) -> None:
+            nonlocal made, done
+            made, done = made + (result.status == "made"), done + 1
+            bars.update(task, completed=done, description=display.printable(result.job.prompt.text)[:40])
+            if not console.is_terminal and result.status == "made":
+                left = (monotonic() - started) / made * (total - done)
+                display.note(f"{done}/{total} {result.job.name}.flac, at most {left:.0f} s left")
+
+        yield advance
 
 
-def _is_whole(description: Path) -> bool:
-    """Whether a clip was finished, and its files are still what was written."""
-    if not description.is_file():
-        return False
-    try:
-        files = storage.read_json(description).get("files", {})
-    except DamagedFileError:
-        return False
-    paths = [(description.parent / name, digest) for name, digest in files.items()]
-    return bool(paths) and all(path.is_file() and storage.sha256(path) == digest for path, digest in paths)
-
-
-def _name(task: Task, generator: str, options: dict[str, Any]) -> str:
-    """A clip's file name: its content decides, so the same request finds the same clip."""
-    content = json.dumps([task.prompt, task.seed, generator, options], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def read_prompts(argument: str) -> Iterator[tuple[str, str]]:
-    """(where from, prompt) of a .csv or .txt file, or of a prompt itself."""
-    path = Path(argument)
-    if path.suffix.lower() not in (".csv", ".txt"):
-        yield "prompt", argument
-        return
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise TagxaiError(f"no file {argument!r}") from None
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise TagxaiError(f"{argument!r} is not UTF-8 text (line {line}); save it as UTF-8") from None
-    except OSError as error:
-        raise TagxaiError(f"cannot read {argument!r}: {error.strerror}") from None
-    found = _csv_prompts(argument, text) if path.suffix.lower() == ".csv" else _lines(argument, text)
-    if not found:
-        raise TagxaiError(f"{argument!r} holds no prompts")
-    yield from found
-
-
-def _csv_prompts(name: str, text: str) -> Sequence[tuple[str, str]]:
-    reader = csv.DictReader(text.splitlines(keepends=True))
-    columns = reader.fieldnames or []
-    column = next((column for column in COLUMNS if column in columns), None)
-    if column is None:
-        raise TagxaiError(f"{name!r} has no column 'caption' or 'prompt'; its columns: {', '.join(columns) or 'none'}")
-    return [(f"{name}, line {reader.line_num}", row[column] or "") for row in reader]
-
-
-def _lines(name: str, text: str) -> Sequence[tuple[str, str]]:
-    return [(f"{name}, line {number}", line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+def _write_index(folder: Path, results: Sequence[Result]) -> None:
+    """index.csv: which line of the list became which file."""
+    with (
+        storage.whole_file(folder / "index.csv") as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["line", "prompt", "seed", "clip", "error"])
+        for job, status, error in results:
+            clip = "" if status == "failed" else f"{job.name}.flac"
+            writer.writerow([job.prompt.line, job.prompt.text, job.seed, clip, error])

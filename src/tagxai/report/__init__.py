@@ -1,5 +1,5 @@
-"""What people look at and listen to: the audio files, the heat map and the HTML page of one explanation."""
+"""One page that holds an explanation: words in colours, audio to compare, a heat map that follows the sound."""
 
-from tagxai.report.writing import write_audio, write_report
+from tagxai.report.page import write_report
 
-__all__ = ["write_audio", "write_report"]
+__all__ = ["write_report"]

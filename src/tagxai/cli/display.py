@@ -1,0 +1,108 @@
+"""What is shown: errors and progress on stderr, tables on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tagxai.plots import printable
+from tagxai.types import OnProgress, Progress
+
+if TYPE_CHECKING:
+    from tagxai.attribution import Attribution, Score
+    from tagxai.words import Unit
+
+BAR = 16  # columns
+
+Stage = Callable[[str], OnProgress]
+
+
+def out() -> Console:
+    """A console on stdout. Piped, its lines are as wide as they need to be: whoever reads them next can cut them."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    return console
+
+
+def err() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+def complain(message: str) -> None:
+    """One sentence on stderr, in red."""
+    err().print(Text(printable(message), style="red"), soft_wrap=True)
+
+
+def note(message: str) -> None:
+    err().print(Text(printable(message)), soft_wrap=True)
+
+
+def plain_table(*columns: str) -> Table:
+    """A table without frames, which stays readable in a pipe."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+@contextmanager
+def stages() -> Iterator[Stage]:
+    """A progress bar for each stage of the work, made by calling what this gives: `stage("generating")(progress)`."""
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = err()
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(24), TimeRemainingColumn())
+    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        def stage(title: str) -> OnProgress:
+            for earlier in bars.tasks:  # whatever stopped before its last step is done all the same
+                bars.update(earlier.id, total=earlier.total or 1, completed=earlier.total or 1)
+            task = bars.add_task(title, total=None)
+
+            def report(progress: Progress) -> None:
+                bars.update(task, total=progress.total, completed=progress.done, description=progress.message)
+
+            return report
+
+        yield stage
+        for task in bars.tasks:
+            bars.update(task.id, total=task.total or 1, completed=task.total or 1)
+
+
+def score_table(
+    attribution: Attribution, units: Sequence[Unit], intervals: Sequence[tuple[float, float]], console: Console
+) -> Table:
+    """The units in prompt order, with a number and a bar for the whole clip and for each interval."""
+    spans: list[tuple[float | None, float | None]] = [(None, None), *intervals]
+    columns = [attribution.per_unit(units, *span) for span in spans]
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, header_style="bold", pad_edge=False)
+    table.add_column("word")
+    for start, end in spans:
+        table.add_column("clip" if start is None else f"{start:g}-{end:g} s", justify="right")
+        table.add_column("")
+    ascii_only = not console.encoding.lower().startswith("utf")
+    for unit, *scores in zip(units, *columns, strict=True):
+        style = "dim" if unit.function or unit.special else "bold"
+        cells = [Text(printable(unit.text), style=style)]
+        for score, column in zip(scores, columns, strict=True):
+            cells += [Text(f"{score.score:.3f}", style=style), _bar(score, column, ascii_only)]
+        table.add_row(*cells)
+    return table
+
+
+def _bar(score: Score, column: Sequence[Score], ascii_only: bool) -> Text:
+    """As long as the score is large beside the largest of its column; red where it is negative."""
+    largest = max(abs(other.score) for other in column) or 1.0
+    eighths = round(abs(score.score) / largest * BAR * 8)
+    whole, rest = divmod(eighths, 8)
+    bar = "#" * round(eighths / 8) if ascii_only else "█" * whole + (chr(0x2590 - rest) if rest else "")
+    style = "red" if score.score < 0 else "cyan"
+    return Text(bar.ljust(BAR), style=f"dim {style}" if score.unit.function or score.unit.special else style)

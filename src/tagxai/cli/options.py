@@ -1,0 +1,148 @@
+"""Options that several commands share, and the checks that need no model."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from tagxai import storage
+from tagxai.base import Generator
+from tagxai.errors import TagxaiError
+from tagxai.explaining import Interval
+from tagxai.registry import registry
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+GeneratorOption = Annotated[
+    str, typer.Option("--generator", "-g", metavar="NAME[:SOURCE]", help="The model; SOURCE is a folder or hub id.")
+]
+DurationOption = Annotated[
+    float | None,
+    typer.Option("--duration", "-d", metavar="SECONDS", help="Length of the clip, if not the model's own."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", "-s", min=0, max=2**32 - 1, help="Another seed, another clip.")]
+GuidanceOption = Annotated[
+    float | None, typer.Option("--guidance-scale", help="Of classifier-free guidance, if not the model's own.")
+]
+TopKOption = Annotated[
+    int | None,
+    typer.Option("--top-k", min=0, help="Draw from this many likeliest codes; 0 from all."),
+]
+TemperatureOption = Annotated[float | None, typer.Option("--temperature", help="Of sampling; 0 is greedy.")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="auto is cuda where there is one, else cpu.")]
+IntervalOption = Annotated[
+    list[str] | None,
+    typer.Option("--interval", "-i", metavar="START:END", help="Score these seconds too; may be repeated."),
+]
+
+
+def check_prompt(prompt: str) -> None:
+    if not prompt.strip():
+        raise TagxaiError("the prompt is empty; give some words, such as 'a dog barks while rain falls'")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise TagxaiError(f"the prompt {prompt!a} is not valid UTF-8 text") from None
+
+
+def check_generator(spec: str) -> None:
+    """The name alone; whether the source holds a model shows when it is loaded."""
+    registry().generator(spec.partition(":")[0])
+
+
+def check_duration(duration: float | None) -> None:
+    if duration is not None and not (math.isfinite(duration) and duration > 0):
+        raise TagxaiError(f"--duration takes a positive number of seconds, not {duration:g}")
+
+
+def check_fits(generator: Generator, duration: float | None, intervals: Sequence[Interval] = ()) -> None:
+    """What only the loaded model can tell: a clip too long for it, and intervals outside all that it can make."""
+    longest = generator.max_duration
+    if duration is not None and round(duration * generator.frame_rate) > round(longest * generator.frame_rate):
+        raise TagxaiError(
+            f"generator {generator.name!r} cannot make {duration:g} s: expected {1 / generator.frame_rate:g} to "
+            f"{longest:g} s"
+        )
+    for start, end in intervals:
+        if end > longest + 0.5 / generator.frame_rate:
+            raise TagxaiError(f"interval {start:g}:{end:g} s does not fit the clip: it has at most {longest:g} s")
+
+
+def sampling_options(guidance_scale: float | None, top_k: int | None, temperature: float | None) -> dict[str, Any]:
+    """The sampling settings under the names that `Generator.generate` has for them. Raises TagxaiError."""
+    if guidance_scale is not None and not math.isfinite(guidance_scale):
+        raise TagxaiError(f"--guidance-scale takes a number, not {guidance_scale:g}")
+    if temperature is not None and not (math.isfinite(temperature) and temperature >= 0):
+        raise TagxaiError(f"--temperature takes a number from 0 up, not {temperature:g}")
+    return {"guidance_scale": guidance_scale, "top_k": top_k, "temperature": temperature}
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
+    """`key=value` texts as a dictionary."""
+    settings = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key.strip():
+            raise TagxaiError(f"--set takes KEY=VALUE, such as epochs=20, not {pair!r}")
+        settings[key.strip().replace("-", "_")] = value.strip()
+    return settings
+
+
+def parse_intervals(texts: Sequence[str], duration: float | None) -> list[Interval]:
+    """`START:END` texts as seconds; where the clip's duration is given, they must lie inside it."""
+    intervals = []
+    for text in texts:
+        try:
+            start, end = (float(part) for part in text.split(":"))
+        except ValueError:
+            raise TagxaiError(f"--interval takes START:END in seconds, such as 1.0:2.5, not {text!r}") from None
+        if not (0 <= start < end < math.inf):
+            raise TagxaiError(f"--interval takes 0 <= START < END in seconds, not {text!r}")
+        if duration is not None and end > duration:
+            raise TagxaiError(f"interval {start:g}:{end:g} s does not fit the clip: it has {duration:g} s")
+        intervals.append((start, end))
+    return intervals
+
+
+def choose_device(device: Device) -> str:
+    """The device to load a model on. Loads torch."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available[device]:
+        raise TagxaiError(f"this machine has no {device} device that torch can use; take --device cpu")
+    return device
+
+
+def slug(text: str, longest: int = 48) -> str:
+    """`text` as a file name; what had to go is kept apart by a few digits of a hash."""
+    words = re.findall(r"\w+", text.casefold())
+    name = "-".join(words)
+    while len(name.encode()) > longest:
+        name = name[:-1]
+    if name == text.casefold().replace(" ", "-"):
+        return name
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    return f"{name}-{digest}" if name else digest
+
+
+@contextmanager
+def output_folder(path: Path) -> Iterator[Path]:
+    """The folder, made if need be, and gone again if the work fails before anything lies in it."""
+    existed = path.exists()
+    folder = storage.output_folder(path)
+    try:
+        yield folder
+    except BaseException:
+        if not existed and not any(folder.iterdir()):
+            folder.rmdir()
+        raise

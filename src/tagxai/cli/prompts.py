@@ -1,0 +1,79 @@
+"""Lists of prompts: CSV with a `caption` or `prompt` column (AudioCaps has the former), TSV, or text, one a line."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from tagxai.errors import TagxaiError
+
+COLUMNS = ("prompt", "caption")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SUFFIXES = (*DELIMITERS, ".txt")
+
+
+class Prompt(NamedTuple):
+    """A prompt and the line of its file that it stands in."""
+
+    text: str
+    line: int
+
+
+def is_list(argument: str) -> bool:
+    """Whether an argument names a file with prompts, not a prompt."""
+    return argument.lower().endswith(SUFFIXES)
+
+
+def read_prompts(path: Path) -> list[Prompt]:
+    """The prompts of a file, empty ones too. Raises TagxaiError naming the line that cannot be read."""
+    text = _read_text(path)
+    delimiter = DELIMITERS.get(path.suffix.lower())
+    prompts = _read_table(path, text, delimiter) if delimiter else _read_lines(text)
+    if not prompts:
+        raise TagxaiError(f"{path} holds no prompts")
+    return prompts
+
+
+def _read_text(path: Path) -> str:
+    if not path.is_file():
+        raise TagxaiError(f"there is no file {str(path)!r}")
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise TagxaiError(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        ) from None
+
+
+def _read_lines(text: str) -> list[Prompt]:
+    return [Prompt(line.strip(), number) for number, line in enumerate(text.rstrip().splitlines(), 1)]
+
+
+def _read_table(path: Path, text: str, delimiter: str) -> list[Prompt]:
+    lines = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    prompts: list[Prompt] = []
+    column = None
+    before = 0
+    try:
+        for row in lines:
+            first, before = before + 1, lines.line_num  # a quoted field may span lines: the row starts after the last
+            if not row:
+                continue
+            if column is None:
+                column = _find_column(path, row)
+            else:
+                prompts.append(Prompt(row[column].strip() if column < len(row) else "", first))
+    except csv.Error as error:
+        raise TagxaiError(f"{path}, line {lines.line_num}: {error}") from None
+    return prompts
+
+
+def _find_column(path: Path, header: list[str]) -> int:
+    names = [name.strip().lower() for name in header]
+    for wanted in COLUMNS:
+        if wanted in names:
+            return names.index(wanted)
+    raise TagxaiError(f"{path} has no column 'prompt' or 'caption'; its first line has: {', '.join(map(repr, header))}")
