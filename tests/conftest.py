@@ -16,7 +16,7 @@ with install_import_hook(
 import pytest
 import torch
 
-from tagxai.testing import random_checkpoint
+from tagxai.testing import random_audiocraft_checkpoint, random_checkpoint
 
 PROMPT = "a dog barks while rain falls"
 
@@ -37,6 +37,20 @@ def generator(random_model):
 @pytest.fixture(scope="session")
 def generation(generator):
     return generator.generate(PROMPT, duration=1.0, seed=3)
+
+
+@pytest.fixture(scope="session")
+def audiocraft_model(tmp_path_factory):
+    """A folder with a small random checkpoint in audiocraft's format."""
+    pytest.importorskip("audiocraft")
+    return random_audiocraft_checkpoint(tmp_path_factory.mktemp("audiocraft_model"))
+
+
+@pytest.fixture(scope="session")
+def audiocraft_generator(audiocraft_model):
+    from tagxai.generators.audiocraft import AudioGenGenerator
+
+    return AudioGenGenerator.load(str(audiocraft_model))
 
 
 @pytest.fixture

@@ -49,8 +49,10 @@ def test_every_registered_metric_conforms(name, generator):
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=NEEDS_WEIGHTS.get(name, ())) for name in registry().generators]
 )
-def test_every_registered_generator_conforms(name, random_model):
-    source = {"tiny": None, "musicgen": str(random_model)}[name]  # a new generator: say here what it loads
+def test_every_registered_generator_conforms(name, request):
+    # A new generator: say here which fixture it loads.
+    models = {"musicgen": "random_model", "audiogen": "audiocraft_model", "audiocraft_musicgen": "audiocraft_model"}
+    source = None if name == "tiny" else str(request.getfixturevalue(models[name]))
     check_generator(registry().generator(name).load(source))
 
 

@@ -1,12 +1,26 @@
-"""The invariants of the hooking layer, on a random model: what a gate means, and that nothing stays behind."""
+"""The invariants of the hooking layer, on a random model of each backend: what a gate means, nothing left behind."""
 
 import pytest
 import torch
 
-from tagxai.generators import transformers_attention
+from tagxai.generators import audiocraft_attention, transformers_attention
 from tagxai.hooks import Capture, Gate, at_position, edit_attention, position
 
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
+
+
+@pytest.fixture(scope="module", params=["transformers", "audiocraft"])
+def generator(request, generator):
+    return generator if request.param == "transformers" else request.getfixturevalue("audiocraft_generator")
+
+
+@pytest.fixture(scope="module")
+def generation(generator):
+    return generator.generate("a dog barks while rain falls", duration=1.0, seed=3)
+
+
+def final_norm(generator):
+    return generator.lm.out_norm if hasattr(generator, "lm") else generator.model.decoder.model.decoder.layer_norm
 
 
 def hidden(generator, generation, **options):
@@ -36,8 +50,7 @@ def test_masked_teacher_forced_states_equal_masked_streaming_states(generator, g
     """The states that streaming generation computes step by step under a mask are those of one causal masked pass."""
     mask = random_gate(generation)[0]
     streamed = []
-    decoder = generator.model.decoder.model
-    watcher = decoder.register_forward_hook(lambda *call: streamed.append(call[-1].last_hidden_state))
+    watcher = final_norm(generator).register_forward_hook(lambda *call: streamed.append(call[-1]))
     try:
         again = generator.generate(generation.prompt, duration=generation.duration, seed=5, mask=mask)
     finally:
@@ -106,15 +119,17 @@ def test_no_hook_is_left_even_after_an_exception(generator, generation):
     def fail(site, weights):
         raise RuntimeError("an edit went wrong")
 
-    before = generator.model.decoder.config._attn_implementation
+    is_audiocraft = hasattr(generator, "lm")
+    model = generator.lm if is_audiocraft else generator.model
+    before = None if is_audiocraft else model.decoder.config._attn_implementation
     with pytest.raises(RuntimeError, match="went wrong"), edit_attention(generator.attention_sites(), fail):
         hidden(generator, generation)
-    assert len(transformers_attention._edits) == 0
-    assert generator.model.decoder.config._attn_implementation == before
+    assert len(transformers_attention._edits) == len(audiocraft_attention._edits) == 0
+    assert is_audiocraft or model.decoder.config._attn_implementation == before
     with pytest.raises(ZeroDivisionError), at_position(4, conditional_rows=1):
         _ = 1 / 0
     assert position().first_step == 0
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in generator.model.modules())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
 def test_nested_edits_see_each_other_in_order(generator, generation):

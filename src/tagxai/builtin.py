@@ -10,20 +10,23 @@ from tagxai.hookspecs import hookimpl
 
 @hookimpl
 def tagxai_generators() -> Sequence[type[Generator]]:
+    from tagxai.generators.audiocraft import AudiocraftMusicGenGenerator, AudioGenGenerator
     from tagxai.generators.tiny import TinyGenerator
     from tagxai.generators.transformers import TransformersGenerator
 
-    return [TinyGenerator, TransformersGenerator]
+    return [TinyGenerator, TransformersGenerator, AudioGenGenerator, AudiocraftMusicGenGenerator]
 
 
 @hookimpl
 def tagxai_methods() -> Sequence[type[Method]]:
     from tagxai.methods.audiogenx import AudioGenX
     from tagxai.methods.cross_attention import CrossAttention
+    from tagxai.methods.input_x_gradient import InputXGradient
+    from tagxai.methods.integrated_gradients import IntegratedGradients
     from tagxai.methods.random import Random
     from tagxai.methods.shapley import Shapley
 
-    return [AudioGenX, CrossAttention, Random, Shapley]
+    return [AudioGenX, CrossAttention, InputXGradient, IntegratedGradients, Random, Shapley]
 
 
 @hookimpl

@@ -257,7 +257,7 @@ def trim(prompt: str, start: int, end: int) -> tuple[int, int]:
 def load_from(source: str, load: Callable[..., T], *, what: str, layout: str) -> T:
     """`load(source)` of a local folder, or `load(source, local_files_only=...)` of a hub id.
 
-    `load` may raise anything; here it becomes a TagxaiError that says `what` was expected, in a folder of which `layout`.
+    `load` may raise anything; it becomes a TagxaiError that says `what` was expected, in a folder of which `layout`.
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
