@@ -3,17 +3,20 @@
 import copy
 import pickle
 import sys
+from dataclasses import replace
 
 import numpy
 import pytest
 import torch
 
 from tagxai.errors import TagxaiError, UnsupportedError
+from tagxai.forward_mode import token_derivatives
 from tagxai.generators import audiocraft_attention
 from tagxai.generators.audiocraft import AudiocraftMusicGenGenerator, AudioGenGenerator
 from tagxai.hooks import Capture, Gate, edit_attention
 from tagxai.methods.audiogenx import AudioGenX
 from tagxai.methods.cross_attention import CrossAttention
+from tagxai.methods.input_x_gradient import InputXGradient
 from tagxai.methods.shapley import Shapley
 from tagxai.testing import check_generator, check_method, random_audiocraft_checkpoint
 
@@ -241,6 +244,34 @@ def test_edits_in_a_padded_batch_see_no_weight_on_padding(generator, generation)
         torch.testing.assert_close(gated[1], generator.forward(generation, alone).hidden[0], **TOLERANCE)
 
 
+@pytest.mark.parametrize("branch", ["conditional", "guided"])
+def test_forward_mode_derivatives_are_those_of_reverse_mode(generator, generation, branch):
+    conditioning = generator.encode_prompt([PROMPT])
+    forward = token_derivatives(generator, generation, conditioning, branch=branch)
+    scale = torch.ones(1, len(generation.tokens), 1, requires_grad=True)
+    scaled = replace(conditioning, embeddings=scale * conditioning.embeddings)
+    log_prob = generator.forward(generation, scaled, branch=branch).log_prob[0]
+    for q, frame in ((0, 0), (1, 7), (3, 14)):
+        (reverse,) = torch.autograd.grad(log_prob[q, frame], scale, retain_graph=True)
+        torch.testing.assert_close(forward[q, frame], reverse[0, :, 0], atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_reach_the_gate_and_the_embeddings_through_a_hook(generator, generation):
+    """With an edit installed the module runs on detached inputs; no gradient may be lost by it."""
+    conditioning = generator.encode_prompt([PROMPT])
+    embeddings = conditioning.embeddings.clone().requires_grad_()
+    gradients = []
+    for sites in ([], generator.attention_sites()):
+        with edit_attention(sites, lambda site, weights: None):
+            output = generator.forward(generation, replace(conditioning, embeddings=embeddings)).log_prob.sum()
+        gradients.append(torch.autograd.grad(output, embeddings)[0])
+    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-4, rtol=1e-4)
+    gate = torch.ones(generation.steps, len(generation.tokens), requires_grad=True)
+    with edit_attention(generator.cross_attention(), Gate(gate)):
+        generator.forward(generation).log_prob.sum().backward()
+    assert (gate.grad.abs().sum(0) > 0).all()
+
+
 def test_isolated_steps_are_sequences_of_length_one(generator, generation):
     isolated = generator.forward(generation, isolated=True, log_prob=False).hidden[0]
     column = generation.codes[None, :, :1].clone()  # step 1 reads frame 0 of codebook 0, and padding of the others
@@ -294,8 +325,14 @@ def test_bfloat16_differs_from_float32_by_its_rounding_alone(audiocraft_model, g
 
 @pytest.mark.parametrize(
     "method",
-    [AudioGenX(epochs=2), AudioGenX(mode="reference", epochs=2, hidden_units=8), CrossAttention(), Shapley()],
-    ids=["audiogenx", "audiogenx_reference", "cross_attention", "shapley"],
+    [
+        AudioGenX(epochs=2),
+        AudioGenX(mode="reference", epochs=2, hidden_units=8),
+        CrossAttention(),
+        InputXGradient(),
+        Shapley(),
+    ],
+    ids=["audiogenx", "audiogenx_reference", "cross_attention", "input_x_gradient", "shapley"],
 )
 def test_methods_keep_their_contract_on_audiocraft(method, generator):
     check_method(method, generator, prompts=("a dog barks", "thunder"), duration=0.2)
@@ -340,7 +377,7 @@ def test_hooks_and_streaming_state_are_gone_after_use(generator):
     before = hooks()
     use(generator)
     assert hooks() == before
-    assert len(audiocraft_attention._edits) == 0
+    assert len(audiocraft_attention._recomputed) == 0
     for part in modules(generator):
         assert not getattr(part, "_is_streaming", False)
         assert not getattr(part, "_streaming_state", {})

@@ -124,7 +124,7 @@ def test_no_hook_is_left_even_after_an_exception(generator, generation):
     before = None if is_audiocraft else model.decoder.config._attn_implementation
     with pytest.raises(RuntimeError, match="went wrong"), edit_attention(generator.attention_sites(), fail):
         hidden(generator, generation)
-    assert len(transformers_attention._edits) == len(audiocraft_attention._edits) == 0
+    assert len(transformers_attention._edits) == len(audiocraft_attention._recomputed) == 0
     assert is_audiocraft or model.decoder.config._attn_implementation == before
     with pytest.raises(ZeroDivisionError), at_position(4, conditional_rows=1):
         _ = 1 / 0

@@ -6,7 +6,7 @@ import logging
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from jaxtyping import Float, Int
 
 from tagxai.errors import TagxaiError, UnsupportedError
-from tagxai.generators.audiocraft_attention import AudiocraftSite, hide_padding
+from tagxai.generators.audiocraft_attention import AudiocraftSite, hide_padding, recompute
 from tagxai.generators.common import DelayPatternGenerator, first_line, load_from, load_from_hub, quiet
 from tagxai.lazy import torch
 
@@ -81,7 +81,14 @@ class AudiocraftGenerator(DelayPatternGenerator):
         return self.conditioner({"input_ids": ids, "attention_mask": mask})[0]
 
     def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        with nullcontext() if mask.all() else hide_padding(self.cross_attention(), mask):
+        from torch.autograd import forward_ad
+
+        with ExitStack() as recomputed:
+            if forward_ad.unpack_dual(embeddings).tangent is not None:
+                # audiocraft's self-attention splits q, k and v by a function without a forward-mode derivative
+                recomputed.enter_context(recompute(site for site in self.attention_sites() if site.kind == "self"))
+            if not mask.all():
+                recomputed.enter_context(hide_padding(self.cross_attention(), mask))
             return self._run(columns, embeddings)
 
     @contextmanager

@@ -1,14 +1,14 @@
-"""Attention sites of audiocraft models, edited by a forward hook on an unforked `StreamingMultiheadAttention`.
+"""Attention sites of audiocraft models, edited by forward hooks on an unforked `StreamingMultiheadAttention`.
 
-audiocraft keeps no softmax weights. The hook recomputes them from the module's own arguments, shows them to the edits,
-and gives the edited output through the module's own output projection. The module has then run once, as ever, so its
-streaming state already holds the keys and values of this call.
+audiocraft keeps no softmax weights. The hooks recompute them from the module's own arguments, show them to the edits,
+and give the edited output through the module's own output projection. The module itself runs once, as ever, so that
+its streaming state holds the keys and values of the call; as its output is replaced, it runs on detached inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,28 +19,35 @@ from jaxtyping import Bool
 from tagxai.hooks import AttentionSite, Edit, edit_attention, run_edits
 from tagxai.lazy import torch
 
-_edits: WeakKeyDictionary[torch.nn.Module, list[tuple[AttentionSite, Edit]]] = WeakKeyDictionary()
+_recomputed: WeakKeyDictionary[torch.nn.Module, _Recomputed] = WeakKeyDictionary()
 _text_mask: ContextVar[Any] = ContextVar("tagxai_audiocraft_text_mask", default=None)
 
 
 @dataclass(frozen=True)
 class AudiocraftSite(AttentionSite):
-    """A `StreamingMultiheadAttention`; all edits of one module share one hook, so that each sees what the last did."""
+    """A `StreamingMultiheadAttention`; all edits of one module share its hooks, so that each sees what the last did."""
 
     module: torch.nn.Module = field(repr=False, compare=False)
 
     @contextmanager
     def hooked(self, edit: Edit) -> Iterator[None]:
-        installed = _edits.setdefault(self.module, [])
-        handle = None if installed else self.module.register_forward_hook(_attend, with_kwargs=True)
-        installed.append((self, edit))
+        recomputed = _recomputed.get(self.module)
+        if recomputed is None:
+            recomputed = _recomputed[self.module] = _Recomputed(self.module)
+        before = recomputed.edits
+        recomputed.edits = (*before, (self, edit))
         try:
             yield
         finally:
-            installed.pop()
-            if handle is not None:
-                handle.remove()
-                del _edits[self.module]
+            recomputed.edits = before
+            if not before:
+                recomputed.remove()
+                del _recomputed[self.module]
+
+
+def recompute(sites: Iterable[AttentionSite]) -> AbstractContextManager[None]:
+    """Attention by plain tensor operations inside the block, with nothing changed."""
+    return edit_attention(sites, lambda site, weights: None)
 
 
 @contextmanager
@@ -48,30 +55,50 @@ def hide_padding(sites: Iterable[AttentionSite], mask: Bool[torch.Tensor, "batch
     """Cross-attention that does not see padding, which audiocraft itself has no mask for: its zeros dilute the rest."""
     token = _text_mask.set(mask)
     try:
-        with edit_attention(sites, lambda site, weights: None):  # recomputed weights heed the mask
+        with recompute(sites):
             yield
     finally:
         _text_mask.reset(token)
 
 
-def _attend(module: Any, arguments: tuple[Any, ...], options: dict[str, Any], output: tuple[Any, Any]) -> Any:
-    """The output of `module.forward` (`[batch, queries, dim]`, None) under the edits installed at it."""
-    named = dict(zip(("query", "key", "value"), arguments, strict=False)) | options
-    query = named["query"]
-    q, k, v = _project(module, query, named["key"], named["value"])
-    if module.attention_as_float32:
-        q, k, v = q.float(), k.float(), v.float()
-    logits = q * q.shape[-1] ** -0.5 @ k.transpose(2, 3)
-    if module.causal and q.shape[2] > 1:
-        future = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).triu(1 + k.shape[2] - q.shape[2])
-        logits = logits.masked_fill(future, -torch.inf)
-    if module.cross_attention and (mask := _text_mask.get()) is not None:
-        logits = logits.masked_fill(~mask[:, None, None], -torch.inf)
-    weights = logits.softmax(-1)
-    for site, edit in _edits[module]:
-        weights = run_edits([edit], site, weights)
-    mixed = (weights.to(v) @ v).transpose(1, 2).flatten(2)
-    return module.out_proj(mixed.to(query)), output[1]
+class _Recomputed:
+    """The hooks of one attention module, and the edits that they run."""
+
+    def __init__(self, module: Any) -> None:
+        self.edits: tuple[tuple[AttentionSite, Edit], ...] = ()
+        self.handles = (
+            module.register_forward_pre_hook(self.enter, with_kwargs=True),
+            module.register_forward_hook(self.leave),
+        )
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def enter(self, module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        self.given = arguments
+        query, key, value = arguments  # audiocraft gives these by position, and checks that self-attention's are one
+        detached = {id(tensor): tensor.detach() for tensor in (query, key, value)}
+        return tuple(detached[id(tensor)] for tensor in arguments), options
+
+    def leave(self, module: Any, arguments: tuple[Any, ...], output: tuple[Any, Any]) -> Any:
+        query, key, value = self.given
+        del self.given
+        q, k, v = _project(module, query, key, value)
+        if module.attention_as_float32:
+            q, k, v = q.float(), k.float(), v.float()
+        logits = q * q.shape[-1] ** -0.5 @ k.transpose(2, 3)
+        if module.causal and q.shape[2] > 1:
+            shape, past = logits.shape[-2:], k.shape[2] - q.shape[2]
+            future = torch.ones(shape, dtype=torch.bool, device=logits.device).triu(1 + past)
+            logits = logits.masked_fill(future, -torch.inf)
+        if module.cross_attention and (mask := _text_mask.get()) is not None:
+            logits = logits.masked_fill(~mask[:, None, None], -torch.inf)
+        weights = logits.softmax(-1)
+        for site, edit in self.edits:
+            weights = run_edits([edit], site, weights)
+        mixed = (weights.to(v) @ v).transpose(1, 2).flatten(2)
+        return module.out_proj(mixed.to(query)), output[1]
 
 
 def _project(module: Any, *inputs: torch.Tensor) -> list[torch.Tensor]:
