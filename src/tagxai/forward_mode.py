@@ -27,6 +27,8 @@ def token_derivatives(
 
     `conditioning` holds one prompt. At scale 1 this is input x gradient, summed over the embedding's dimensions.
     """
+    import warnings
+
     from torch.autograd import forward_ad
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -35,7 +37,8 @@ def token_derivatives(
     rows = conditioning.expand(tokens)
     own = torch.eye(tokens, dtype=embeddings.dtype, device=embeddings.device)[..., None] * embeddings
     # only the plain kernel of attention knows its forward-mode derivative
-    with forward_ad.dual_level(), sdpa_kernel(SDPBackend.MATH):
+    with forward_ad.dual_level(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch warns about its own use of torch.jit
         moving = forward_ad.make_dual((scale * rows.embeddings).contiguous(), own.contiguous())
         log_prob = generator.forward(generation, replace(rows, embeddings=moving), branch=branch).log_prob
         derivative = forward_ad.unpack_dual(log_prob).tangent
