@@ -6,6 +6,7 @@ Figures are made without pyplot, so nothing here opens a window or keeps state.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from functools import cache
 from html import escape
@@ -131,8 +132,8 @@ def spectrogram(generation: Generation, *, bands: int = 128) -> np.ndarray:
     centres = np.linspace(0, generation.sample_rate / 2, power.shape[0])
     wanted = np.geomspace(LOWEST, generation.sample_rate / 2, bands)
     rows = np.stack([np.interp(wanted, centres, column) for column in power.T], axis=1)
-    loudness = 10 * np.log10(rows + 1e-10)
-    return np.clip((loudness - max(loudness.max(), -60.0)) / RANGE + 1, 0, 1)
+    loudness = 10 * np.log10(rows + 1e-10)  # -100 dB is silence
+    return np.clip((loudness - max(loudness.max(), RANGE - 100)) / RANGE + 1, 0, 1)
 
 
 def printable(text: str) -> str:
@@ -155,7 +156,7 @@ def _label_words(axes: Axes, labels: Sequence[str]) -> None:
     for text, label, known in zip(axes.get_yticklabels(), labels, fonts, strict=True):
         text.set_fontfamily(known or [_FONT])
         text.set_parse_math(False)
-        if label.startswith("<") and label.endswith(">"):  # `</s>` and its like are no words
+        if re.fullmatch(r"</?\w+>", label):  # `</s>` and its like are no words
             text.set_color("0.55")
     axes.tick_params(axis="x", labelbottom=False)
     axes.tick_params(axis="y", length=0)

@@ -43,11 +43,12 @@ class Player(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A word in its colour: `strength` in [0, 1], or in [-1, 1] where scores have both signs."""
+    """A word and its colour, `strength` on the scale of its column; `share` is its size beside the largest score."""
 
     text: str
     score: str
     strength: float
+    share: float
     dim: bool
 
 
@@ -103,6 +104,7 @@ def render(explanation: Explanation, folder: Path) -> str:
 
 def _column(title: str, scores: Sequence[Score]) -> Column:
     scale = Scale.of([score.score for score in scores])
+    largest = max(abs(score.score) for score in scores) or 1.0
     return Column(
         title,
         [
@@ -110,6 +112,7 @@ def _column(title: str, scores: Sequence[Score]) -> Column:
                 printable(s.text),
                 f"{s.score:.3f}",
                 round(scale.strength(s.score), 3),
+                round(abs(s.score) / largest, 3),
                 s.unit.function or s.unit.special,
             )
             for s in scores
