@@ -112,8 +112,9 @@ class AudiocraftGenerator(DelayPatternGenerator):
     def attention_sites(self) -> Sequence[AudiocraftSite]:
         sites = []
         for i, layer in enumerate(self.lm.transformer.layers):
-            for kind, module in (("self", layer.self_attn), ("cross", layer.cross_attention)):
-                sites.append(AudiocraftSite(f"layer{i}.{kind}", i, kind, module.num_heads, module))
+            own, cross = layer.self_attn, layer.cross_attention
+            sites.append(AudiocraftSite(f"layer{i}.self", i, "self", own.num_heads, own))
+            sites.append(AudiocraftSite(f"layer{i}.cross", i, "cross", cross.num_heads, cross))
         return sites
 
 
@@ -231,8 +232,8 @@ def _language_model(package: Mapping[str, Any], folder: Path | None, device: str
     from audiocraft.models.builders import get_lm_model
     from omegaconf import OmegaConf
 
-    config = OmegaConf.create(package["xp.cfg"])
-    conditioners = OmegaConf.to_container(config.conditioners, resolve=True)
+    config: Any = OmegaConf.create(package["xp.cfg"])
+    conditioners: Any = OmegaConf.to_container(config.conditioners, resolve=True)
     conditioners.pop("args", None)
     kinds = {name: settings["model"] for name, settings in conditioners.items()}
     if list(kinds.values()) != ["t5"] or config.lm_model != "transformer_lm":
@@ -244,7 +245,7 @@ def _language_model(package: Mapping[str, Any], folder: Path | None, device: str
     config.device, config.dtype, config.conditioners = "cpu", "float32", {}
     config.transformer_lm.update({"weight_init": None, "depthwise_init": None, "zero_bias_init": False})  # not trained
     config.transformer_lm.checkpointing = "none"
-    lm = get_lm_model(config)
+    lm: Any = get_lm_model(config)
     lm.condition_provider.conditioners[name] = _conditioner(conditioners[name]["t5"], lm.dim, folder, device)
     lm.cfg = config
     return _filled(lm, package, LANGUAGE_MODEL)
@@ -287,7 +288,7 @@ def _codec(package: Mapping[str, Any], folder: Path | None) -> Any:
             name = str(folder / name)
         codec = load_from(name, EncodecModel.from_pretrained, what="an EnCodec model", layout="in transformers format")
         return HFEncodecCompressionModel(codec)
-    config = OmegaConf.create(package["xp.cfg"])
+    config: Any = OmegaConf.create(package["xp.cfg"])
     config.device = "cpu"
     return _filled(get_compression_model(config), package, CODEC)
 
