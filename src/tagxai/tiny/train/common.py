@@ -54,10 +54,15 @@ def draw(rng: np.random.Generator, split: Split = "train", odds: tuple[float, fl
     return form, choices[rng.integers(len(choices))]
 
 
-def rendered(count: int, rng: np.random.Generator, split: Split = "train") -> Float[Tensor, "clips 2 samples"]:
-    """Clips as (tonal, noise) parts in half precision."""
+def rendered(
+    count: int, rng: np.random.Generator, split: Split = "train", emphasis: tuple[str, ...] = ()
+) -> Float[Tensor, "clips 2 samples"]:
+    """Clips as (tonal, noise) parts in half precision; every other one has an event of `emphasis`, if any."""
     parts = []
-    for _ in range(count):
-        sound = render(*draw(rng, split), rng).sound
+    for number in range(count):
+        form, events = draw(rng, split)
+        while emphasis and number % 2 and not set(emphasis) & set(events):
+            form, events = draw(rng, split)
+        sound = render(form, events, rng).sound
         parts.append(np.stack(sound).astype(np.float16))
     return torch.from_numpy(np.stack(parts))

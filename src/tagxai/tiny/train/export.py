@@ -29,7 +29,7 @@ def assemble(out: Path) -> MusicgenForConditionalGeneration:
         guidance_scale=3.0,
         top_k=250,
         temperature=1.0,
-        max_length=CLIP_FRAMES + CODEBOOKS,
+        max_new_tokens=CLIP_FRAMES + CODEBOOKS - 1,
         bos_token_id=lm.PAD,
         pad_token_id=lm.PAD,
         decoder_start_token_id=lm.PAD,

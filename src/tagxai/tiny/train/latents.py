@@ -16,7 +16,7 @@ from tagxai.tiny import CODEBOOKS, HOP
 from tagxai.tiny.train.residual import fit_residual_codebooks, nearest
 
 FLOOR = 0.005
-"""Amplitude at which the logarithm sets in: fainter lines hardly count, so latents follow noise's colour, not its grain."""
+"""Amplitude at which the logarithm sets in: fainter lines hardly count; latents show noise's colour, not its grain."""
 
 
 class LatentSpace(NamedTuple):

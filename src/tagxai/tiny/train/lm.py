@@ -76,20 +76,25 @@ def delay(codes: Int[Tensor, "batch codebooks frames"]) -> Int[Tensor, "batch co
 def forget(
     codes: Int[Tensor, "batch codebooks frames"], generator: torch.Generator
 ) -> Int[Tensor, "batch codebooks frames"]:
-    """Replace 20-60 % of the frames in half of the clips by frames from elsewhere, or by nothing.
+    """The history that the decoder gets to see: true for a third of the clips, full of gaps or of another clip's for
+    the rest.
 
-    A decoder that can always copy its history asks the text at onsets only; one whose history may be wrong asks it
-    everywhere.
+    A decoder that can always copy its history asks the text at onsets only. One third has 20-60 % of its frames
+    replaced by frames from elsewhere or by nothing, and one third has a long stretch of another clip in its place, so
+    that the history may name the wrong event: the decoder has to ask the text in every frame.
     """
     batch, _, frames = codes.shape
-    rate = (0.2 + 0.4 * torch.rand(batch, 1, 1, generator=generator)) * (
-        torch.rand(batch, 1, 1, generator=generator) < 0.5
-    )
-    hit = torch.rand(batch, 1, frames, generator=generator) < rate
-    empty = torch.rand(batch, 1, frames, generator=generator) < 0.3
+    kind = torch.rand(batch, 1, 1, generator=generator)
     clips, places = torch.randperm(batch, generator=generator), torch.randperm(frames, generator=generator)
-    foreign = codes[clips][:, :, places].masked_fill(empty, PAD)
-    return torch.where(hit, foreign, codes)
+    rate = 0.2 + 0.4 * torch.rand(batch, 1, 1, generator=generator)
+    gaps = (torch.rand(batch, 1, frames, generator=generator) < rate) & (kind < 0.33)
+    empty = torch.rand(batch, 1, frames, generator=generator) < 0.3
+    elsewhere = codes[clips][:, :, places].masked_fill(empty, PAD)
+    start = torch.randint(0, frames // 2, (batch, 1, 1), generator=generator)
+    length = torch.randint(frames // 4, frames, (batch, 1, 1), generator=generator)
+    frame = torch.arange(frames)
+    stretch = (frame >= start) & (frame < start + length) & (kind > 0.67)
+    return torch.where(gaps, elsewhere, torch.where(stretch, codes.roll(1, 0), codes))
 
 
 def loss_of(logits: list[Tensor], codes: Int[Tensor, "batch codebooks frames"]) -> list[Float[Tensor, ""]]:

@@ -16,7 +16,7 @@ class CodecLoss(nn.Module):
     distance."""
 
     def __init__(
-        self, windows: tuple[int, ...] = (256, 1024, 4096), mels: tuple[int, ...] = (40, 80, 0), waveform: float = 1.0
+        self, windows: tuple[int, ...] = (256, 1024, 4096), mels: tuple[int, ...] = (40, 80, 0), waveform: float = 3.0
     ):
         super().__init__()
         self.sizes, self.weight = windows, waveform

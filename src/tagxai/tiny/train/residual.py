@@ -22,7 +22,7 @@ def kmeans(
         book = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], book)
         dead = (counts < 0.05 * len(points) / codes).nonzero()[:, 0]
         if len(dead) and turn < rounds - 5:
-            error = (points - book[index]).pow(2).sum(1)
+            error = (points - book[index]).pow(2).sum(1).clamp(min=1e-12)
             book[dead] = points[torch.multinomial(error, len(dead), generator=generator)]
     return book
 
