@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tagxai.attribution import Attribution, Score
     from tagxai.words import Unit
 
-BAR = 16  # columns
-
 Stage = Callable[[str], OnProgress]
 
 
@@ -84,7 +82,9 @@ def score_table(
     spans: list[tuple[float | None, float | None]] = [(None, None), *intervals]
     columns = [attribution.per_unit(units, *span) for span in spans]
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, header_style="bold", pad_edge=False)
-    table.add_column("word")
+    longest = max(len(unit.text) for unit in units)
+    width = max(4, min(16, (console.width - longest - 2) // len(spans) - 14))  # of a bar, beside its number
+    table.add_column("word", no_wrap=True)
     for start, end in spans:
         table.add_column("clip" if start is None else f"{start:g}-{end:g} s", justify="right")
         table.add_column("")
@@ -93,16 +93,16 @@ def score_table(
         style = "dim" if unit.function or unit.special else "bold"
         cells = [Text(printable(unit.text), style=style)]
         for score, column in zip(scores, columns, strict=True):
-            cells += [Text(f"{score.score:.3f}", style=style), _bar(score, column, ascii_only)]
+            cells += [Text(f"{score.score:.3f}", style=style), _bar(score, column, width, ascii_only)]
         table.add_row(*cells)
     return table
 
 
-def _bar(score: Score, column: Sequence[Score], ascii_only: bool) -> Text:
+def _bar(score: Score, column: Sequence[Score], width: int, ascii_only: bool) -> Text:
     """As long as the score is large beside the largest of its column; red where it is negative."""
     largest = max(abs(other.score) for other in column) or 1.0
-    eighths = round(abs(score.score) / largest * BAR * 8)
+    eighths = round(abs(score.score) / largest * width * 8)
     whole, rest = divmod(eighths, 8)
     bar = "#" * round(eighths / 8) if ascii_only else "█" * whole + (chr(0x2590 - rest) if rest else "")
     style = "red" if score.score < 0 else "cyan"
-    return Text(bar.ljust(BAR), style=f"dim {style}" if score.unit.function or score.unit.special else style)
+    return Text(bar.ljust(width), style=f"dim {style}" if score.unit.function or score.unit.special else style)

@@ -69,7 +69,7 @@ def explain(
     options.check_duration(duration)
     intervals = options.parse_intervals(interval or [], duration)
     sampling = options.sampling_options(guidance_scale, top_k, temperature)
-    target = out or Path("tagxai-out", f"{options.slug(prompt)}-{method}-{seed}")
+    target = out or Path("tagxai-out", f"{options.unique_slug(prompt)}-{method}-{seed}")
 
     with options.output_folder(target) as folder:
         with display.stages() as stage:

@@ -126,7 +126,7 @@ def generate(
     options.check_duration(duration)
     sampling = options.sampling_options(guidance_scale, top_k, temperature)
     jobs = [Job(p, s, generator, duration, sampling) for p in chosen for s in range(seed, seed + repeats)]
-    target = out or Path("tagxai-out", Path(prompts).stem if is_list(prompts) else options.slug(prompts))
+    target = out or Path("tagxai-out", Path(prompts).stem if is_list(prompts) else options.unique_slug(prompts))
 
     def load() -> Generator:
         model = load_generator(generator, device=options.choose_device(device))

@@ -124,15 +124,19 @@ def choose_device(device: Device) -> str:
 
 
 def slug(text: str, longest: int = 48) -> str:
-    """`text` as a file name; what had to go is kept apart by a few digits of a hash."""
-    words = re.findall(r"\w+", text.casefold())
-    name = "-".join(words)
+    """The words of `text` as a file name, as far as they fit."""
+    name = "-".join(re.findall(r"\w+", text.casefold()))
     while len(name.encode()) > longest:
         name = name[:-1]
-    if name == text.casefold().replace(" ", "-"):
+    return name.strip("-") or "prompt"
+
+
+def unique_slug(text: str) -> str:
+    """`slug`, and where that says less than `text`, some digits that tell it from others."""
+    name = slug(text)
+    if name == text.replace(" ", "-"):
         return name
-    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-    return f"{name}-{digest}" if name else digest
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 @contextmanager
