@@ -62,11 +62,13 @@ def test_masked_teacher_forced_states_equal_masked_streaming_states(generator, g
     torch.testing.assert_close(hidden(generator, again, branch="unconditional"), unconditional, **TOLERANCE)
 
 
-def test_weights_captured_while_streaming_equal_those_of_one_pass(generator, generation):
+@pytest.mark.parametrize("kind", ["cross", "self"])
+def test_weights_captured_while_streaming_equal_those_of_one_pass(generator, generation, kind):
+    sites = [site for site in generator.attention_sites() if site.kind == kind]
     streaming, one_pass = Capture(keep_layers=True, keep_heads=True), Capture(keep_layers=True, keep_heads=True)
-    with edit_attention(generator.cross_attention(), streaming):
+    with edit_attention(sites, streaming):
         again = generator.generate(generation.prompt, duration=generation.duration, seed=7)
-    with edit_attention(generator.cross_attention(), one_pass):
+    with edit_attention(sites, one_pass):
         hidden(generator, again)
     torch.testing.assert_close(streaming.weights(), one_pass.weights(), **TOLERANCE)
     torch.testing.assert_close(one_pass.weights().sum(-1), torch.ones(one_pass.weights().shape[:-1]))
