@@ -169,6 +169,14 @@ def test_a_method_that_the_generator_cannot_serve_is_told(loads, tmp_path, monke
     assert "needs attention, gradients" in result.stderr
 
 
+@pytest.mark.parametrize("setting", ["learning_rate=nan", "learning_rate=-1"])
+def test_a_value_that_only_the_work_shows_to_be_wrong_is_told(setting, loads, tmp_path):
+    result = run("explain", "a dog", "--duration", "0.2", "--set", setting, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert f"cannot work with --set {setting}" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_without_a_model_and_a_hub_model_without_network_are_told(tmp_path):
     for spec, told in [(f"musicgen:{tmp_path}", "does not hold"), ("musicgen:nobody/nothing", "cannot load")]:
         result = run("explain", "a dog", "--generator", spec, "--out", tmp_path / "out")

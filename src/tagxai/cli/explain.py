@@ -14,6 +14,7 @@ from rich.text import Text
 from tagxai import storage
 from tagxai.attribution import Attribution
 from tagxai.cli import display, options
+from tagxai.errors import TagxaiError
 from tagxai.explaining import Explanation, Interval, listen, load_generator, make_method
 
 if TYPE_CHECKING:
@@ -80,7 +81,13 @@ def explain(
             clip = model.generate(prompt, duration=duration, seed=seed, on_progress=stage("generating"), **sampling)
             for start, end in intervals:
                 clip.frame_range(start, end)
-            attribution = chosen.attribute(model, clip, on_progress=stage(f"explaining with {method}"))
+            try:
+                attribution = chosen.attribute(model, clip, on_progress=stage(f"explaining with {method}"))
+            except ValueError as error:
+                if not settings:
+                    raise
+                given = " ".join(settings)  # most likely to blame: a method need not check every value it is given
+                raise TagxaiError(f"method {method!r} cannot work with --set {given}: {error}") from None
             tracks = (
                 listen(model, attribution, repeats=audio_repeats, on_progress=stage("making audio to compare"))
                 if audio_repeats
