@@ -94,7 +94,7 @@ def test_a_token_that_alone_drives_the_model_gets_the_largest_mask(generator, ge
 def test_the_reference_mode_explains_too_and_its_loss_is_told_teacher_forced(generator, generation):
     reference = AudioGenX(mode="reference", hidden_units=8, **QUICK).attribute(generator, generation)
     assert reference.cost["trainable_parameters"] > 8 * generation.steps
-    assert math.isfinite(reference.diagnostics["final_loss_teacher_forced"])
+    assert math.isfinite(reference.diagnostics["paper_loss_teacher_forced"])
     assert reference.settings["mode"] == "reference"
 
 

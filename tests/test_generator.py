@@ -140,7 +140,7 @@ def test_temperature_zero_is_greedy():
     assert draw(torch.tensor([[0.0, 3.0], [1.0, 0.0]]), 0, 0.0, torch.Generator()).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("duration", [0.0, -1.0, 0.001, 1e6])
+@pytest.mark.parametrize("duration", [0.0, -1.0, 0.001, 1e6, float("nan"), float("inf")])
 def test_an_impossible_duration_is_one_sentence(generator, duration):
     with pytest.raises(TagxaiError, match=r"cannot make .* expected 0\.04 to 3"):
         generator.generate(PROMPT, duration=duration)

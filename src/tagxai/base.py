@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
+from math import isfinite
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 from jaxtyping import Float, Int
@@ -168,6 +169,9 @@ def _parse(what: str, text: str, kind: Any) -> Any:
         (kind,) = (choice for choice in choices if choice is not type(None))
         return _parse(what, text, kind)
     try:
-        return _TRUTH[text.lower()] if kind is bool else kind(text)
+        value = _TRUTH[text.lower()] if kind is bool else kind(text)
+        if kind is float and not isfinite(value):
+            raise ValueError(text)
+        return value
     except (ValueError, KeyError):
         raise TagxaiError(f"{what} takes {kind.__name__}, not {text!r}") from None

@@ -43,6 +43,9 @@ def explain(
     generator: str | Generator = "tiny",
     duration: float | None = None,
     seed: int = 0,
+    guidance_scale: float | None = None,
+    top_k: int | None = None,
+    temperature: float | None = None,
     on_progress: OnProgress | None = None,
     **options: Any,
 ) -> Attribution:
@@ -55,7 +58,15 @@ def explain(
     chosen = make_method(method, options) if isinstance(method, str) else method
     model = load_generator(generator) if isinstance(generator, str) else generator
     chosen.check_supported(model)
-    generation = model.generate(prompt, duration=duration, seed=seed, on_progress=on_progress)
+    generation = model.generate(
+        prompt,
+        duration=duration,
+        seed=seed,
+        guidance_scale=guidance_scale,
+        top_k=top_k,
+        temperature=temperature,
+        on_progress=on_progress,
+    )
     return chosen.attribute(model, generation, on_progress=on_progress)
 
 

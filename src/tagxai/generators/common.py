@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -148,7 +149,7 @@ class DelayPatternGenerator(Generator):
 
     def _frames(self, duration: float | None) -> int:
         seconds = min(self.default_duration, self.max_duration) if duration is None else duration
-        frames = round(seconds * self.frame_rate)
+        frames = round(seconds * self.frame_rate) if isfinite(seconds) else 0
         if not 1 <= frames <= self.max_frames:
             raise TagxaiError(
                 f"generator {self.name!r} cannot make {seconds:g} s: expected {1 / self.frame_rate:g} to "

@@ -22,6 +22,8 @@ from tagxai.types import Conditioning, Generation, OnProgress, Progress, undo_de
 
 Mode = Literal["teacher_forced", "reference"]
 
+PAPER_ALPHA, PAPER_BETA = 1e-3, 1e-1
+
 
 class Similarity(NamedTuple):
     """Cosine similarity of masked to original hidden states, each `[steps]`."""
@@ -49,20 +51,23 @@ class AudioGenX(Method):
     """Of Adam. None takes the paper's 1e-3 for the MLP and 1 for logits."""
     weight_decay: float | None = None
     """Of Adam. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would draw to a mask of 0.5."""
-    alpha: float = 1e-3
-    """Weight of the mask's L1 norm."""
-    beta: float = 1e-1
+    alpha: float | None = None
+    """Weight of the mask's L1 norm. None takes the paper's 1e-3 for the MLP and 1e-2 for logits: they reach the optimum
+    of the loss, where 1e-3 leaves every token that helps a little at 1."""
+    beta: float = PAPER_BETA
     """Weight of the mask's L2 norm."""
     temperature: float = 1.0
     """Of the binary concrete distribution that masks are drawn from while learning."""
     noise: bool = True
     """Draw masks while learning (as the paper), or use their noise-free value."""
     hidden_units: int = 512
+    """Of each step's MLP."""
     patience: int = 5
     """Stop after this many epochs without a loss better by `tolerance`; 0 never stops early."""
     tolerance: float = 1e-3
     """Relative to the number of steps, which bounds the similarity terms of the loss."""
     seed: int = 0
+    """Of the explainer's first weights and of the noise."""
 
     def __post_init__(self) -> None:
         for field, smallest in (("epochs", 1), ("hidden_units", 1), ("patience", 0), ("temperature", 1e-6)):
@@ -117,16 +122,16 @@ class AudioGenX(Method):
             },
             diagnostics={
                 "loss": losses,
-                "final_loss_teacher_forced": self.loss(reached, mask).item(),
+                "paper_loss_teacher_forced": objective(reached, mask).item(),
                 "cosine_factual": reached.factual.mean().item(),
                 "cosine_counterfactual": reached.counterfactual.mean().item(),
             },
         )
 
     def loss(self, similarity: Similarity, mask: Float[torch.Tensor, "steps tokens"]) -> Float[torch.Tensor, ""]:
-        """L = L_F + L_CF + alpha * sum |p| + beta * sqrt(sum p^2) (paper, section "Objective")."""
-        size = self.alpha * mask.abs().sum() + self.beta * mask.square().sum().sqrt()
-        return similarity.counterfactual.sum() - similarity.factual.sum() + size
+        """The paper's loss, with this method's weights."""
+        alpha = self.alpha if self.alpha is not None else PAPER_ALPHA if self._explainer == "mlp" else 1e-2
+        return objective(similarity, mask, alpha, self.beta)
 
     @property
     def _isolated(self) -> bool:
@@ -185,6 +190,17 @@ class AudioGenX(Method):
             return ((raised.clamp(min=0) + slope * raised.clamp(max=0)) @ second + second_bias)[..., 0]
 
         return mlps, weights
+
+
+def objective(
+    similarity: Similarity,
+    mask: Float[torch.Tensor, "steps tokens"],
+    alpha: float = PAPER_ALPHA,
+    beta: float = PAPER_BETA,
+) -> Float[torch.Tensor, ""]:
+    """L = L_F + L_CF + alpha * sum |p| + beta * sqrt(sum p^2) (paper, section "Objective")."""
+    size = alpha * mask.abs().sum() + beta * mask.square().sum().sqrt()
+    return similarity.counterfactual.sum() - similarity.factual.sum() + size
 
 
 def original_states(

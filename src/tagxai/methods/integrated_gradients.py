@@ -45,9 +45,11 @@ class IntegratedGradients(Method):
                 on_progress(Progress(done + 1, self.points, "integrating"))
         scores = torch.as_tensor(total).float().cpu()
         with torch.no_grad():
-            effect = generator.forward(generation, conditioning).log_prob - (
-                generator.forward(generation, conditioning, branch="unconditional").log_prob
-            )
+            given = generator.forward(generation, conditioning).log_prob
+            null = generator.forward(generation, conditioning, branch="unconditional").log_prob
+        assert given is not None
+        assert null is not None
+        effect = given - null
         missed = (scores.sum(-1) - effect[0].float().cpu()).abs()
         return Attribution(
             generation,
