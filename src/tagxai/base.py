@@ -28,6 +28,7 @@ class Generator(ABC):
 
     name: ClassVar[str]
     offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention"})
+    threads: ClassVar[int | None] = None  # of torch on a CPU that suit it; the command line sets them
 
     sample_rate: int  # Hz
     frame_rate: float  # codec frames a second, Hz

@@ -15,7 +15,7 @@ from tagxai import storage
 from tagxai.attribution import Attribution
 from tagxai.cli import display, options
 from tagxai.errors import TagxaiError
-from tagxai.explaining import Explanation, Interval, listen, load_generator, make_method
+from tagxai.explaining import Explanation, Interval, listen, make_method
 
 if TYPE_CHECKING:
     from tagxai.words import Unit
@@ -75,7 +75,7 @@ def explain(
     with options.output_folder(target) as folder:
         with display.stages() as stage:
             stage(f"loading {generator}")
-            model = load_generator(generator, device=options.choose_device(device))
+            model = options.load_model(generator, device)
             chosen.check_supported(model)
             options.check_fits(model, duration, intervals)
             clip = model.generate(prompt, duration=duration, seed=seed, on_progress=stage("generating"), **sampling)

@@ -23,7 +23,6 @@ from tagxai.base import Generator
 from tagxai.cli import display, options
 from tagxai.cli.prompts import Prompt, is_list, read_prompts
 from tagxai.errors import DamagedFileError, TagxaiError
-from tagxai.explaining import load_generator
 
 SCHEMA = "tagxai.clip"
 
@@ -129,7 +128,7 @@ def generate(
     target = out or Path("tagxai-out", Path(prompts).stem if is_list(prompts) else options.unique_slug(prompts))
 
     def load() -> Generator:
-        model = load_generator(generator, device=options.choose_device(device))
+        model = options.load_model(generator, device)
         options.check_fits(model, duration)
         return model
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ import typer
 from tagxai import storage
 from tagxai.base import Generator
 from tagxai.errors import TagxaiError
-from tagxai.explaining import Interval
+from tagxai.explaining import Interval, load_generator
+from tagxai.lazy import torch
 from tagxai.registry import registry
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -111,10 +113,16 @@ def parse_intervals(texts: Sequence[str], duration: float | None) -> list[Interv
     return intervals
 
 
+def load_model(spec: str, device: Device) -> Generator:
+    """The generator, with as many threads as suit it, unless OMP_NUM_THREADS says how many."""
+    model = load_generator(spec, device=choose_device(device))
+    if model.threads is not None and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(model.threads)
+    return model
+
+
 def choose_device(device: Device) -> str:
     """The device to load a model on. Loads torch."""
-    import torch
-
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
