@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 from jaxtyping import Float, Int
 
 from tagxai.errors import TagxaiError, UnsupportedError
+from tagxai.generators import golden
 from tagxai.generators.audiocraft_attention import AudiocraftSite, hide_padding, recompute
 from tagxai.generators.common import DelayPatternGenerator, first_line, load_from, load_from_hub, quiet
 from tagxai.lazy import torch
@@ -66,7 +67,9 @@ class AudiocraftGenerator(DelayPatternGenerator):
             what="an audiocraft model",
             layout=f"with audiocraft's {LANGUAGE_MODEL} and {CODEC}",
         )
-        return cls(lm, codec, max_duration=lm.cfg.dataset.segment_duration, source=source)
+        generator = cls(lm, codec, max_duration=lm.cfg.dataset.segment_duration, source=source)
+        golden.check(generator, source)
+        return generator
 
     @property
     def device(self) -> torch.device:
@@ -202,14 +205,14 @@ def _load(source: str, *, device: str, dtype: str, **hub: Any) -> tuple[Any, Any
 
     folder = None if hub else Path(source)
     with quiet(), warnings.catch_warnings(action="ignore"), torch.random.fork_rng(devices=[]):  # built at random first
-        packages = [_read(source, name, folder, **hub) for name in (LANGUAGE_MODEL, CODEC)]
+        packages = [read_package(source, name, folder, **hub) for name in (LANGUAGE_MODEL, CODEC)]
         lm = _language_model(packages[0], folder, device)
         codec = get_wrapped_compression_model(_codec(packages[1], folder), lm.cfg)
         _lower(lm.transformer, getattr(torch, dtype))
         return lm.to(device), codec.to(device)
 
 
-def _read(source: str, name: str, folder: Path | None, **hub: Any) -> Mapping[str, Any]:
+def read_package(source: str, name: str, folder: Path | None, **hub: Any) -> Mapping[str, Any]:
     if folder is None:
         from huggingface_hub import hf_hub_download
 

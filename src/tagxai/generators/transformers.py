@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxtyping import Float, Int
 
-from tagxai.errors import UnsupportedError
+from tagxai.errors import TagxaiError, UnsupportedError
+from tagxai.generators import golden
 from tagxai.generators.common import DelayPatternGenerator, load_from, quiet
 from tagxai.generators.transformers_attention import TransformersSite
 from tagxai.lazy import torch
@@ -47,7 +48,9 @@ class TransformersGenerator(DelayPatternGenerator):
         model, tokenizer = load_from(
             source, partial(_from_pretrained, dtype=dtype), what="a MusicGen model", layout="in transformers format"
         )
-        return cls(model.to(device), tokenizer, source=source)
+        generator = cls(model.to(device), tokenizer, source=source)
+        golden.check(generator, source)
+        return generator
 
     @property
     def device(self) -> torch.device:
@@ -106,5 +109,18 @@ def _from_pretrained(source: str, dtype: str, **options: Any) -> tuple[Any, Any]
     from transformers import AutoTokenizer, MusicgenForConditionalGeneration
 
     with quiet():
-        model = MusicgenForConditionalGeneration.from_pretrained(source, dtype=getattr(torch, dtype), **options)
+        read: Any = partial(MusicgenForConditionalGeneration.from_pretrained, output_loading_info=True)
+        model, loaded = read(source, dtype=getattr(torch, dtype), **options)
+        _check_whole(source, loaded)
         return model, AutoTokenizer.from_pretrained(source, **options)
+
+
+def _check_whole(source: str, loaded: Mapping[str, Any]) -> None:
+    """transformers itself makes up the weights that are missing, at random, and drops those it does not know."""
+    for problem, names in (("lacks", loaded["missing_keys"]), ("has the unexpected", loaded["unexpected_keys"])):
+        names = sorted(name for name in names if not name.endswith(".embed_positions.weights"))  # of earlier versions
+        if names:
+            raise TagxaiError(
+                f"model {source!r} {problem} {names[0]!r}{f' and {len(names) - 1} more' if names[1:] else ''}, so its "
+                "weights do not fit its configuration"
+            )
