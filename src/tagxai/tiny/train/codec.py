@@ -16,8 +16,12 @@ from tagxai.tiny.train.losses import CodecLoss
 
 CROP = 25
 CLIPS = 2500
-HARDEST = ("bird", "alarm", "siren")
-"""Tones of many pitches, which the decoder learns one by one; birds came last, at 3 kHz and more."""
+ROUNDS = ((0.3, ()), (0.55, ("bird",)), (0.8, ("bird", "alarm", "siren")), (0.9, ("bird",)), (1.0, ()))
+"""Until which share of the decoder's steps every other clip has one of which events.
+
+The decoder learns tones one pitch at a time, and those of birds, at 3 kHz and more, come only when it hears little
+else.
+"""
 
 
 def build() -> EncodecModel:
@@ -64,7 +68,7 @@ def crops(
     ).float()
 
 
-def train_decoder(out: Path, steps: int = 4400, seed: int = 0, batch: int = 16) -> None:
+def train_decoder(out: Path, steps: int = 4300, seed: int = 0, batch: int = 16) -> None:
     """Codes to waveform. Checkpoints in `out/decoder.pt`."""
     space, loss = latent_space(out, seed), CodecLoss()
 
@@ -73,10 +77,11 @@ def train_decoder(out: Path, steps: int = 4400, seed: int = 0, batch: int = 16) 
         latents = space.decode(space.encode(space.latents(waveform)))
         return loss(model.decoder(latents.transpose(1, 2))[:, 0], waveform, pair[:, 0])
 
-    _descend(out / "decoder.pt", "decoder", objective, steps, seed, batch)
+    for share, emphasis in ROUNDS:
+        _descend(out / "decoder.pt", "decoder", objective, round(share * steps), steps, seed, batch, emphasis)
 
 
-def train_encoder(out: Path, steps: int = 2000, seed: int = 0, batch: int = 16) -> None:
+def train_encoder(out: Path, steps: int = 1500, seed: int = 0, batch: int = 16) -> None:
     """Waveform to latents. Checkpoints in `out/encoder.pt`."""
     space = latent_space(out, seed)
 
@@ -86,7 +91,7 @@ def train_encoder(out: Path, steps: int = 2000, seed: int = 0, batch: int = 16) 
         error = (model.encoder(waveform[:, None]).transpose(1, 2) - latents).pow(2).mean()
         return {"latents": error / latents.pow(2).mean()}
 
-    _descend(out / "encoder.pt", "encoder", objective, steps, seed, batch)
+    _descend(out / "encoder.pt", "encoder", objective, steps, steps, seed, batch)
 
 
 def assemble(out: Path) -> EncodecModel:
@@ -107,10 +112,12 @@ def _descend(
     part: str,
     objective: Callable[[EncodecModel, Tensor], dict[str, Tensor]],
     steps: int,
+    total: int,
     seed: int,
     batch: int,
+    emphasis: tuple[str, ...] = (),
 ) -> None:
-    """Gradient descent on one half of the codec, resumed from `path`."""
+    """Gradient descent on one half of the codec up to `steps`, resumed from `path`; `total` sets the learning rate."""
     torch.manual_seed(seed)
     say, model, rate = report(part), build(), 2e-3
     half = getattr(model, part)
@@ -122,13 +129,13 @@ def _descend(
         first = state["step"]
     if first >= steps:
         return
-    clips = rendered(CLIPS, np.random.default_rng([seed, first]), emphasis=HARDEST)
+    clips = rendered(CLIPS, np.random.default_rng([seed, first]), emphasis=emphasis)
     say(sum(p.numel() for p in half.parameters()), "weights, from step", first)
     generator = torch.Generator().manual_seed(1000 + first)
     running: dict[str, float] = {}
     for step in range(first, steps):
         for group in optimiser.param_groups:
-            group["lr"] = rate * schedule(step, steps)
+            group["lr"] = rate * schedule(step, total)
         terms = objective(model, crops(clips, batch, generator))
         optimiser.zero_grad()
         sum(terms.values()).backward()

@@ -61,7 +61,7 @@ def reconstruct(
     return torch.cat(parts)
 
 
-def train(out: Path, steps: int = 2500, clips: int = 4000, seed: int = 0, batch: int = 32) -> EventDetector:
+def train(out: Path, steps: int = 1200, clips: int = 3000, seed: int = 0, batch: int = 32) -> EventDetector:
     """Train the detector; the result goes to `out/detector/`."""
     torch.manual_seed(seed)
     say = report("detector")
