@@ -12,7 +12,6 @@ import torch
 
 from tagxai import Attribution, Method, Metric, registry
 from tagxai.errors import TagxaiError
-from tagxai.generators.tiny import WEIGHTS
 from tagxai.generators.transformers import TransformersGenerator
 from tagxai.hooks import Gate, edit_attention
 from tagxai.methods.random import Random
@@ -21,7 +20,6 @@ from tagxai.registry import load
 from tagxai.testing import ConformanceError, check_generator, check_method, check_metric, random_checkpoint
 
 QUICK = {"audiogenx": {"epochs": 2}}
-NEEDS_WEIGHTS = {"tiny": pytest.mark.skipif(not (WEIGHTS / "model.safetensors").is_file(), reason="no weights yet")}
 
 
 @pytest.mark.parametrize("name", registry().methods)
@@ -46,9 +44,7 @@ def test_every_registered_metric_conforms(name, generator):
     check_metric(registry().metric(name), generator)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=NEEDS_WEIGHTS.get(name, ())) for name in registry().generators]
-)
+@pytest.mark.parametrize("name", registry().generators)
 def test_every_registered_generator_conforms(name, request):
     # A new generator: say here which fixture it loads.
     models = {"musicgen": "random_model", "audiogen": "audiocraft_model", "audiocraft_musicgen": "audiocraft_model"}

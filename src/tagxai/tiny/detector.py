@@ -21,6 +21,9 @@ class EventDetector(nn.Module):
     torch.Size([2, 75, 10])
     """
 
+    window: Tensor
+    filters: Tensor
+
     def __init__(self, events: tuple[str, ...] = EVENTS, width: int = 96):
         super().__init__()
         self.events, self.sample_rate, self.frame_rate, self.width = events, SAMPLE_RATE, FRAME_RATE, width

@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -31,7 +31,7 @@ def generate(
     tokenizer: "PreTrainedTokenizerBase",
     texts: Sequence[str],
     seed: int = 0,
-    **sampling: object,
+    **sampling: Any,
 ) -> Float[Tensor, "batch samples"]:
     """Sampled clips of 3 s, one per text."""
     inputs = tokenizer(list(texts), padding=True, return_tensors="pt")

@@ -68,7 +68,7 @@ def compose(form: str, events: tuple[str, ...], rng: np.random.Generator) -> Pro
 
 def _assemble(form, events, prefix, phrases, connective, suffix, full_stop) -> Prompt:
     text = f"{prefix} " if prefix else ""
-    mentions = []
+    mentions: list[Mention] = []
     for event, phrase, (start_s, end_s) in zip(events, phrases, intervals(form), strict=True):
         if mentions:
             text += f" {connective} "

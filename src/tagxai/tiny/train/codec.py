@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,9 +102,10 @@ def assemble(out: Path) -> EncodecModel:
         if state := load(out / f"{part}.pt"):
             getattr(model, part).load_state_dict(state["model"])
     for layer, book in zip(model.quantizer.layers, space.codebooks, strict=True):
-        layer.codebook.embed.copy_(book)
-        layer.codebook.embed_avg.copy_(book)
-        layer.codebook.cluster_size.fill_(1)
+        codebook: Any = layer.codebook
+        codebook.embed.copy_(book)
+        codebook.embed_avg.copy_(book)
+        codebook.cluster_size.fill_(1)
     return model.eval().requires_grad_(False)
 
 
@@ -138,7 +140,7 @@ def _descend(
             group["lr"] = rate * schedule(step, total)
         terms = objective(model, crops(clips, batch, generator))
         optimiser.zero_grad()
-        sum(terms.values()).backward()
+        torch.stack(list(terms.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(half.parameters(), 5.0)
         optimiser.step()
         for name, value in terms.items():

@@ -137,7 +137,7 @@ def train(out: Path, encoder: T5EncoderModel, data: Pairs, steps: int = 15_000, 
         logits = model(delay(forget(codes, generator))[..., :-1], text[index].float(), mask[index] * kept)
         losses = loss_of(logits, codes)
         optimiser.zero_grad()
-        sum(weight * loss for weight, loss in zip(CODEBOOK_WEIGHTS, losses, strict=True)).backward()
+        (torch.stack(losses) * torch.tensor(CODEBOOK_WEIGHTS)).sum().backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         for q, loss in enumerate(losses):

@@ -80,7 +80,6 @@ def build(vocabulary: int) -> T5EncoderModel:
             dropout_rate=0.05,
             pad_token_id=PAD,
             eos_token_id=EOS,
-            decoder_start_token_id=PAD,
             is_encoder_decoder=False,
             use_cache=False,
         )
@@ -152,7 +151,7 @@ def train(
         joined = Batch(*(torch.cat(pair) for pair in zip(ours, theirs, strict=True)))
         terms = objectives(model, heads, joined, generator, reversal=0.5 * min(1.0, step / 500))
         optimiser.zero_grad()
-        sum(terms.values()).backward()
+        torch.stack(list(terms.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         if (step + 1) % 250 == 0:
