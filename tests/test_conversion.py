@@ -107,6 +107,32 @@ def test_stereo_converts_both_ways(tmp_path):
     assert_same(states(tmp_path / "back"), states(source))
 
 
+def test_a_musicgen_whose_file_names_its_codec_converts_too(musicgen, audiocraft_model, tmp_path):
+    source = shutil.copytree(audiocraft_model, tmp_path / "source")
+    TransformersGenerator.load(str(musicgen)).model.audio_encoder.save_pretrained(source / "encodec")
+    torch.save({"pretrained": "encodec"}, source / CODEC)
+    converted = convert(str(source), tmp_path / "converted", to="transformers").folder
+    assert_same(states(converted), states(musicgen))
+
+
+def test_names_of_earlier_versions_and_shards_are_read(random_model, audiogen, tmp_path):
+    source = shutil.copytree(random_model, tmp_path / "source")
+    earlier = {
+        name.replace("parametrizations.weight.original0", "weight_g").replace(
+            "parametrizations.weight.original1", "weight_v"
+        ): tensor
+        for name, tensor in load_file(source / WEIGHTS).items()
+    }
+    earlier["decoder.model.decoder.embed_positions.weights"] = torch.ones(80, 32)
+    save_file(dict(list(earlier.items())[:70]), source / "1.safetensors", {"format": "pt"})
+    save_file(dict(list(earlier.items())[70:]), source / "2.safetensors", {"format": "pt"})
+    (source / WEIGHTS).unlink()
+    place = {name: "1.safetensors" if i < 70 else "2.safetensors" for i, name in enumerate(earlier)}
+    (source / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": place}))
+    converted = convert(str(source), tmp_path / "converted", to="audiocraft").folder
+    assert_same(states(converted), states(audiogen))
+
+
 @pytest.mark.parametrize("start", ["transformers", "audiocraft"])
 def test_both_backends_agree_on_a_converted_model(start, random_model, audiogen, musicgen, audiocraft_model):
     folders = (random_model, audiogen) if start == "transformers" else (musicgen, audiocraft_model)

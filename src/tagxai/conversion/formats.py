@@ -88,12 +88,19 @@ def _read_audiocraft(source: str, **hub: Any) -> Checkpoint:
         name.replace(f".conditioners.{condition}.", f".conditioners.{CONDITION}."): tensor
         for name, tensor in package["best_state"].items()
     }
+    expected = expected_tensors(config)
+    if "pretrained" in packages[CODEC]:  # its names are transformers' already
+        codec_state = {
+            place.name: codec_state[name.removeprefix("audio_encoder.")]
+            for name, (_, place) in expected.items()
+            if place.file == "codec"
+        }
     files: dict[File, Mapping[str, Any]] = {
         "language model": renamed,
         "codec": codec_state,
         "text encoder": text_state,
     }
-    return Checkpoint(config, to_transformers(files, expected_tensors(config)), tokenizer, sampling)
+    return Checkpoint(config, to_transformers(files, expected), tokenizer, sampling)
 
 
 @contextmanager
@@ -150,7 +157,7 @@ def write_audiocraft(checkpoint: Checkpoint, folder: Path) -> None:
     text = yaml.safe_dump(config, sort_keys=False, default_flow_style=None)
     files = to_audiocraft(checkpoint.state, expected_tensors(checkpoint.config))
     for name, tensors in ((LANGUAGE_MODEL, files["language model"]), (CODEC, files["codec"])):
-        state = {key: tensor.clone() for key, tensor in tensors.items()}  # not the whole tensor behind a view
+        state = {key: _alone(tensor) for key, tensor in tensors.items()}
         torch.save({"best_state": state, "xp.cfg": text, "version": "1.3.0", "exported": True}, folder / name)
     place = folder / checkpoint.sampling.text_encoder
     place.mkdir(parents=True)
@@ -224,5 +231,10 @@ def write_transformers(checkpoint: Checkpoint, folder: Path) -> None:
 def _write_tensors(path: Path, state: Mapping[str, Any]) -> None:
     from safetensors.torch import save_file
 
-    # clones: thirds of one matrix share memory, which the format does not allow
-    save_file({name: tensor.contiguous().clone() for name, tensor in state.items()}, path, metadata={"format": "pt"})
+    save_file({name: _alone(tensor) for name, tensor in state.items()}, path, metadata={"format": "pt"})
+
+
+def _alone(tensor: torch.Tensor) -> torch.Tensor:
+    """Without the rest of what it is a view of: with it, each third of a matrix would be written as the whole."""
+    whole = tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.nbytes
+    return tensor if whole else tensor.clone(memory_format=torch.contiguous_format)

@@ -65,7 +65,6 @@ _FIXED: dict[str, tuple[Any, Any]] = {
     "fuser.prepend": ([], []),
     "fuser.input_interpolate": ([], []),
     "fuser.cross_attention_pos_emb": (False, False),
-    "interleave_stereo_codebooks.per_timestep": (False, False),
 }
 _FIXED_CODEC: dict[str, tuple[Any, Any]] = {
     "compression_model": ("encodec", "encodec"),
@@ -113,6 +112,8 @@ def decoder_settings(config: Settings) -> Settings:
     _check_fixed(config, _FIXED)
     decoder = {theirs: get(config, f"transformer_lm.{ours}") for ours, theirs in _DECODER.items()}
     channels = 2 if get(config, "interleave_stereo_codebooks.use", False) else 1
+    if channels == 2 and get(config, "interleave_stereo_codebooks.per_timestep", False):
+        raise UnsupportedError("this audiocraft model has left and right interleaved in time, not over the codebooks")
     delays = get(config, "codebooks_pattern.delay.delays", list(range(decoder["num_codebooks"])))
     if delays != [q // channels for q in range(decoder["num_codebooks"])]:
         raise UnsupportedError(f"this audiocraft model has the delays {delays}, which MusicGen's classes cannot hold")
@@ -160,7 +161,8 @@ def sampling(config: Settings) -> Sampling:
 def _check_fixed(config: Settings, fixed: Mapping[str, tuple[Any, Any]]) -> None:
     for path, (only, default) in fixed.items():
         found = get(config, path, default)
-        if found != only and (found or only):  # None, 0, False and nothing at all are one
+        found = default if found is None else found
+        if found != only and (found or only):  # nothing, 0 and False are one
             raise UnsupportedError(
                 f"this audiocraft model has {path} = {found!r}; MusicGen's classes hold only {only!r}"
             )
@@ -197,7 +199,7 @@ def audiocraft_config(config: Any, values: Sampling) -> Settings:
     }
     fixed["codebooks_pattern"]["delay"]["delays"] = delays
     fixed["fuser"] |= {"cross": [CONDITION], "cross_attention_pos_emb_scale": 1}
-    fixed["interleave_stereo_codebooks"]["use"] = channels == 2
+    fixed["interleave_stereo_codebooks"] = {"use": channels == 2, "per_timestep": False}
     fixed["encodec"] |= {
         "sample_rate": codec.sampling_rate,
         "channels": codec.audio_channels,
