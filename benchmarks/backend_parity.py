@@ -51,12 +51,11 @@ def compare(
     prompts: Sequence[str] = PROMPTS,
     *,
     duration: float,
-    method: AudioGenX | None = None,
 ) -> dict[str, float]:
     """The largest difference over the prompts of everything in BOUNDS."""
     largest = dict.fromkeys(BOUNDS, 0.0)
     for seed, prompt in enumerate(prompts):
-        for name, value in _differences(first, second, prompt, prompts, duration, seed, method or AudioGenX()):
+        for name, value in _differences(first, second, prompt, prompts, duration, seed):
             largest[name] = max(largest[name], value if value == value else float("inf"))  # nan is no agreement
     return largest
 
@@ -68,7 +67,6 @@ def _differences(
     prompts: Sequence[str],
     duration: float,
     seed: int,
-    method: AudioGenX,
 ) -> Iterator[tuple[str, float]]:
     both = (first, second)
     clip = first.generate(prompt, duration=duration, seed=seed)
@@ -90,7 +88,7 @@ def _differences(
     ):
         codes = [made(generator, prompt, duration, options) for generator in both]
         yield name, float((codes[0] != codes[1]).sum())
-    yield "AudioGenX scores", distance(*(method.attribute(generator, clip).scores for generator in both))
+    yield "AudioGenX scores", distance(*(AudioGenX().attribute(generator, clip).scores for generator in both))
 
 
 def made(generator: DelayPatternGenerator, prompt: str, duration: float, options: dict[str, Any]) -> torch.Tensor:

@@ -85,7 +85,7 @@ def convert(source: str, target: str | Path, *, to: Format, on_progress: OnProgr
                 "schema": SCHEMA,
                 "schema_version": 1,
                 "format": to,
-                "source": source,
+                "source": Path(source).resolve().name if Path(source).is_dir() else source,
                 "prompt": golden.PROMPT,
                 "compared": differences is not None,
                 "differences": differences,

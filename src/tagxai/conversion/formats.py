@@ -78,11 +78,12 @@ def _read_audiocraft(source: str, **hub: Any) -> Checkpoint:
     text._name_or_path = sampling.text_encoder if sampling.text_encoder != settings.TEXT_FOLDER else ""
     delay = (decoder["num_codebooks"] - 1) // decoder["audio_channels"]
     steps = int(seconds * codec.sampling_rate / codec.hop_length + 1e-6) + delay
-    config = MusicgenConfig(
-        text_encoder=text.to_dict(),
-        audio_encoder=codec.to_dict(),
-        decoder=MusicgenDecoderConfig(**decoder, max_position_embeddings=steps).to_dict(),
-    )
+    with quiet():  # transformers warns of MusicGen's own start code
+        config = MusicgenConfig(
+            text_encoder=text.to_dict(),
+            audio_encoder=codec.to_dict(),
+            decoder=MusicgenDecoderConfig(**decoder, max_position_embeddings=steps).to_dict(),
+        )
     settings.check(config)
     renamed = {
         name.replace(f".conditioners.{condition}.", f".conditioners.{CONDITION}."): tensor
@@ -232,6 +233,7 @@ def _write_tensors(path: Path, state: Mapping[str, Any]) -> None:
     from safetensors.torch import save_file
 
     save_file({name: _alone(tensor) for name, tensor in state.items()}, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
 def _alone(tensor: torch.Tensor) -> torch.Tensor:

@@ -329,7 +329,9 @@ def get(config: Settings, path: str, default: Any = _MISSING, *, depth: int = 0)
                 raise TagxaiError(f"xp.cfg has no {path}")
             return default
         value = value[name]
-    if isinstance(value, str) and (match := _REFERENCE.fullmatch(value)) and depth < 8:
+    if isinstance(value, str) and (match := _REFERENCE.fullmatch(value)):
+        if depth > 8:
+            raise TagxaiError(f"xp.cfg refers in a circle at {path}")
         return get(config, match[1], default, depth=depth + 1)
     return value
 
