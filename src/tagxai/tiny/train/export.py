@@ -18,8 +18,10 @@ def assemble(out: Path) -> MusicgenForConditionalGeneration:
     if (state := load(out / "lm.pt")) is None:
         raise FileNotFoundError(f"no language model under {out}; run the stage lm first")
     conditioned.load_state_dict(state["model"])
+    text_encoder = T5EncoderModel.from_pretrained(out / "text")
+    text_encoder.config.name_or_path = ""  # no path of this machine goes into the package
     model = MusicgenForConditionalGeneration(
-        text_encoder=T5EncoderModel.from_pretrained(out / "text"),
+        text_encoder=text_encoder,
         audio_encoder=codec.assemble(out),
         decoder=conditioned.decoder,
     )
