@@ -3,19 +3,19 @@
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a model hub
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are slower on more threads, far slower on busy cores
 
 from jaxtyping import install_import_hook
 
-with install_import_hook(
-    [f"tagxai.{name}" for name in ("types", "hooks", "attribution", "scoring", "generators", "methods", "metrics")],
-    "beartype.beartype",
-):
-    import tagxai
-    from tagxai.generators.transformers import TransformersGenerator
+_CHECKED = ("types", "hooks", "attribution", "scoring", "forward_mode", "generators", "methods", "metrics")
+# never uninstalled: methods and metrics are imported when the registry first asks for them
+install_import_hook([f"tagxai.{name}" for name in _CHECKED], "beartype.beartype")
 
 import pytest
 import torch
 
+import tagxai
+from tagxai.generators.transformers import TransformersGenerator
 from tagxai.testing import random_audiocraft_checkpoint, random_checkpoint
 
 PROMPT = "a dog barks while rain falls"

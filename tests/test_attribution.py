@@ -89,6 +89,8 @@ def test_a_damaged_file_is_one_sentence(explanation, tmp_path, damage, name):
         (lambda content: content.pop("generation"), "damaged"),
         (lambda content: content["generation"].update(tokens=["a"]), "damaged"),
         (lambda content: content.update(sha256=[]), "damaged"),
+        (lambda content: content["generation"].update(frame_rate=50.0), "changed after it was written"),
+        (lambda content: content["words"][0].update(score=9.0), "changed after it was written"),
     ],
 )
 def test_a_json_that_is_not_what_was_written_is_one_sentence(explanation, tmp_path, change, sentence):

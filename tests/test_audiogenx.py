@@ -1,6 +1,7 @@
 """AudioGenX against its own definition (Kang et al., AAAI 2025)."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -113,3 +114,38 @@ def test_options_are_read_from_text():
         AudioGenX.configure({"epochs": "many"})
     with pytest.raises(TagxaiError, match="choices: reference, teacher_forced"):
         AudioGenX.configure({"mode": "student"})
+
+
+def test_the_mask_that_is_read_out_is_the_probability_itself(generator, generation):
+    """With nothing learned, p is 0.5 everywhere; any draw would scatter around it."""
+    untouched = AudioGenX(epochs=1, learning_rate=0.0).attribute(generator, generation)
+    assert (untouched.scores == 0.5).all()
+
+
+def test_the_reference_mode_learns_from_isolated_steps(generator, generation):
+    same = {"explainer": "logits", "epochs": 1, "alpha": 0.0}
+    losses = [
+        AudioGenX(mode=mode, **same).attribute(generator, generation).diagnostics["loss"][0]
+        for mode in ("teacher_forced", "reference")
+    ]
+    assert abs(losses[0] - losses[1]) > 1e-3
+
+
+def test_the_temperature_sharpens_the_masks_that_are_drawn():
+    logits = torch.tensor([[2.0, -2.0]])
+    sharp, soft = (AudioGenX(noise=False, temperature=t)._sample(logits, torch.Generator()) for t in (0.1, 1.0))
+    torch.testing.assert_close(soft, logits.sigmoid())
+    torch.testing.assert_close(sharp, (logits * 10).sigmoid())
+
+
+def test_weight_decay_draws_logits_to_nothing(generator, generation):
+    settings = {"explainer": "logits", "noise": False, "epochs": 30, "patience": 0}
+    free, drawn = (AudioGenX(weight_decay=d, **settings).attribute(generator, generation).scores for d in (0.0, 10.0))
+    assert (drawn - 0.5).abs().mean() < (free - 0.5).abs().mean()
+
+
+@pytest.mark.parametrize("wrong", [{"mode": "student"}, {"explainer": "tree"}, {"alpha": -1.0}, {"tolerance": -1.0}])
+def test_values_that_are_no_choice_are_refused_in_python_too(wrong):
+    fields = SimpleNamespace(**{**vars(AudioGenX()), **wrong})  # past the type check that only runs in tests
+    with pytest.raises(TagxaiError, match=r"choices|at least"):
+        AudioGenX.__post_init__(fields)

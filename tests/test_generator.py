@@ -167,3 +167,40 @@ def test_a_folder_without_a_model_is_one_sentence(tmp_path):
 def test_weights_are_frozen(generator):
     assert not any(parameter.requires_grad for parameter in generator.model.parameters())
     assert not generator.model.training
+
+
+def test_the_guided_branch_uses_the_clips_own_scale(generator):
+    clip = generator.generate(PROMPT, duration=0.2, guidance_scale=1.0)
+    guided, conditional = (generator.forward(clip, branch=branch).log_prob for branch in ("guided", "conditional"))
+    torch.testing.assert_close(guided, conditional, **TOLERANCE)  # at scale 1 they are one
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": -1.0},
+        {"temperature": float("nan")},
+        {"guidance_scale": float("inf")},
+        {"seed": -1},
+        {"seed": 2**63},
+    ],
+)
+def test_sampling_settings_that_are_no_numbers_are_one_sentence(generator, wrong):
+    with pytest.raises(TagxaiError, match="must be"):
+        generator.generate(PROMPT, duration=0.2, **wrong)
+
+
+def test_a_temperature_close_to_zero_is_greedy(generator):
+    cold, greedy = (generator.generate(PROMPT, duration=0.4, temperature=t).codes for t in (1e-40, 0.0))
+    assert torch.equal(cold, greedy)
+
+
+def test_other_codes_are_another_sound(generator, generation):
+    other = generator.decode((generation.codes + 1) % 64)
+    assert (other - generation.waveform).abs().max() > 1e-3
+
+
+def test_loading_leaves_the_global_random_state_alone(random_model):
+    before = torch.random.get_rng_state()
+    TransformersGenerator.load(str(random_model))
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -155,3 +155,51 @@ def test_a_gate_of_the_wrong_size_says_which_sizes_do_not_fit(generator, generat
 def test_a_capture_that_saw_nothing_says_so():
     with pytest.raises(RuntimeError, match="nothing was captured"):
         Capture().weights()
+
+
+def test_a_gate_multiplies_each_weight_and_does_not_renormalise(generator):
+    """A~[t, i] = M[t, i] * A[t, i], by hand."""
+    weights = torch.tensor([[[[0.2, 0.8], [0.6, 0.4]]]])  # one row, one head, two steps, two tokens
+    gate = torch.tensor([[0.5, 1.0], [0.0, 0.25]])
+    site = generator.cross_attention()[0]
+    torch.testing.assert_close(Gate(gate)(site, weights), torch.tensor([[[[0.1, 0.8], [0.0, 0.1]]]]))
+    with at_position(1):  # streaming: the second step alone
+        torch.testing.assert_close(Gate(gate)(site, weights[:, :, 1:]), torch.tensor([[[[0.0, 0.1]]]]))
+
+
+def test_blocks_that_end_out_of_order_each_take_their_own_edit_away(generator, generation):
+    sites, seen = generator.cross_attention()[:1], []
+    first = edit_attention(sites, lambda site, weights: seen.append("first"))
+    second = edit_attention(sites, lambda site, weights: seen.append("second"))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    hidden(generator, generation)
+    assert seen == ["second"]
+    second.__exit__(None, None, None)
+    hidden(generator, generation)
+    assert seen == ["second"]
+    assert len(transformers_attention._edits) == len(audiocraft_attention._recomputed) == 0
+
+
+def test_a_capture_over_two_passes_is_their_mean(generator, generation):
+    once, twice = Capture(), Capture()
+    with edit_attention(generator.cross_attention(), once):
+        hidden(generator, generation)
+    with edit_attention(generator.cross_attention(), twice):
+        hidden(generator, generation)
+        hidden(generator, generation)
+    torch.testing.assert_close(twice.weights(), once.weights())
+
+
+def test_self_and_cross_attention_are_captured_apart(generator, generation):
+    with pytest.raises(ValueError, match="capture them apart"), edit_attention(generator.attention_sites(), Capture()):
+        hidden(generator, generation)
+
+
+def test_edits_do_not_run_in_the_unconditional_branch(generator, generation):
+    seen = []
+    with edit_attention(generator.cross_attention(), lambda site, weights: seen.append(site)):
+        generator.forward(generation, branch="unconditional")
+        generator.generate(generation.prompt, duration=0.2, branch="unconditional")
+    assert seen == []

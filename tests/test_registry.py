@@ -117,3 +117,27 @@ def test_what_is_not_a_class_with_a_name_is_refused(wrong):
 
 def test_the_registry_of_a_process_is_made_once():
     assert registry() is registry()
+
+
+def test_classes_may_come_from_a_generator():
+    class Lazy:
+        @hookimpl
+        def tagxai_methods(self):
+            yield Random2
+
+    class Random2(Random):
+        """Random, again."""
+
+        name = "random2"
+
+    assert "random2" in load(Lazy(), entry_points=False).methods
+
+
+def test_a_hook_that_returns_nothing_names_its_plugin():
+    class Empty:
+        @hookimpl
+        def tagxai_methods(self):
+            return None
+
+    with pytest.raises(TagxaiError, match="Empty failed to register"):
+        load(Empty(), entry_points=False)

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from tagxai import storage
 from tagxai.errors import DamagedFileError
 from tagxai.explaining import Explanation, Track, listen
 from tagxai.report import write_report
@@ -128,6 +129,7 @@ def test_counterfactual_audio_is_made_under_one_minus_the_mask(generator, explan
 
     assert (factual.waveform == again(mask=mask)).all()
     assert (counterfactual.waveform == again(mask=1 - mask)).all()
+    assert (counterfactual.waveform != factual.waveform).any()
     assert (unconditional.waveform == again(branch="unconditional")).all()
 
 
@@ -144,6 +146,9 @@ def test_counterfactual_audio_is_made_under_one_minus_the_mask(generator, explan
 def test_a_changed_json_is_told(explanation, tmp_path, change, told):
     save(explanation, tmp_path)
     file = tmp_path / "explanation.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    content = json.loads(file.read_text()) | change
+    del content["sha256"]["explanation.json"]
+    content["sha256"]["explanation.json"] = storage.json_sha256(content)  # past the checksum, which has its own test
+    file.write_text(json.dumps(content))
     with pytest.raises(DamagedFileError, match=told):
         write_report(tmp_path)

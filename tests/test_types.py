@@ -50,7 +50,7 @@ def test_an_interval_outside_the_clip_is_one_sentence(generation, interval):
 
 
 def test_an_interval_between_frame_centres_is_one_sentence(generation):
-    with pytest.raises(TagxaiError, match="holds no whole frame"):
+    with pytest.raises(TagxaiError, match="holds no frame's centre"):
         generation.frame_range(0.001, 0.002)
 
 
@@ -59,3 +59,10 @@ def test_a_generation_checks_itself(generation):
         replace(generation, token_spans=generation.token_spans[:-1])
     with pytest.raises(ValueError, match="codebook delays"):
         replace(generation, delays=(0, 1))
+
+
+def test_shapes_are_checked_while_the_tests_run():
+    from tagxai.metrics.mask_size import mask_size
+
+    with pytest.raises(Exception, match=r"(?i)type"):
+        mask_size(torch.ones(3))

@@ -146,41 +146,38 @@ class Attribution:
         (target / "explanation.json").unlink(missing_ok=True)  # it must not speak for files that are being replaced
         storage.write_tensors(target / "scores.safetensors", {"scores": self.scores, "codes": generation.codes})
         storage.write_audio(target / "original.flac", generation.waveform, generation.sample_rate)
-        storage.write_json(
-            target / "explanation.json",
-            {
-                "schema": "tagxai.explanation",
-                "schema_version": SCHEMA_VERSION,
-                "method": self.method,
-                "method_settings": dict(self.settings),
-                "is_mask": self.is_mask,
-                "merge": self.merge,
-                "generation": {
-                    "prompt": generation.prompt,
-                    "generator": generation.generator,
-                    "seed": generation.seed,
-                    "settings": dict(generation.settings),
-                    "tokens": list(generation.tokens),
-                    "token_spans": [list(span) for span in generation.token_spans],
-                    "delays": list(generation.delays),
-                    "frame_rate": generation.frame_rate,
-                    "sample_rate": generation.sample_rate,
-                    "duration": generation.duration,
-                },
-                "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word()],
-                "intervals": [
-                    {"start": a, "end": b, "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word(a, b)]}
-                    for a, b in intervals
-                ],
-                "audio": ["original.flac", *audio],
-                "cost": dict(self.cost),
-                "diagnostics": dict(self.diagnostics),
-                "versions": dict(self.versions),
-                "sha256": {
-                    name: storage.sha256(target / name) for name in ("scores.safetensors", "original.flac", *audio)
-                },
+        content: dict[str, Any] = {
+            "schema": "tagxai.explanation",
+            "schema_version": SCHEMA_VERSION,
+            "method": self.method,
+            "method_settings": dict(self.settings),
+            "is_mask": self.is_mask,
+            "merge": self.merge,
+            "generation": {
+                "prompt": generation.prompt,
+                "generator": generation.generator,
+                "seed": generation.seed,
+                "settings": dict(generation.settings),
+                "tokens": list(generation.tokens),
+                "token_spans": [list(span) for span in generation.token_spans],
+                "delays": list(generation.delays),
+                "frame_rate": generation.frame_rate,
+                "sample_rate": generation.sample_rate,
+                "duration": generation.duration,
             },
-        )
+            "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word()],
+            "intervals": [
+                {"start": a, "end": b, "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word(a, b)]}
+                for a, b in intervals
+            ],
+            "audio": ["original.flac", *audio],
+            "cost": dict(self.cost),
+            "diagnostics": dict(self.diagnostics),
+            "versions": dict(self.versions),
+            "sha256": {name: storage.sha256(target / name) for name in ("scores.safetensors", "original.flac", *audio)},
+        }
+        content["sha256"]["explanation.json"] = storage.json_sha256(content)
+        storage.write_json(target / "explanation.json", content)
         return target
 
     @classmethod
@@ -195,6 +192,9 @@ class Attribution:
                 f"{source} has schema version {content.get('schema_version')}; this tagxai reads {SCHEMA_VERSION}"
             )
         try:
+            own = content["sha256"].pop("explanation.json")
+            if storage.json_sha256(content) != own:
+                raise DamagedFileError(f"{source / 'explanation.json'} is damaged: it was changed after it was written")
             for name, digest in content["sha256"].items():
                 if not (source / name).is_file() or storage.sha256(source / name) != digest:
                     raise DamagedFileError(f"{source / name} is missing or not the file that was written")

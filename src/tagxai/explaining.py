@@ -25,6 +25,9 @@ Kind = Literal["factual", "counterfactual", "unconditional"]
 """Sampled under the explanation's mask, under one minus it, and without the prompt."""
 
 
+_TRACK_FILE = rf"(({'|'.join(get_args(Kind))})(?:-(\d+))?)\.flac"
+
+
 def load_generator(spec: str = "tiny", *, device: str = "cpu", dtype: str = "float32") -> Generator:
     """A generator by name, or by `name:source` where the source is a folder or hub id ("musicgen:./my-model")."""
     name, _, source = spec.partition(":")
@@ -135,8 +138,9 @@ class Explanation:
     def save(self, folder: str | Path) -> Path:
         """Write all of it into `folder`, in place of an explanation that is already there; the JSON comes last."""
         target = storage.output_folder(folder)
-        for kind in get_args(Kind):
-            for previous in target.glob(f"{kind}*.flac"):
+        (target / "explanation.json").unlink(missing_ok=True)  # from here on the folder holds no whole explanation
+        for previous in target.glob("*.flac"):
+            if re.fullmatch(_TRACK_FILE, previous.name):
                 previous.unlink()
         for track in self.tracks:
             storage.write_audio(target / track.file, track.waveform, track.sample_rate)
@@ -162,7 +166,7 @@ class Explanation:
 
 def _read_track(folder: Path, file: str, first_seed: int) -> Track:
     """The clip in `file`, whose name says what it is: clip number i has the i-th seed from the original's upwards."""
-    match = re.fullmatch(rf"(({'|'.join(get_args(Kind))})(?:-(\d+))?)\.flac", file)
+    match = re.fullmatch(_TRACK_FILE, file)
     if match is None:
         raise ValueError(f"no audio is called {file!r}")
     name, number = match[1], match[3]

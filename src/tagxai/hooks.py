@@ -117,16 +117,18 @@ class Capture:
 
     def __init__(self, *, keep_layers: bool = False, keep_heads: bool = False) -> None:
         self.keep_layers, self.keep_heads = keep_layers, keep_heads
-        self._sums: dict[int, dict[int, torch.Tensor]] = {}  # layer (or 0) -> first step -> sum over what is not kept
-        self._layers: set[int] = set()
+        # layer (or 0) -> first step -> sum over what is not kept, and of how many
+        self._sums: dict[int, dict[int, tuple[torch.Tensor, int]]] = {}
 
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
         weights = weights.detach()
         seen = weights if self.keep_heads else weights.mean(1, keepdim=True)
         steps = self._sums.setdefault(site.layer if self.keep_layers else 0, {})
         first = position().first_step
-        steps[first] = steps[first] + seen if first in steps else seen.clone()
-        self._layers.add(site.layer)
+        total, count = steps.get(first, (torch.zeros_like(seen), 0))
+        if total.shape != seen.shape:
+            raise ValueError(f"{site.name} has weights of another shape than the sites before it; capture them apart")
+        steps[first] = (total + seen, count + 1)
 
     def weights(self) -> torch.Tensor:
         """The captured weights; a mean over whatever axis was not kept. Raises RuntimeError if no pass was seen."""
@@ -134,13 +136,13 @@ class Capture:
             raise RuntimeError("nothing was captured: run the model inside `with edit_attention(sites, capture):`")
         layers = torch.stack([_join(steps) for _, steps in sorted(self._sums.items())], dim=1)
         if not self.keep_layers:
-            layers = layers[:, 0] / len(self._layers)
+            layers = layers[:, 0]
             return layers if self.keep_heads else layers[:, 0]
         return layers if self.keep_heads else layers[:, :, 0]
 
 
-def _join(steps: dict[int, torch.Tensor]) -> torch.Tensor:
+def _join(steps: dict[int, tuple[torch.Tensor, int]]) -> torch.Tensor:
     """Pieces of a streaming run side by side along the query axis; self-attention's growing keys padded with zeros."""
-    pieces = [piece for _, piece in sorted(steps.items())]
+    pieces = [total / count for _, (total, count) in sorted(steps.items())]
     keys = max(piece.shape[-1] for piece in pieces)
     return torch.cat([torch.nn.functional.pad(piece, (0, keys - piece.shape[-1])) for piece in pieces], dim=-2)

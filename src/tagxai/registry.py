@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -15,6 +14,8 @@ from tagxai.base import Generator, Method, Metric
 from tagxai.errors import DuplicateNameError, TagxaiError, UnknownNameError
 
 T = TypeVar("T")
+
+BUILT_IN = "tagxai"
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ class Registry:
         return dict(sorted(entries.items()))
 
     @staticmethod
-    def _classes(function: Any, origin: str, base: Any) -> Iterable[Any]:
+    def _classes(function: Any, origin: str, base: Any) -> list[Any]:
         try:
-            classes = function()
+            classes = list(function())
         except Exception as error:  # a broken plugin must name itself, whatever it raises
             raise TagxaiError(f"plugin {origin} failed to register: {type(error).__name__}: {error}") from error
         for cls in classes:
@@ -91,7 +92,7 @@ def load(*plugins: object, entry_points: bool = True) -> Registry:
     """Built-ins, installed packages with an entry point in the group `tagxai`, and `plugins` given by hand."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    manager.register(builtin, name="tagxai")
+    manager.register(builtin, name=BUILT_IN)
     if entry_points:
         _load_installed(manager)
     for plugin in plugins:
@@ -105,7 +106,10 @@ def load(*plugins: object, entry_points: bool = True) -> Registry:
 
 def _load_installed(manager: pluggy.PluginManager) -> None:
     """Entry points one by one, so that one that cannot be imported is named."""
-    for name in sorted({point.name for point in metadata.entry_points(group=hookspecs.PROJECT)}):
+    names = [point.name for point in metadata.entry_points(group=hookspecs.PROJECT)]
+    for name in sorted(set(names)):
+        if names.count(name) > 1 or name == BUILT_IN:  # pluggy would take one of them, and say nothing
+            raise TagxaiError(f"several installed plugins call their entry point {name!r}; uninstall all but one")
         try:
             manager.load_setuptools_entrypoints(hookspecs.PROJECT, name=name)
         except Exception as error:  # importing someone else's code can raise anything

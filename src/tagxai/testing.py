@@ -597,7 +597,11 @@ def random_checkpoint(
             initializer_factor=width**-0.5,
         )
         config = MusicgenConfig(text_encoder=text.to_dict(), audio_encoder=codec.to_dict(), decoder=decoder.to_dict())
-        MusicgenForConditionalGeneration(config).save_pretrained(target)
+        model = MusicgenForConditionalGeneration(config)
+        quantizer: Any = model.audio_encoder.quantizer
+        for layer in quantizer.layers:  # transformers makes all entries zero: one sound for all codes
+            layer.codebook.embed.normal_(std=3.0)
+        model.save_pretrained(target)
         tokenizer.save_pretrained(target)
     return target
 

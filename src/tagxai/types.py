@@ -125,14 +125,15 @@ class Generation:
         Raises TagxaiError when the interval is empty, reversed or outside the clip.
         """
         start, end = 0.0 if start is None else start, self.duration if end is None else end
-        tolerance = 0.5 / self.frame_rate
-        if not (0 <= start < end <= self.duration + tolerance):
+        if not (0 <= start < end <= self.duration + 1e-6):
             raise TagxaiError(
                 f"interval {start:g}:{end:g} s does not fit the clip: expected 0 <= start < end <= {self.duration:g} s"
             )
         frames = [frame for frame in range(self.frames) if start <= (frame + 0.5) / self.frame_rate < end]
         if not frames:
-            raise TagxaiError(f"interval {start:g}:{end:g} s holds no whole frame of {1 / self.frame_rate:g} s")
+            raise TagxaiError(
+                f"interval {start:g}:{end:g} s holds no frame's centre; a frame is {1 / self.frame_rate:g} s"
+            )
         return range(frames[0], frames[-1] + 1)
 
 

@@ -73,7 +73,7 @@ def check_fits(generator: Generator, duration: float | None, intervals: Sequence
             f"{longest:g} s"
         )
     for start, end in intervals:
-        if end > longest + 0.5 / generator.frame_rate:
+        if end > longest + 1e-6:
             raise TagxaiError(f"interval {start:g}:{end:g} s does not fit the clip: it has at most {longest:g} s")
 
 

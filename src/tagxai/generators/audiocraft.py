@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
 
@@ -46,9 +46,9 @@ class AudiocraftGenerator(DelayPatternGenerator):
             model.eval().requires_grad_(False)
 
     @classmethod
-    def wrap(cls, model: Any) -> Self:
+    def wrap(cls, model: Any) -> AudiocraftGenerator:
         """From an `audiocraft.models.AudioGen` or `MusicGen` that is loaded already."""
-        return cls(model.lm, model.compression_model, max_duration=model.max_duration, source=model.name)
+        return cls(model.lm, model.compression_model, max_duration=float(model.max_duration), source=model.name)
 
     def release(self) -> None:
         """Give the model back as it was handed over: its training flags, and which weights need gradients."""
@@ -58,7 +58,7 @@ class AudiocraftGenerator(DelayPatternGenerator):
             weight.requires_grad_(needed)
 
     @classmethod
-    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> Self:
+    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> AudiocraftGenerator:
         source = source or cls.default_source
         _import_audiocraft(cls.name)
         lm, codec = load_from(
@@ -67,7 +67,7 @@ class AudiocraftGenerator(DelayPatternGenerator):
             what="an audiocraft model",
             layout=f"with audiocraft's {LANGUAGE_MODEL} and {CODEC}",
         )
-        generator = cls(lm, codec, max_duration=lm.cfg.dataset.segment_duration, source=source)
+        generator = cls(lm, codec, max_duration=float(lm.cfg.dataset.segment_duration), source=source)
         golden.check(generator, source)
         return generator
 

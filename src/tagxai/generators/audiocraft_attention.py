@@ -34,13 +34,13 @@ class AudiocraftSite(AttentionSite):
         recomputed = _recomputed.get(self.module)
         if recomputed is None:
             recomputed = _recomputed[self.module] = _Recomputed(self.module)
-        before = recomputed.edits
-        recomputed.edits = (*before, (self, edit))
+        mine = (self, edit)
+        recomputed.edits = (*recomputed.edits, mine)
         try:
             yield
-        finally:
-            recomputed.edits = before
-            if not before:
+        finally:  # whatever the order in which blocks end, each takes away its own edit
+            recomputed.edits = tuple(other for other in recomputed.edits if other is not mine)
+            if not recomputed.edits:
                 recomputed.remove()
                 del _recomputed[self.module]
 

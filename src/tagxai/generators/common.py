@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from jaxtyping import Float, Int
 
 from tagxai.base import Generator
-from tagxai.errors import TagxaiError
+from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.hooks import Gate, at_position, edit_attention
 from tagxai.lazy import torch
 from tagxai.types import Branch, Conditioning, Generation, OnProgress, Progress, StepOutput
@@ -89,6 +89,7 @@ class DelayPatternGenerator(Generator):
         }
         if not prompt.strip():
             raise TagxaiError("the prompt is empty; give some words, such as 'a dog barks while rain falls'")
+        _check_sampling(seed, settings)
         frames = self._frames(duration)
         conditioning = self.encode_prompt([prompt])
         steps = frames + max(self.delays)
@@ -129,14 +130,14 @@ class DelayPatternGenerator(Generator):
         """Stream through the delay pattern, one step a call. Temperature 0 is greedy."""
         null = torch.zeros_like(embeddings)
         halves = {"guided": [embeddings, null], "conditional": [embeddings], "unconditional": [null]}[branch]
-        rows = len(halves)
+        rows, conditional_rows = len(halves), {"guided": 1, "conditional": None, "unconditional": 0}[branch]
         random = torch.Generator(device=embeddings.device).manual_seed(seed)
         delays = torch.tensor(self.delays, device=embeddings.device)
         steps = frames + max(self.delays)
         columns = torch.full((self.codebooks, steps + 1), self.pad, device=embeddings.device)
         with self._streaming(torch.cat(halves)) as states:
             for step in range(steps):
-                with at_position(step, conditional_rows=1 if rows == 2 else None):
+                with at_position(step, conditional_rows):
                     hidden = states(columns[:, step : step + 1].expand(rows, -1, -1))
                 logits = torch.stack([head(hidden[:, 0]) for head in self._heads], dim=1).float()
                 mixed = logits[0] if rows == 1 else logits[1] + guidance_scale * (logits[0] - logits[1])
@@ -192,15 +193,20 @@ class DelayPatternGenerator(Generator):
         log_prob: bool = True,
         isolated: bool = False,
     ) -> StepOutput:
-        conditioning = conditioning or self.encode_prompt([generation.prompt])
+        if conditioning is None:
+            conditioning = self.encode_prompt([generation.prompt])
         null = replace(conditioning, embeddings=torch.zeros_like(conditioning.embeddings))
         codes = generation.codes.to(self.device)
-        hidden = self._hidden(codes, null if branch == "unconditional" else conditioning, isolated)
+        if branch == "unconditional":
+            with at_position(0, conditional_rows=0):  # edits belong to the conditional branch
+                hidden = self._hidden(codes, null, isolated)
+        else:
+            hidden = self._hidden(codes, conditioning, isolated)
         if not log_prob:
             return StepOutput(hidden)
         if branch != "guided":
             return StepOutput(hidden, self._log_prob(codes, hidden))
-        with at_position(0, conditional_rows=0):  # edits belong to the conditional branch
+        with at_position(0, conditional_rows=0):
             null = replace(null, embeddings=null.embeddings[:1], mask=null.mask[:1])
             unconditional = self._hidden(codes, null, isolated)
         scale = generation.settings.get("guidance_scale", self.default_guidance_scale)
@@ -235,6 +241,18 @@ class DelayPatternGenerator(Generator):
         return torch.stack(chosen, dim=1)
 
 
+def _check_sampling(seed: int, settings: Mapping[str, Any]) -> None:
+    """Raises TagxaiError for settings that no clip can be sampled with."""
+    for name, smallest in (("temperature", 0), ("top_k", 0), ("guidance_scale", -inf)):
+        value = settings[name]
+        if not (isfinite(value) and value >= smallest):
+            raise TagxaiError(f"{name} must be a number{' of at least 0' if smallest == 0 else ''}, not {value:g}")
+    if settings["branch"] not in get_args(Branch):
+        raise UnknownNameError("branch", str(settings["branch"]), get_args(Branch))
+    if not 0 <= seed < 2**63:
+        raise TagxaiError(f"the seed must be between 0 and 2^63 - 1, not {seed}")
+
+
 def draw(logits: torch.Tensor, top_k: int, temperature: float, random: torch.Generator) -> torch.Tensor:
     """One code a row of `logits[codebooks, vocabulary]`."""
     if temperature == 0:
@@ -242,7 +260,8 @@ def draw(logits: torch.Tensor, top_k: int, temperature: float, random: torch.Gen
     if 0 < top_k < logits.shape[-1]:
         smallest = logits.topk(top_k).values[:, -1:]
         logits = logits.masked_fill(logits < smallest, -torch.inf)
-    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=random)[:, 0]
+    scaled = (logits - logits.amax(-1, keepdim=True)) / temperature  # largest 0, so that no temperature overflows
+    return torch.multinomial(scaled.softmax(-1), 1, generator=random)[:, 0]
 
 
 def trim(prompt: str, start: int, end: int) -> tuple[int, int]:

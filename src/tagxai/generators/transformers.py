@@ -108,7 +108,7 @@ class TransformersGenerator(DelayPatternGenerator):
 def _from_pretrained(source: str, dtype: str, **options: Any) -> tuple[Any, Any]:
     from transformers import AutoTokenizer, MusicgenForConditionalGeneration
 
-    with quiet():
+    with quiet(), torch.random.fork_rng():  # building a model draws weights before it loads them
         read: Any = partial(MusicgenForConditionalGeneration.from_pretrained, output_loading_info=True)
         model, loaded = read(source, dtype=getattr(torch, dtype), **options)
         _check_whole(source, loaded)

@@ -18,7 +18,8 @@ from tagxai.lazy import torch
 
 IMPLEMENTATION = "tagxai"
 
-_edits: WeakKeyDictionary[torch.nn.Module, tuple[tuple[AttentionSite, Edit], ...]] = WeakKeyDictionary()
+_edits: WeakKeyDictionary[torch.nn.Module, tuple[_Installed, ...]] = WeakKeyDictionary()
+_own_implementation: dict[int, str] = {}  # of a config, by its id, while a module of its model is edited
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,27 @@ class TransformersSite(AttentionSite):
     def hooked(self, edit: Edit) -> Iterator[None]:
         _register()
         config: Any = self.module.config
-        previous = config._attn_implementation
+        mine = _Installed(self, edit)
+        if config._attn_implementation != IMPLEMENTATION:
+            _own_implementation[id(config)] = config._attn_implementation
         config._attn_implementation = IMPLEMENTATION
-        before = _edits.get(self.module, ())
-        _edits[self.module] = (*before, (self, edit))
+        _edits[self.module] = (*_edits.get(self.module, ()), mine)
         try:
             yield
-        finally:
-            if before:
-                _edits[self.module] = before
+        finally:  # whatever the order in which blocks end, each takes away its own edit
+            left = tuple(other for other in _edits[self.module] if other is not mine)
+            if left:
+                _edits[self.module] = left
             else:
                 del _edits[self.module]
-            config._attn_implementation = previous
+            if not any(module.config is config for module in _edits):
+                config._attn_implementation = _own_implementation.pop(id(config))
+
+
+@dataclass(frozen=True, eq=False)
+class _Installed:
+    site: AttentionSite
+    edit: Edit
 
 
 @cache
@@ -83,6 +93,6 @@ def _attention(
         )
         logits = logits.masked_fill(future, torch.finfo(logits.dtype).min)
     weights = logits.softmax(-1)
-    for site, edit in installed:
-        weights = run_edits([edit], site, weights)
+    for each in installed:
+        weights = run_edits([each.edit], each.site, weights)
     return (weights @ value).transpose(1, 2).contiguous(), weights

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 from jaxtyping import Float
 
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
-from tagxai.errors import TagxaiError
+from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.hooks import Gate, edit_attention
 from tagxai.lazy import torch
 from tagxai.types import Conditioning, Generation, OnProgress, Progress, undo_delay
@@ -23,6 +23,10 @@ from tagxai.types import Conditioning, Generation, OnProgress, Progress, undo_de
 Mode = Literal["teacher_forced", "reference"]
 
 PAPER_ALPHA, PAPER_BETA = 1e-3, 1e-1
+
+_SMALLEST = {"epochs": 1, "hidden_units": 1, "patience": 0, "temperature": 1e-6} | dict.fromkeys(
+    ("learning_rate", "weight_decay", "alpha", "beta", "tolerance"), 0
+)
 
 
 class Similarity(NamedTuple):
@@ -48,7 +52,7 @@ class AudioGenX(Method):
     epochs: int | None = None
     """None takes the paper's 50 for the MLP; logits need 10 to reach a lower loss."""
     learning_rate: float | None = None
-    """Of Adam. None takes the paper's 1e-3 for the MLP and 0.5 for logits."""
+    """Of Adam. None takes the paper's 1e-3 for the MLP and 1 for logits."""
     weight_decay: float | None = None
     """Of Adam. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would draw to a mask of 0.5."""
     alpha: float | None = None
@@ -70,7 +74,12 @@ class AudioGenX(Method):
     """Of the explainer's first weights and of the noise."""
 
     def __post_init__(self) -> None:
-        for field, smallest in (("epochs", 1), ("hidden_units", 1), ("patience", 0), ("temperature", 1e-6)):
+        for field, choices in (("mode", get_args(Mode)), ("explainer", ("logits", "mlp", None))):
+            if getattr(self, field) not in choices:
+                raise UnknownNameError(
+                    f"value for option {field!r} of method 'audiogenx'", str(getattr(self, field)), map(str, choices)
+                )
+        for field, smallest in _SMALLEST.items():
             value = getattr(self, field)
             if value is not None and not value >= smallest:
                 raise TagxaiError(
@@ -121,6 +130,13 @@ class AudioGenX(Method):
                 "trainable_parameters": sum(p.numel() for p in parameters),
             },
             diagnostics={
+                "used": {  # what a setting of None stood for
+                    "explainer": self._explainer,
+                    "epochs": epochs,
+                    "learning_rate": learning_rate,
+                    "weight_decay": weight_decay,
+                    "alpha": self._alpha,
+                },
                 "loss": losses,
                 "paper_loss_teacher_forced": objective(reached, mask).item(),
                 "cosine_factual": reached.factual.mean().item(),
@@ -130,8 +146,7 @@ class AudioGenX(Method):
 
     def loss(self, similarity: Similarity, mask: Float[torch.Tensor, "steps tokens"]) -> Float[torch.Tensor, ""]:
         """The paper's loss, with this method's weights."""
-        alpha = self.alpha if self.alpha is not None else PAPER_ALPHA if self._explainer == "mlp" else 1e-2
-        return objective(similarity, mask, alpha, self.beta)
+        return objective(similarity, mask, self._alpha, self.beta)
 
     @property
     def _isolated(self) -> bool:
@@ -142,9 +157,13 @@ class AudioGenX(Method):
         return self.explainer or ("mlp" if self.mode == "reference" else "logits")
 
     @property
+    def _alpha(self) -> float:
+        return self.alpha if self.alpha is not None else PAPER_ALPHA if self._explainer == "mlp" else 1e-2
+
+    @property
     def _schedule(self) -> tuple[int, float, float]:
         """Epochs, learning rate and weight decay: as set, else what suits what is learned."""
-        defaults = (50, 1e-3, 1e-3) if self._explainer == "mlp" else (10, 0.5, 0.0)
+        defaults = (50, 1e-3, 1e-3) if self._explainer == "mlp" else (10, 1.0, 0.0)
         chosen = (self.epochs, self.learning_rate, self.weight_decay)
         epochs, rate, decay = (d if c is None else c for c, d in zip(chosen, defaults, strict=True))
         return int(epochs), rate, decay
