@@ -12,8 +12,6 @@ from tagxai.tiny.detector import EventDetector
 from tagxai.tiny.evaluate import generate, judge
 from tagxai.tiny.grammar import prompts
 
-pytestmark = pytest.mark.skipif(not (WEIGHTS / "model.safetensors").exists(), reason="weights not in this checkout")
-
 
 @pytest.fixture(scope="module")
 def model():
