@@ -18,7 +18,7 @@ class EventDetector(nn.Module):
     """Dilated convolutions over log-mel spectra; about 2.5 s of context per frame.
 
     >>> EventDetector()(torch.zeros(2, 48_000)).shape  # batch, frames of 40 ms, events
-    torch.Size([2, 75, 10])
+    torch.Size([2, 75, 20])
     """
 
     window: Tensor

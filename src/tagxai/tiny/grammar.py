@@ -1,82 +1,261 @@
-"""Prompts with their truth: which characters name which event, and when that event should sound.
+"""Prompts with their truth: which characters name which event or attribute, and when that event should sound.
 
-A prompt is `[prefix] X [suffix]`, `[prefix] X while Y [suffix]` or `[prefix] X followed by Y [suffix]` (also `as`,
-`then`, `and then`), where X and Y name one event each in one of several phrasings.
+A prompt is a sentence about a scene (`tagxai.tiny.scenes`): one to three events in one of the `PATTERNS`, each event in
+one of several phrasings and perhaps with an attribute, perhaps an event that is denied, and filler.
 """
 
+import re
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar
 
-import numpy as np
+from tagxai.tiny.clips import FORMS, Form, intervals
+from tagxai.tiny.phrases import (
+    ADJECTIVES,
+    ADVERBS,
+    FUNCTION_WORDS,
+    NEGATIONS,
+    PATTERNS,
+    PHRASES,
+    PREFIXES,
+    SUFFIXES,
+    Filler,
+    Pattern,
+    Phrase,
+)
+from tagxai.tiny.scenes import Scene, scenes
+from tagxai.tiny.sounds import Kind, Rng
+from tagxai.tiny.splits import Split
 
-from tagxai.tiny.clips import FORMS, intervals
-from tagxai.tiny.phrases import CONNECTIVES, PHRASES, PREFIXES, SUFFIXES, Phrase
-from tagxai.tiny.splits import Split, combinations
+WordKind = Literal["event", "attribute", "negation", "connective", "filler"]
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """Words that change how an event sounds: a kind and value of `tagxai.tiny.sounds.VALUES`, and their characters."""
+
+    kind: Kind
+    value: str
+    start_char: int
+    end_char: int
 
 
 @dataclass(frozen=True)
 class Mention:
-    """One event named in a prompt: the characters of its content words and the seconds in which it should be heard."""
+    """One event named in a prompt: the characters of its content words and the seconds in which it should be heard.
+
+    An `absent` event is named to be denied, and should be heard nowhere: its interval is the whole clip.
+    """
 
     event: str
     start_char: int
     end_char: int
     start_s: float
     end_s: float
+    absent: bool = False
+    attributes: tuple[Attribute, ...] = ()
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a prompt by its characters: what it is for, and the index of the mention that it belongs to."""
+
+    text: str
+    start_char: int
+    end_char: int
+    kind: WordKind
+    mention: int | None = None
+    attribute: Kind | None = None
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt's text, its form (`single`, `while`, `followed`) and its mentions in the order of the text."""
+    """A prompt's text, its scene, its mentions in the order of the *text*, and the characters of its connectives and
+    negations."""
 
     text: str
-    form: str
+    scene: Scene
     mentions: tuple[Mention, ...]
+    connectives: tuple[tuple[int, int], ...] = ()
+    negations: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def form(self) -> Form:
+        return self.scene.form
 
     @property
     def events(self) -> tuple[str, ...]:
-        return tuple(mention.event for mention in self.mentions)
+        """The events to be heard, in the order of their *sounding*."""
+        return self.scene.events
+
+    @property
+    def present(self) -> tuple[Mention, ...]:
+        """The mentions of events to be heard, in the order of the text."""
+        return tuple(mention for mention in self.mentions if not mention.absent)
+
+    def words(self) -> tuple[Word, ...]:
+        """The words, as parted by spaces, without punctuation.
+
+        Function words inside a content span ("of", "a") are filler: taken alone they name nothing.
+        """
+        return tuple(self._word(match) for match in re.finditer(r"[^\s.,]+", self.text))
+
+    def _word(self, match: re.Match[str]) -> Word:
+        text, start, end = match.group(), match.start(), match.end()
+        for index, mention in enumerate(self.mentions):
+            if text not in FUNCTION_WORDS and mention.start_char <= start < mention.end_char:
+                return Word(text, start, end, "event", index)
+            for attribute in mention.attributes:
+                if text not in FUNCTION_WORDS | {"in"} and attribute.start_char <= start < attribute.end_char:
+                    return Word(text, start, end, "attribute", index, attribute.kind)
+        spans: dict[WordKind, tuple[tuple[int, int], ...]] = {
+            "negation": self.negations,
+            "connective": self.connectives,
+        }
+        for kind, parts in spans.items():
+            if any(first <= start < last for first, last in parts):
+                return Word(text, start, end, kind)
+        return Word(text, start, end, "filler")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The truth as plain data; `docs/laboratory.md` describes the schema."""
+        return {
+            "text": self.text,
+            "form": self.form,
+            "events": list(self.events),
+            "mentions": [asdict(mention) for mention in self.mentions],
+            "words": [asdict(word) for word in self.words()],
+        }
 
 
-def compose(form: str, events: tuple[str, ...], rng: np.random.Generator) -> Prompt:
-    """A random sentence of the form about the events."""
+class _Writer:
+    """A text under construction that knows where each part lies."""
 
-    def choose(options):
-        return options[rng.integers(len(options))]
+    def __init__(self) -> None:
+        self.text = ""
 
-    prefix = choose([p for p in PREFIXES if p.text == "" or rng.random() < 0.6])
-    suffix = choose([s for s in SUFFIXES if s.text == "" or rng.random() < 0.5])
-    if (suffix.text and suffix.text == prefix.text) or (
-        suffix.kinds == ("noun",) and (form == "while" or prefix.closed)
-    ):
-        suffix = SUFFIXES[0]
-    connective = choose(CONNECTIVES[form])
-    kinds = set(prefix.kinds) & set(connective.before)
-    if suffix.kinds == ("noun",):  # "... can be heard" needs a subject
-        kinds &= {"noun"}
-        connective = choose([c for c in CONNECTIVES[form] if "noun" in c.before and "noun" in (c.after or c.before)])
-    first = choose([p for p in PHRASES[events[0]] if p.kind in kinds & set(connective.before)])
-    phrases: list[Phrase] = [first]
-    if form != "single":
-        after = {"noun"} if suffix.kinds == ("noun",) else set(connective.after)
-        phrases.append(choose([p for p in PHRASES[events[1]] if p.kind in after]))
-    return _assemble(
-        form, events, prefix.text, phrases, connective.text, suffix.text, full_stop=bool(rng.random() < 0.15)
+    def add(self, words: str) -> tuple[int, int]:
+        """Append words after a space (a comma without) and return their characters."""
+        words = words.strip()
+        if self.text and words and not words.startswith((",", ".")):
+            self.text += " "
+        start = len(self.text)
+        self.text += words
+        return start, len(self.text)
+
+
+def compose(scene: Scene, rng: Rng) -> Prompt:
+    """A random sentence about the scene."""
+
+    def choose(options: Sequence[_T]) -> _T:
+        return options[int(rng.integers(len(options)))]
+
+    while True:
+        pattern = choose(PATTERNS[scene.form])
+        prefix = choose(PREFIXES) if rng.random() < 0.5 else PREFIXES[0]
+        suffix = choose(SUFFIXES) if rng.random() < 0.4 else SUFFIXES[0]
+        phrases = [choose(PHRASES[event]) for event in scene.events]
+        if not _fits(pattern, prefix, suffix, phrases, scene):
+            continue
+        placed = [_place(phrase, scene, i, rng) for i, phrase in enumerate(phrases)]
+        if None in placed:
+            continue
+        denied = (
+            choose([p for p in PHRASES[scene.absent] if p.kind == "noun" and p.adjective]) if scene.absent else None
+        )
+        return _write(
+            scene,
+            pattern,
+            prefix,
+            suffix,
+            phrases,
+            [words or ("", "") for words in placed],
+            (choose(NEGATIONS), denied) if denied else None,
+            full_stop=bool(rng.random() < 0.15),
+        )
+
+
+def _fits(pattern: Pattern, prefix: Filler, suffix: Filler, phrases: Sequence[Phrase], scene: Scene) -> bool:
+    """Whether the parts make a grammatical sentence."""
+    opening = min(range(len(phrases)), key=lambda i: pattern.text.index(f"{{{i}}}"))
+    inverted = not pattern.text.startswith("{")
+    return (
+        all(phrase.kind in kinds for phrase, kinds in zip(phrases, pattern.kinds, strict=True))
+        and phrases[opening].kind in prefix.kinds
+        and not (inverted and prefix.text)
+        and (
+            suffix.kinds != ("noun",)
+            or (
+                all(phrase.kind == "noun" for phrase in phrases)
+                and not (prefix.closed or inverted or scene.absent or scene.form == "while")
+            )
+        )
+        and not (prefix.text and prefix.text == suffix.text)
     )
 
 
-def _assemble(form, events, prefix, phrases, connective, suffix, full_stop) -> Prompt:
-    text = f"{prefix} " if prefix else ""
+def _place(phrase: Phrase, scene: Scene, index: int, rng: Rng) -> tuple[str, str] | None:
+    """Words before and after a phrase's content for the event's style; None where the phrase has no room for them."""
+    before, after = "", ""
+    for value in scene.styles[index].chosen().values():
+        places = [
+            (words, place)
+            for words, place in ((ADJECTIVES.get(value, ()), phrase.adjective), (ADVERBS[value], phrase.adverb))
+            if words and place
+        ]
+        if not places:
+            return None
+        words = places[int(rng.integers(len(places)))][0]
+        word = words[int(rng.integers(len(words)))]
+        if words is ADVERBS[value]:
+            after = word
+        else:
+            before = word
+    return before, after
+
+
+def _write(
+    scene: Scene,
+    pattern: Pattern,
+    prefix: Filler,
+    suffix: Filler,
+    phrases: Sequence[Phrase],
+    placed: Sequence[tuple[str, str]],
+    denied: tuple[str, Phrase] | None,
+    full_stop: bool,
+) -> Prompt:
+    writer, spans = _Writer(), intervals(scene.form)
     mentions: list[Mention] = []
-    for event, phrase, (start_s, end_s) in zip(events, phrases, intervals(form), strict=True):
-        if mentions:
-            text += f" {connective} "
-        start, end = phrase.span
-        mentions.append(Mention(event, len(text) + start, len(text) + end, start_s, end_s))
-        text += phrase.text
-    text += (f" {suffix}" if suffix else "") + ("." if full_stop else "")
-    return Prompt(text, form, tuple(mentions))
+    connectives: list[tuple[int, int]] = []
+    negations: list[tuple[int, int]] = []
+    writer.add(prefix.text)
+    for part in re.split(r"(\{\d\})", pattern.text):
+        if not part.startswith("{"):
+            if part.strip(" ,"):
+                connectives.append(writer.add(part))
+            else:
+                writer.add(part)
+            continue
+        index = int(part[1])
+        phrase, (before, after) = phrases[index], placed[index]
+        chosen = list(scene.styles[index].chosen().items())
+        writer.add("a" if before and phrase.article == "an" else phrase.article)
+        attributes = [Attribute(*chosen[0], *writer.add(before))] if before else []
+        content = writer.add(phrase.content)
+        if after:
+            attributes.append(Attribute(*chosen[0], *writer.add(after)))
+        mentions.append(Mention(scene.events[index], *content, *spans[index], attributes=tuple(attributes)))
+    if denied is not None and scene.absent is not None:
+        words, phrase = denied
+        negations.append(writer.add(words))
+        writer.add("" if words.endswith("no") else phrase.article)
+        mentions.append(Mention(scene.absent, *writer.add(phrase.content), 0.0, spans[-1][1], absent=True))
+    writer.add(suffix.text)
+    writer.add("." if full_stop else "")
+    return Prompt(writer.text, scene, tuple(mentions), tuple(connectives), tuple(negations))
 
 
 def wording_split(prompt: Prompt) -> Split:
@@ -85,27 +264,24 @@ def wording_split(prompt: Prompt) -> Split:
     return "test" if bucket < 2 else "validation" if bucket == 2 else "train"
 
 
-def stream(split: Split, seed: int, forms: tuple[str, ...] = FORMS) -> Iterator[Prompt]:
-    """Endless prompts of a split: forms by turns, and each form's event combinations by turns in shuffled order.
+def stream(split: Split, seed: int, forms: tuple[Form, ...] = FORMS) -> Iterator[Prompt]:
+    """Endless prompts of a split, in the order of `scenes`.
 
-    Combinations of two events are held out as such (`splits`); sentences about a single event are held out by their
-    wording.
+    Combinations of two or three events are held out as such (`splits`), also that of an event and a denied one;
+    sentences about a single event are held out by their wording.
     """
-    rng = np.random.default_rng([seed, ("train", "validation", "test").index(split)])
-    decks: dict[str, list[tuple[str, ...]]] = {form: [] for form in forms}
-    while True:
-        for form in forms:
-            if not decks[form]:
-                choices = combinations(form, split)
-                decks[form] = [choices[i] for i in rng.permutation(len(choices))]
-            events = decks[form].pop()
-            prompt = compose(form, events, rng)
-            while form == "single" and wording_split(prompt) != split:
-                prompt = compose(form, events, rng)
-            yield prompt
+    import numpy as np
+
+    seeds = [seed, ("train", "validation", "test").index(split)]
+    rng = np.random.default_rng(seeds)
+    for scene in scenes(split, seeds, forms):
+        prompt = compose(scene, rng)
+        while scene.form == "single" and scene.absent is None and wording_split(prompt) != split:
+            prompt = compose(scene, rng)
+        yield prompt
 
 
-def prompts(split: Split, n: int, seed: int = 0, forms: tuple[str, ...] = FORMS) -> list[Prompt]:
+def prompts(split: Split, n: int, seed: int = 0, forms: tuple[Form, ...] = FORMS) -> list[Prompt]:
     """The first `n` prompts of a split's stream."""
     source = stream(split, seed, forms)
     return [next(source) for _ in range(n)]

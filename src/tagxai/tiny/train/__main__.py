@@ -19,8 +19,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="where `export` writes the model folder (default: OUT/weights)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--clips", type=int, default=24_000, help="clips for the language model (default: 24000)")
-    for name, steps in (("decoder", 4300), ("encoder", 1500), ("text", 3000), ("detector", 1200), ("lm", 9000)):
+    parser.add_argument("--clips", type=int, default=48_000, help="clips for the language model (default: 48000)")
+    for name, steps in (("decoder", 6000), ("encoder", 1500), ("text", 4000), ("detector", 2000), ("lm", 16000)):
         parser.add_argument(f"--{name}-steps", type=int, default=steps, help=f"default: {steps}")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tagxai.tiny.clips import render
-from tagxai.tiny.splits import Split, combinations
+from tagxai.tiny.scenes import scenes
+from tagxai.tiny.splits import Split
 
 
 def save(values: Mapping[str, Any], path: Path) -> None:
@@ -47,22 +47,14 @@ def schedule(step: int, steps: int, warmup: int = 200, last: float = 0.02) -> fl
     return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def draw(rng: np.random.Generator, split: Split = "train", odds: tuple[float, float, float] = (0.3, 0.4, 0.3)):
-    """A random form and event combination of a split: `(form, events)`."""
-    form = str(rng.choice(["single", "while", "followed"], p=odds))
-    choices = combinations(form, split)
-    return form, choices[rng.integers(len(choices))]
-
-
 def rendered(
-    count: int, rng: np.random.Generator, split: Split = "train", emphasis: tuple[str, ...] = ()
+    count: int, seed: int, split: Split = "train", emphasis: tuple[str, ...] = ()
 ) -> Float[Tensor, "clips 2 samples"]:
     """Clips as (tonal, noise) parts in half precision; every other one has an event of `emphasis`, if any."""
-    parts = []
+    source, rng, parts = scenes(split, seed), np.random.default_rng(seed), []
     for number in range(count):
-        form, events = draw(rng, split)
-        while emphasis and number % 2 and not set(emphasis) & set(events):
-            form, events = draw(rng, split)
-        sound = render(form, events, rng).sound
-        parts.append(np.stack(sound).astype(np.float16))
+        scene = next(source)
+        while emphasis and number % 2 and not set(emphasis) & set(scene.events):
+            scene = next(source)
+        parts.append(np.stack(scene.render(rng).sound).astype(np.float16))
     return torch.from_numpy(np.stack(parts))

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from transformers import EncodecModel
 
 from tagxai.tiny import CLIP_FRAMES
-from tagxai.tiny.clips import render
 from tagxai.tiny.detector import EventDetector
+from tagxai.tiny.scenes import scenes
 from tagxai.tiny.sounds import EVENTS
 from tagxai.tiny.splits import Split
 from tagxai.tiny.train.codec import assemble, latent_space
-from tagxai.tiny.train.common import draw, report, save, schedule
+from tagxai.tiny.train.common import load, report, save, schedule
 from tagxai.tiny.train.latents import LatentSpace
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -37,13 +37,14 @@ def labelled(count: int, split: Split | None, seed: int) -> Labelled:
     """Rendered clips with their truth, in half precision; without a split all combinations, and one clip in twenty
     silent."""
     rng = np.random.default_rng([seed, split is None])
+    sources = [scenes(part, [seed, number, 7]) for number, part in enumerate(SPLITS if split is None else [split])]
     waveforms, audible = [], torch.zeros(count, CLIP_FRAMES, len(EVENTS), dtype=torch.half)
     for row in range(count):
-        form, events = draw(rng, split or SPLITS[rng.integers(len(SPLITS))])
-        clip = render(form, events, rng)
+        scene = next(sources[row % len(sources)])
+        clip = scene.render(rng)
         silent = split is None and rng.random() < 0.05
         waveforms.append((clip.waveform * (not silent)).astype(np.float16))
-        for event, frames in zip(events, clip.audible, strict=True):
+        for event, frames in zip(scene.events, clip.audible, strict=True):
             if not silent:
                 audible[row, torch.from_numpy(frames), EVENTS.index(event)] = 1
     return Labelled(torch.from_numpy(np.stack(waveforms)), audible)
@@ -61,18 +62,23 @@ def reconstruct(
     return torch.cat(parts)
 
 
-def train(out: Path, steps: int = 1200, clips: int = 3000, seed: int = 0, batch: int = 32) -> EventDetector:
-    """Train the detector; the result goes to `out/detector/`."""
+def train(out: Path, steps: int = 2000, clips: int = 5000, seed: int = 0, batch: int = 32) -> EventDetector:
+    """Train or resume the detector; checkpoints in `out/detector.pt`, the result in `out/detector/`."""
     torch.manual_seed(seed)
-    say = report("detector")
+    say, path = report("detector"), out / "detector.pt"
     data, test = labelled(clips, None, seed), labelled(500, "test", seed)
     codec, space = assemble(out), latent_space(out, seed)
     tests = {"synthesised": test, "reconstructed": Labelled(reconstruct(codec, space, test.waveform), test.audible)}
-    say(len(data.waveform), "clips ready")
     model = EventDetector()
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
-    generator = torch.Generator().manual_seed(seed)
-    for step in range(steps):
+    first = 0
+    if state := load(path):
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        first = state["step"]
+    say(len(data.waveform), "clips ready, from step", first)
+    generator = torch.Generator().manual_seed(seed + first)
+    for step in range(first, steps):
         for group in optimiser.param_groups:
             group["lr"] = 2e-3 * schedule(step, steps)
         waveform, audible = mixed(data, batch, generator)
@@ -81,9 +87,9 @@ def train(out: Path, steps: int = 1200, clips: int = 3000, seed: int = 0, batch:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        if (step + 1) % 250 == 0:
+        if (step + 1) % 250 == 0 or step + 1 == steps:
+            save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, path)
             say(step + 1, f"loss {loss.item():.4f}", {name: summary(model, part) for name, part in tests.items()})
-    save({"model": model.state_dict()}, out / "detector.pt")
     (out / "detector").mkdir(exist_ok=True)
     model.eval().save(out / "detector")
     for name, part in tests.items():

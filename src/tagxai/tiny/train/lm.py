@@ -11,7 +11,7 @@ from tagxai.tiny import CODEBOOKS
 from tagxai.tiny.train.common import load, report, save, schedule
 from tagxai.tiny.train.pairs import Pairs
 
-PAD = 256
+PAD = 512
 """The code that fills the delay pattern's empty places: one past the last real code."""
 
 CODEBOOK_WEIGHTS = (0.4, 0.25, 0.2, 0.15)
@@ -19,7 +19,7 @@ NULL_SHARE = 0.12
 """Share of clips trained without their prompt, for classifier-free guidance."""
 
 
-def build(text_width: int = 128, width: int = 144) -> "Conditioned":
+def build(text_width: int = 128, width: int = 192) -> "Conditioned":
     """Four pre-norm layers with cross-attention and no biases, as in AudioGen; a projection from the text's width."""
     decoder = MusicgenForCausalLM(
         MusicgenDecoderConfig(
@@ -64,7 +64,7 @@ def delay(codes: Int[Tensor, "batch codebooks frames"]) -> Int[Tensor, "batch co
     """MusicGen's pattern: column 0 is empty, column 1 + f + q holds codebook q of frame f.
 
     >>> delay(torch.tensor([[[1, 2], [3, 4]]]))[0].tolist()
-    [[256, 1, 2, 256], [256, 256, 3, 4]]
+    [[512, 1, 2, 512], [512, 512, 3, 4]]
     """
     batch, codebooks, frames = codes.shape
     columns = codes.new_full((batch, codebooks, frames + codebooks), PAD)

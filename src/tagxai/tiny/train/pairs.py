@@ -9,12 +9,11 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from tagxai.tiny.clips import render
 from tagxai.tiny.grammar import stream
 from tagxai.tiny.train.codec import latent_space
 from tagxai.tiny.train.common import load, report, save
+from tagxai.tiny.train.text import LENGTH
 
-LENGTH = 28
 BLOCK = 2000
 
 
@@ -35,8 +34,8 @@ def make(out: Path, tokenizer: PreTrainedTokenizerBase, count: int, seed: int = 
             texts, codes = [], []
             for _ in range(BLOCK):
                 prompt = next(source)
-                waveform = torch.from_numpy(render(prompt.form, prompt.events, rng).waveform)
-                codes.append(space.encode(space.latents(waveform[None])).to(torch.uint8))
+                waveform = torch.from_numpy(prompt.scene.render(rng).waveform)
+                codes.append(space.encode(space.latents(waveform[None])).to(torch.int16))
                 texts.append(prompt.text)
             encoded = tokenizer(texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt")
             save(state := {"tokens": encoded.input_ids, "codes": torch.cat(codes)}, path)

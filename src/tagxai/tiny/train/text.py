@@ -2,10 +2,10 @@
 
 Three objectives, all in one batch of sentences:
 - masked tokens are predicted (grammar sentences, and captions where given): the encoder knows language a little;
-- the content words of an event say, at their own position, which event and role (alone, simultaneous, first, second)
-  it is;
-- an adversary behind a gradient reversal must not learn, from any position, of events that the position does not
-  itself name.
+- the content words of an event say, at their own position, which event it is, in which stretch of the clip (or that it
+  is denied) and which mention of the sentence; so do the words of an attribute;
+- an adversary behind a gradient reversal must not learn, from any position, of events and attributes that the position
+  does not itself name.
 
 The last one keeps what a word means at that word. An encoder trained without it spreads the events over articles and
 `</s>`, and an attribution to "the" would then be right about the model and useless as ground truth.
@@ -19,23 +19,26 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase, T5Config, T5EncoderModel
 
+from tagxai.tiny.clips import SLOTS
 from tagxai.tiny.grammar import Prompt, prompts
-from tagxai.tiny.sounds import EVENTS
+from tagxai.tiny.sounds import EVENTS, VALUES
 from tagxai.tiny.train.common import load, report, save, schedule
 from tagxai.tiny.train.tokenizer import EOS, MASK, PAD, captions
 
-ROLES = ("none", "single", "while", "first", "second")
-FUNCTION_WORDS = {"a", "an", "the", "of", "on", "is"}
-LENGTH = 28
+MEANINGS: tuple[str, ...] = (*EVENTS, *(value for values in VALUES.values() for value in values))
+ROLES = ("none", "absent", *(f"{slot} of {count}" for count in (1, 2, 3) for slot in range(count)))
+MENTIONS = 4
+LENGTH = 34
 
 
 class Batch(NamedTuple):
-    """Tokenised sentences; captions name no labelled event (`event` is -1 throughout)."""
+    """Tokenised sentences; captions have no labels (`meaning` is -1 throughout)."""
 
     tokens: Int[Tensor, "batch tokens"]
-    event: Int[Tensor, "batch tokens"]  # index into EVENTS, len(EVENTS) for other tokens, -1 for padding and captions
+    meaning: Int[Tensor, "batch tokens"]  # index into MEANINGS, their number for other tokens, -1 for padding, captions
     role: Int[Tensor, "batch tokens"]
-    others: Float[Tensor, "batch tokens events"]  # events of the sentence that this token does not itself name
+    mention: Int[Tensor, "batch tokens"]  # 1 for the sentence's first mention and its attributes, ..., 0 for the rest
+    others: Float[Tensor, "batch tokens meanings"]  # meanings in the sentence that this token does not itself have
 
     def take(self, index: Tensor) -> "Batch":
         return Batch(*(part[index] for part in self))
@@ -46,9 +49,10 @@ class Heads(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.event = nn.Linear(width, len(EVENTS) + 1)
+        self.meaning = nn.Linear(width, len(MEANINGS) + 1)
         self.role = nn.Linear(width, len(ROLES))
-        self.adversary = nn.Sequential(nn.Linear(width, 128), nn.GELU(), nn.Linear(128, len(EVENTS)))
+        self.mention = nn.Linear(width, MENTIONS)
+        self.adversary = nn.Sequential(nn.Linear(width, 128), nn.GELU(), nn.Linear(128, len(MEANINGS)))
 
 
 class Reverse(torch.autograd.Function):
@@ -89,40 +93,47 @@ def build(vocabulary: int) -> T5EncoderModel:
 def label(sentences: list[Prompt], tokenizer: PreTrainedTokenizerBase) -> Batch:
     """Tokens and their labels, padded to a common length."""
     shape = (len(sentences), LENGTH)
-    tokens, event, role = torch.full(shape, PAD), torch.full(shape, -1), torch.full(shape, -1)
-    others = torch.zeros(*shape, len(EVENTS))
+    tokens = torch.full(shape, PAD)
+    meaning, role, mention = (torch.full(shape, -1) for _ in range(3))
+    others = torch.zeros(*shape, len(MEANINGS))
     encoded = tokenizer([s.text for s in sentences], return_offsets_mapping=True)
     for row, (sentence, ids, offsets) in enumerate(
         zip(sentences, encoded.input_ids, encoded.offset_mapping, strict=True)
     ):
         count = len(ids)
         tokens[row, :count] = torch.tensor(ids)
-        event[row, :count], role[row, :count] = len(EVENTS), 0
-        for order, mention in enumerate(sentence.mentions):
-            index = EVENTS.index(mention.event)
-            others[row, :count, index] = 1
+        meaning[row, :count], role[row, :count], mention[row, :count] = len(MEANINGS), 0, 0
+        slots = SLOTS[sentence.form]
+        for named in sentence.mentions:
+            others[row, :count, MEANINGS.index(named.event)] = 1
+            for attribute in named.attributes:
+                others[row, :count, MEANINGS.index(attribute.value)] = 1
+        for word in sentence.words():
+            if word.mention is None:
+                continue
+            named = sentence.mentions[word.mention]
+            what = named.event if word.kind == "event" else named.attributes[0].value
+            where = "absent" if named.absent else f"{slots[sentence.events.index(named.event)]} of {slots[-1] + 1}"
             for position, (start, end) in enumerate(offsets):
-                content = sentence.text[start:end].strip(" .") not in FUNCTION_WORDS
-                if content and mention.start_char < end and start < mention.end_char:
-                    event[row, position] = index
-                    others[row, position, index] = 0
-                    followed = ROLES.index(("first", "second")[order])
-                    role[row, position] = followed if sentence.form == "followed" else ROLES.index(sentence.form)
-    return Batch(tokens, event, role, others)
+                if word.start_char < end and start < word.end_char:
+                    meaning[row, position] = MEANINGS.index(what)
+                    role[row, position], mention[row, position] = ROLES.index(where), word.mention + 1
+                    others[row, position, MEANINGS.index(what)] = 0
+    return Batch(tokens, meaning, role, mention, others)
 
 
 def unlabelled(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> Batch:
     """Captions, cut to the common length."""
     encoded = tokenizer(texts, truncation=True, max_length=LENGTH, padding="max_length", return_tensors="pt").input_ids
     nothing = torch.full_like(encoded, -1)
-    return Batch(encoded, nothing, nothing, torch.zeros(*encoded.shape, len(EVENTS)))
+    return Batch(encoded, nothing, nothing, nothing, torch.zeros(*encoded.shape, len(MEANINGS)))
 
 
 def train(
     out: Path,
     tokenizer: PreTrainedTokenizerBase,
     captions_folder: Path | None = None,
-    steps: int = 3000,
+    steps: int = 4000,
     seed: int = 0,
     batch: int = 64,
 ) -> T5EncoderModel:
@@ -138,7 +149,7 @@ def train(
         heads.load_state_dict(state["heads"])
         optimiser.load_state_dict(state["optimiser"])
         first = state["step"]
-    sentences = label(prompts("train", 12_000, seed), tokenizer)
+    sentences = label(prompts("train", 24_000, seed), tokenizer)
     texts = captions(captions_folder)
     real = unlabelled(texts, tokenizer) if texts else sentences
     held_out = label(prompts("test", 600, seed), tokenizer)
@@ -149,7 +160,7 @@ def train(
         ours = sentences.take(torch.randint(len(sentences.tokens), (batch,), generator=generator))
         theirs = real.take(torch.randint(len(real.tokens), (batch // 2,), generator=generator))
         joined = Batch(*(torch.cat(pair) for pair in zip(ours, theirs, strict=True)))
-        terms = objectives(model, heads, joined, generator, reversal=0.5 * min(1.0, step / 500))
+        terms = objectives(model, heads, joined, generator, reversal=0.5 * min(1.0, step / 800))
         optimiser.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -184,30 +195,33 @@ def objectives(
     states = model(batch.tokens.masked_fill(hidden, MASK), attention_mask=real.long()).last_hidden_state
     logits = states @ model.shared.weight.T * model.config.d_model**-0.5
     entropy = nn.functional.cross_entropy
-    seen = (batch.event >= 0) & ~hidden
-    event, role = batch.event.masked_fill(~seen, -1), batch.role.masked_fill(~seen, -1)
+    seen = (batch.meaning >= 0) & ~hidden
+    heard = {name: getattr(batch, name).masked_fill(~seen, -1) for name in ("meaning", "role", "mention")}
     guess = heads.adversary(Reverse.apply(states, reversal))
     leak = nn.functional.binary_cross_entropy_with_logits(guess, batch.others, reduction="none").mean(-1)
     return {
         "masked": entropy(logits.flatten(0, 1), batch.tokens.masked_fill(~hidden, -1).flatten(), ignore_index=-1),
-        "event": entropy(heads.event(states).flatten(0, 1), event.flatten(), ignore_index=-1),
-        "role": entropy(heads.role(states).flatten(0, 1), role.flatten(), ignore_index=-1),
+        **{
+            name: entropy(getattr(heads, name)(states).flatten(0, 1), labels.flatten(), ignore_index=-1)
+            for name, labels in heard.items()
+        },
         "leak": (leak * seen).sum() / seen.sum(),
     }
 
 
 @torch.no_grad()
 def evaluate(model: T5EncoderModel, heads: Heads, batch: Batch) -> dict[str, float]:
-    """On held-out sentences: accuracy of event and role at content words, and how often the adversary names a foreign
-    event."""
+    """On held-out sentences: accuracy at the words that mean something, and how often the adversary's surest guess is
+    right about another word."""
     model.eval()
     states = model(batch.tokens, attention_mask=(batch.tokens != PAD).long()).last_hidden_state
     model.train()
-    content = (batch.event >= 0) & (batch.event < len(EVENTS))
+    content = (batch.meaning >= 0) & (batch.meaning < len(MEANINGS))
     foreign = batch.others.sum(-1) > 0
     best = heads.adversary(states).argmax(-1)
-    return {
-        "event": round(float((heads.event(states).argmax(-1) == batch.event)[content].float().mean()), 3),
-        "role": round(float((heads.role(states).argmax(-1) == batch.role)[content].float().mean()), 3),
-        "leak": round(float(batch.others.gather(-1, best[..., None])[..., 0][foreign].mean()), 3),
+    figures = {
+        name: (getattr(heads, name)(states).argmax(-1) == getattr(batch, name))[content].float().mean()
+        for name in ("meaning", "role", "mention")
     }
+    figures["leak"] = batch.others.gather(-1, best[..., None])[..., 0][foreign].mean()
+    return {name: round(float(value), 3) for name, value in figures.items()}

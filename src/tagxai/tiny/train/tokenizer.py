@@ -25,7 +25,7 @@ def captions(folder: Path | None) -> list[str]:
     return found
 
 
-def build(texts: Iterable[str], vocabulary: int = 800) -> PreTrainedTokenizerFast:
+def build(texts: Iterable[str], vocabulary: int = 1000) -> PreTrainedTokenizerFast:
     """Train on `texts`; `</s>` is appended as T5 does."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
@@ -52,7 +52,7 @@ def build(texts: Iterable[str], vocabulary: int = 800) -> PreTrainedTokenizerFas
 
 def train(out: Path, captions_folder: Path | None = None, seed: int = 0) -> PreTrainedTokenizerFast:
     """Train and save under `out/tokenizer`."""
-    texts = [prompt.text for prompt in prompts("train", 9000, seed)] + captions(captions_folder)
+    texts = [prompt.text for prompt in prompts("train", 20_000, seed)] + captions(captions_folder)
     tokenizer = build(texts)
     tokenizer.save_pretrained(out / "tokenizer")
     return tokenizer
