@@ -59,8 +59,8 @@ def scenes(split: Split, seed: int | list[int], forms: tuple[Form, ...] = FORMS)
             )
             absent = None
             if len(events) < 3 and rng.random() < NEGATED:
-                choices = [name for name in EVENTS if name not in events and _may_be_absent(form, events, name, split)]
-                absent = choices[rng.integers(len(choices))]
+                others = [name for name in EVENTS if name not in events and _may_be_absent(form, events, name, split)]
+                absent = others[rng.integers(len(others))]
             yield Scene(form, events, styles, absent)
 
 

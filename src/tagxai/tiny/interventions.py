@@ -1,0 +1,142 @@
+"""Interventions: does a clip lose an event when the prompt loses the words for it? And by which way do words act?
+
+The truth of the grammar says what a prompt *means*. Whether the trained model uses the words is a question to the
+model: a word is causal truth only where an intervention on it confirms it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from tagxai.base import Generator
+from tagxai.hooks import edit_attention
+from tagxai.lazy import torch
+from tagxai.scoring import without
+from tagxai.tiny.detector import EventDetector
+from tagxai.tiny.grammar import Mention, Prompt
+from tagxai.tiny.phrases import PHRASES
+from tagxai.tiny.sounds import Rng
+from tagxai.types import Generation
+from tagxai.words import Unit
+
+Synthesiser = Callable[[Sequence[str], int], Float[Tensor, "batch samples"]]
+"""Texts and a seed to clips."""
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """The detector's probability of an event in its interval: asked for, its words replaced by another event's, its
+    words removed. `confirmed`: heard when asked for and in neither other case."""
+
+    prompt: str
+    event: str
+    words: str
+    replaced_by: str
+    asked: float
+    replaced: float
+    removed: float
+
+    @property
+    def confirmed(self) -> bool:
+        return self.asked > 0.5 > max(self.replaced, self.removed)
+
+    def to_dict(self) -> dict[str, object]:
+        return {**asdict(self), "confirmed": self.confirmed}
+
+
+def replaced(prompt: Prompt, mention: Mention, rng: Rng) -> tuple[str, str]:
+    """The prompt with the mention's content words replaced by another event's of the same kind: `(text, event)`."""
+    content = prompt.text[mention.start_char : mention.end_char]
+    mine = next(phrase for phrase in PHRASES[mention.event] if phrase.content == content)
+    choices = [
+        (event, phrase.content)
+        for event, phrases in PHRASES.items()
+        if event not in {m.event for m in prompt.mentions}
+        for phrase in phrases
+        if (phrase.kind, phrase.article) == (mine.kind, mine.article)
+    ] or [(event, phrases[-1].content) for event, phrases in PHRASES.items() if event not in prompt.events]
+    event, words = choices[int(rng.integers(len(choices)))]
+    return prompt.text[: mention.start_char] + words + prompt.text[mention.end_char :], event
+
+
+def removed(prompt: Prompt, mention: Mention) -> str:
+    """The prompt without the mention's content words."""
+    unit = Unit(mention.event, mention.start_char, mention.end_char, ())
+    return without(prompt.text, [unit], [False])
+
+
+def intervene(
+    detector: EventDetector, synthesise: Synthesiser, asked: Sequence[Prompt], rng: Rng, seed: int = 0
+) -> list[Intervention]:
+    """The intervention table: one row per event to be heard, three clips each."""
+    rows: list[tuple[Prompt, Mention, str, str, str]] = []
+    for prompt in asked:
+        for mention in prompt.present:
+            text, other = replaced(prompt, mention, rng)
+            rows.append((prompt, mention, text, other, removed(prompt, mention)))
+    texts = [text for prompt, _, instead, _, less in rows for text in (prompt.text, instead, less)]
+    waveform = synthesise(texts, seed).unflatten(0, (len(rows), 3))
+    table = []
+    for (prompt, mention, _, other, _), clips in zip(rows, waveform, strict=True):
+        heard = detector.strength(clips, mention.start_s, mention.end_s)[:, detector.events.index(mention.event)]
+        words = prompt.text[mention.start_char : mention.end_char]
+        table.append(Intervention(prompt.text, mention.event, words, other, *(round(float(p), 4) for p in heard)))
+    return table
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How much log-probability of a clip's own codes, in an event's interval, hangs on the event's words (nats).
+
+    `total`: their replacement by another event's before the text is encoded. `direct`: their tokens blocked in every
+    cross-attention after encoding, the other tokens sharing their weight.
+    """
+
+    total: float
+    direct: float
+
+
+class _Blocked:
+    """An edit of attention that blocks tokens and lets the others share their weight."""
+
+    def __init__(self, tokens: Sequence[int]) -> None:
+        self.tokens = list(tokens)
+
+    def __call__(self, site: object, weights: Tensor) -> Tensor:
+        left = weights.clone()
+        left[..., self.tokens] = 0
+        return left / left.sum(-1, keepdim=True).clamp(min=torch.finfo(left.dtype).tiny)
+
+
+@torch.no_grad()
+def effect(generator: Generator, generation: Generation, prompt: Prompt, mention: Mention, rng: Rng) -> Effect:
+    """The total and the direct effect of a mention's content words."""
+    frames = generation.frame_range(mention.start_s, min(mention.end_s, generation.duration))
+
+    def value(text: str, blocked: Sequence[int] = ()) -> float:
+        conditioning = generator.encode_prompt([text])
+        if blocked:
+            with edit_attention(generator.cross_attention(), _Blocked(blocked)):
+                log_prob = generator.forward(generation, conditioning).log_prob
+        else:
+            log_prob = generator.forward(generation, conditioning).log_prob
+        assert log_prob is not None
+        return float(log_prob[0, :, frames.start : frames.stop].sum())
+
+    own = [i for i, (start, end) in enumerate(generation.token_spans) if _overlap(start, end, mention)]
+    with_words = value(prompt.text)
+    return Effect(
+        with_words - value(replaced(prompt, mention, rng)[0]),
+        with_words - value(prompt.text, own),
+    )
+
+
+def _overlap(start: int, end: int, mention: Mention) -> bool:
+    return start < mention.end_char and mention.start_char < end
+
+
+def direct_share(effects: Sequence[Effect]) -> float:
+    """Of the sum of all total effects, the part that the direct effects make up."""
+    return sum(effect.direct for effect in effects) / sum(effect.total for effect in effects)

@@ -1,0 +1,102 @@
+"""Meters: which attribute a sound has, measured on the waveform, with thresholds taken from the sounds' own procedures.
+
+Each kind of attribute has one number, so that it takes no trained judge: level, brightness, pitch, change from frame to
+frame, strikes. What counts as loud for a dog is loud for a clock no longer, so the boundary between the two values of a
+kind lies half way between their medians over synthesised sounds of that event.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from tagxai.tiny import CLIP_FRAMES, FRAME_RATE, HOP, SAMPLE_RATE
+from tagxai.tiny.sounds import VALUES, Kind, Style, Wave, synthesise
+
+FLOOR = 3e-3
+"""Root mean square below which nothing is heard."""
+
+
+def frames_of(wave: Wave, hop: int = HOP) -> Wave:
+    """`[frames, hop]`."""
+    return wave[: len(wave) // hop * hop].reshape(-1, hop)
+
+
+def level(wave: Wave) -> float:
+    """Of the loudest frame, in dB."""
+    return 20 * float(np.log10(np.sqrt((frames_of(wave) ** 2).mean(1)).max() + FLOOR))
+
+
+def spectrum(wave: Wave) -> tuple[Wave, Wave]:
+    """Frequencies (Hz) from 20 Hz and the power at each, summed over frames."""
+    window = np.hanning(2048)
+    pieces = np.lib.stride_tricks.sliding_window_view(np.pad(wave, 1024), 2048)[::512]
+    power = (np.abs(np.fft.rfft(pieces * window)) ** 2).sum(0)
+    pitch = np.fft.rfftfreq(2048, 1 / SAMPLE_RATE)
+    return pitch[pitch > 20], power[pitch > 20]
+
+
+def pitch(wave: Wave) -> float:
+    """Mean height of the spectrum, in octaves, by amplitude."""
+    frequency, power = spectrum(wave)
+    weight = np.sqrt(power) * (power > power.max() * 1e-4)
+    return float((np.log2(frequency) * weight).sum() / (weight.sum() + 1e-12))
+
+
+def nearness(wave: Wave) -> float:
+    """Level plus what lies above 1 kHz against what lies below, in dB: distance takes from both."""
+    frequency, power = spectrum(wave)
+    high, low = power[frequency > 1000].sum(), power[frequency <= 1000].sum()
+    return level(wave) + 10 * float(np.log10((high + 1e-9) / (low + 1e-9)))
+
+
+def change(wave: Wave) -> float:
+    """Mean step of the spectrum's shape from one frame to the next: higher for what beats or glides faster."""
+    pieces = np.abs(np.fft.rfft(frames_of(wave) * np.hanning(HOP)))
+    bands = np.stack([part.sum(1) for part in np.array_split(pieces[:, 4:], 40, axis=1)], axis=1)
+    shape = np.sqrt(bands / (bands.sum(1).max() + 1e-6))
+    return float(np.abs(np.diff(shape, axis=0)).sum(1).mean())
+
+
+def strikes(wave: Wave, rest: int = 16) -> int:
+    """Onsets: where the envelope (10 ms) more than doubles within 50 ms, to at least 0.45 of its peak; after each,
+    `rest` steps of 10 ms without another."""
+    envelope = np.sqrt((frames_of(wave, SAMPLE_RATE // 100) ** 2).mean(1))
+    envelope = np.pad(np.convolve(envelope, np.ones(3) / 3, mode="same"), (5, 0)) + 1e-4
+    if envelope.max() < FLOOR:
+        return 0
+    rises = (envelope[5:] > 2 * envelope[:-5]) & (envelope[5:] > 0.45 * envelope.max())
+    found, step = 0, 0
+    while step < len(rises):
+        found += int(rises[step])
+        step += rest if rises[step] else 1
+    return found
+
+
+METERS: dict[Kind, Callable[[Wave], float]] = {
+    "level": level,
+    "rate": change,
+    "pitch": pitch,
+    "distance": nearness,
+    "count": strikes,
+}
+
+
+@cache
+def boundary(event: str, kind: Kind, frames: int = CLIP_FRAMES, sounds: int = 16) -> float:
+    """What parts the two values of a kind for an event that has `frames` codec frames."""
+    rng, meter = np.random.default_rng(0), METERS[kind]
+    medians = [
+        np.median([meter(synthesise(event, frames, rng, Style(**{kind: value})).mix) for _ in range(sounds)])
+        for value in VALUES[kind]
+    ]
+    return float(np.mean(medians))
+
+
+def value_of(event: str, kind: Kind, wave: Wave) -> str:
+    """The value of a kind that an event has in a stretch of sound that holds nothing else."""
+    measured = METERS[kind](wave)
+    if kind == "count":
+        return {1: "once", 2: "twice", 3: "three times"}.get(int(measured), f"{int(measured)} times")
+    frames = round(len(wave) / SAMPLE_RATE * FRAME_RATE)
+    return VALUES[kind][0 if measured > boundary(event, kind, frames) else 1]
