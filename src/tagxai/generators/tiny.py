@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from tagxai.base import Capability
 from tagxai.errors import TagxaiError
 from tagxai.generators.transformers import TransformersGenerator
+from tagxai.truth import Truth
+from tagxai.types import Generation
+
+if TYPE_CHECKING:
+    from tagxai.tiny.detector import EventDetector
 
 WEIGHTS = Path(__file__).parent.parent / "tiny" / "weights"
 
@@ -15,6 +22,7 @@ class TinyGenerator(TransformersGenerator):
     """The embedded model: 3 s of everyday sounds at 16 kHz, with no download."""
 
     name: ClassVar[str] = "tiny"
+    offers: ClassVar[frozenset[Capability]] = TransformersGenerator.offers | {"truth"}
     default_duration: ClassVar[float] = 3.0
     threads: ClassVar[int | None] = 1  # its products are too short to be worth sharing
 
@@ -27,3 +35,19 @@ class TinyGenerator(TransformersGenerator):
         generator.max_frames = round(generator.max_duration * generator.frame_rate)
         generator.source = source or ""  # a result names the embedded model, not a path of this machine
         return generator
+
+    @cached_property
+    def detector(self) -> EventDetector:
+        """The event detector that belongs to the weights."""
+        from tagxai.tiny.detector import EventDetector
+
+        return EventDetector.load()
+
+    def truth(self, generation: Generation) -> Truth | None:
+        """What the prompt's words do in this clip, by its grammar, its detector and interventions on the model.
+
+        Makes two more clips for each event that the prompt names (see `tagxai.tiny.truth`).
+        """
+        from tagxai.tiny.truth import truth
+
+        return truth(self, generation, self.detector)

@@ -83,7 +83,7 @@ METERS: dict[Kind, Callable[[Wave], float]] = {
 
 
 @cache
-def boundary(event: str, kind: Kind, frames: int = CLIP_FRAMES, sounds: int = 16) -> float:
+def boundary(event: str, kind: Kind, frames: int = CLIP_FRAMES, sounds: int = 9) -> float:
     """What parts the two values of a kind for an event that has `frames` codec frames."""
     rng, meter = np.random.default_rng(0), METERS[kind]
     medians = [

@@ -1,0 +1,233 @@
+"""All methods against the truth of the laboratory: do explanations name the right words at the right seconds?
+
+    uv run python benchmarks/laboratory.py [--clips 60] [--methods audiogenx,cross_attention,random] [--out FOLDER]
+
+Prompts are of the test split: no combination of events in them was trained on. The truth of a clip is the grammar's, in
+the frames where the detector hears the event, and only for words whose effect an intervention on the model confirms.
+Prints Markdown; everything measured goes to FOLDER/laboratory.json, clip by clip, and a run that was broken off goes on
+from there. Intervals are percentile bootstraps over clips (95 %). The rows `oracle`, `degraded` and `random` are controls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator
+from tagxai.errors import TagxaiError
+from tagxai.explaining import load_generator, make_method
+from tagxai.localisation import align
+from tagxai.metrics.average_precision import average_precision
+from tagxai.metrics.bootstrap import bootstrap
+from tagxai.metrics.hit import hit
+from tagxai.metrics.pointing_game import pointing_game
+from tagxai.metrics.reciprocal_rank import reciprocal_rank
+from tagxai.metrics.relevance_mass import relevance_mass
+from tagxai.metrics.relevance_rank import relevance_rank
+from tagxai.registry import registry
+from tagxai.tiny.grammar import Prompt, prompts
+from tagxai.tiny.interventions import removed
+from tagxai.tiny.parsing import parse
+from tagxai.truth import Truth
+from tagxai.types import Generation
+
+METRICS = {
+    "hit@1": hit,
+    "MRR": reciprocal_rank,
+    "pointing game": pointing_game,
+    "mass accuracy": relevance_mass,
+    "rank accuracy": relevance_rank,
+    "average precision": average_precision,
+}
+CONTROLS = ("oracle", "degraded")
+KINDS = ("event", "attribute", "count")
+
+
+def oracle(generation: Generation, truth: Truth, noise: float = 0.0, seed: int = 0) -> Attribution:
+    """The truth itself as an explanation, with as much uniform noise as asked."""
+    random = torch.rand(1, generation.frames, len(generation.tokens), generator=torch.Generator().manual_seed(seed))
+    scores = noise * random
+    for unit, row in zip(truth.units(generation), truth.mask, strict=False):
+        scores[0, :, list(unit.tokens)] += row.float()[:, None]
+    return Attribution(generation, scores, "oracle")
+
+
+def explain(name: str, generator: Generator, generation: Generation, truth: Truth) -> tuple[Attribution, float]:
+    """An explanation and its seconds."""
+    started = time.perf_counter()
+    if name in CONTROLS:
+        explanation = oracle(generation, truth, noise=0.0 if name == "oracle" else 2.0, seed=generation.seed)
+    else:
+        explanation = make_method(name).attribute(generator, generation)
+    return explanation, time.perf_counter() - started
+
+
+def measure(explanation: Attribution, truth: Truth) -> dict[str, dict[str, float]]:
+    """Every metric for every kind of word that is known to act in this clip."""
+    figures: dict[str, dict[str, float]] = {}
+    for kind in KINDS:
+        try:
+            scores, mask, scored = align(explanation, truth, kind)
+        except TagxaiError:  # no such word
+            continue
+        figures[kind] = {name: round(metric(scores, mask, scored), 6) for name, metric in METRICS.items()}
+    return figures
+
+
+def importance(explanation: Attribution, prompt: Prompt) -> dict[str, float]:
+    """Mean score over the clip of the words of events to be heard and of denied ones, each as a share of the best."""
+    found: dict[str, list[float]] = {"present": [], "denied": [], "filler": []}
+    scores = explanation.per_word()
+    best = max(abs(score.score) for score in scores) or 1.0
+    words = prompt.words()
+    for score in scores:
+        word = next((w for w in words if w.start_char < score.unit.end and score.unit.start < w.end_char), None)
+        if word is None or score.unit.special:
+            continue
+        if word.kind == "event" and word.mention is not None:
+            found["denied" if prompt.mentions[word.mention].absent else "present"].append(score.score / best)
+        elif word.kind == "filler":
+            found["filler"].append(score.score / best)
+    return {name: sum(values) / len(values) for name, values in found.items() if values}
+
+
+def without_event(generator: Generator, generation: Generation, prompt: Prompt) -> Generation | None:
+    """A clip that lacks the last event, given out as a clip of the whole prompt; None where there is but one event."""
+    if len(prompt.present) < 2:
+        return None
+    less = generator.generate(removed(prompt, prompt.present[-1]), seed=generation.seed)
+    return replace(generation, codes=less.codes, waveform=less.waveform)
+
+
+def share_of_last(explanation: Attribution, prompt: Prompt) -> float:
+    """The mean score of the last event's words among the mean scores of all events' words."""
+    means = []
+    for mention in prompt.present:
+        mine = [
+            s.score
+            for s in explanation.per_word()
+            if s.unit.start < mention.end_char and mention.start_char < s.unit.end
+        ]
+        means.append(max(0.0, sum(mine) / len(mine)) if mine else 0.0)
+    return means[-1] / (sum(means) or 1.0)
+
+
+def run(clips: int, methods: list[str], seed: int, path: Path) -> dict[str, Any]:
+    """Everything measured, clip by clip; goes on from what `path` holds."""
+    generator = load_generator("tiny")
+    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    for index, prompt in enumerate(prompts("test", clips, seed)):
+        key = f"{seed + index}: {prompt.text}"
+        record = kept.setdefault(key, {"prompt": prompt.text, "form": prompt.form, "methods": {}})
+        todo = [name for name in (*CONTROLS, *methods) if name not in record["methods"]]
+        if not todo:
+            continue
+        started = time.perf_counter()
+        generation = generator.generate(prompt.text, seed=seed + index)
+        record["generate_seconds"] = time.perf_counter() - started
+        truth = generator.truth(generation)
+        assert truth is not None
+        known = parse(prompt.text)
+        assert known is not None
+        record["causal_words"] = sum(word.causal for word in truth.words)
+        if not truth.mask.any():
+            record["methods"] = dict.fromkeys((*CONTROLS, *methods))
+            todo = []
+        lacking = without_event(generator, generation, known)
+        for name in todo:
+            explanation, seconds = explain(name, generator, generation, truth)
+            record["methods"][name] = {
+                "seconds": seconds,
+                "figures": measure(explanation, truth),
+                "importance": importance(explanation, known),
+            }
+            if lacking is not None and name not in CONTROLS:
+                other = make_method(name).attribute(generator, lacking)
+                record["methods"][name]["last_event"] = [share_of_last(e, known) for e in (explanation, other)]
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(kept))
+        partial.replace(path)
+        print(f"\r{index + 1}/{clips} clips", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return kept
+
+
+def cell(values: list[float]) -> str:
+    if not values:
+        return "-"
+    mean, low, high = bootstrap(torch.tensor(values), resamples=2000)
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def tables(kept: dict[str, Any], methods: list[str]) -> str:
+    records = [record for record in kept.values() if any(record["methods"].values())]
+    lines = [f"{len(records)} clips with confirmed words, of {len(kept)}.", ""]
+    for kind in KINDS:
+        rows = []
+        for name in (*CONTROLS, *methods):
+            answers = [record["methods"].get(name) for record in records]
+            found = [answer["figures"][kind] for answer in answers if answer and kind in answer["figures"]]
+            ratio = [
+                answer["seconds"] / record["generate_seconds"]
+                for record, answer in zip(records, answers, strict=True)
+                if answer and "generate_seconds" in record
+            ]
+            cost = f"{sorted(ratio)[len(ratio) // 2]:.2f}" if ratio and name not in CONTROLS else "-"
+            first = sum(figures["average precision"] for figures in found) / max(1, len(found))
+            rows.append((first, [name, *(cell([f[metric] for f in found]) for metric in METRICS), cost]))
+        lines += [f"### Words of kind: {kind}", "", "| method | " + " | ".join(METRICS) + " | cost / generate |"]
+        lines += ["|---" * (len(METRICS) + 2) + "|"]
+        lines += ["| " + " | ".join(row) + " |" for _, row in sorted(rows, key=lambda row: -row[0])] + [""]
+    lines += ["### Mean score of a word as a share of the clip's best: asked for, denied, filler", ""]
+    lines += ["| method | asked for | denied | filler |", "|---|---|---|---|"]
+    for name in methods:
+        shares = [record["methods"][name]["importance"] for record in records if record["methods"].get(name)]
+        with_denied = [share for share in shares if "denied" in share]
+        lines += [
+            "| "
+            + " | ".join(
+                [name, *(cell([s[k] for s in with_denied if k in s]) for k in ("present", "denied", "filler"))]
+            )
+            + " |"
+        ]
+    lines += ["", "### Share of the last event's words among all events' words: in the clip, in one that lacks it", ""]
+    lines += ["| method | in the clip | in one without the event | difference, paired |", "|---|---|---|---|"]
+    for name in methods:
+        pairs = [r["methods"][name]["last_event"] for r in records if "last_event" in (r["methods"].get(name) or {})]
+        if pairs:
+            with_event, without = (torch.tensor(column) for column in zip(*pairs, strict=True))
+            mean, low, high = bootstrap(with_event, without, resamples=2000)
+            lines += [
+                f"| {name} | {with_event.mean():.2f} | {without.mean():.2f} | {mean:.2f} [{low:.2f}, {high:.2f}] |"
+            ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--methods", help="names, with commas (default: all that are installed)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("laboratory-out"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    methods = options.methods.split(",") if options.methods else sorted(registry().methods)
+    options.out.mkdir(parents=True, exist_ok=True)
+    kept = run(options.clips, methods, options.seed, options.out / "laboratory.json")
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    print(tables(kept, methods))
+    print(f"\nseed {options.seed}; {platform.machine()}, 1 thread, torch {torch.__version__}; commit {commit}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The truth about one clip of the embedded model: what the grammar says, where the detector hears it, and only for words
+whose effect an intervention on the model confirms."""
+
+import zlib
+
+import numpy as np
+
+from tagxai.base import Generator
+from tagxai.lazy import torch
+from tagxai.tiny.clips import SLOTS
+from tagxai.tiny.detector import EventDetector
+from tagxai.tiny.grammar import Attribute, Mention, Prompt, Word
+from tagxai.tiny.interventions import removed, replaced
+from tagxai.tiny.judging import stretch
+from tagxai.tiny.meters import value_of
+from tagxai.tiny.parsing import parse
+from tagxai.tiny.phrases import ADJECTIVES, ADVERBS
+from tagxai.tiny.sounds import VALUES
+from tagxai.truth import Kind, Truth, TrueWord
+from tagxai.types import Generation
+
+MARGIN_FRAMES = 3
+"""By how much a slot's boundary may move, in frames."""
+
+
+class Witness:
+    """Makes clips of changed prompts with the generation's own seed and settings, and hears what is in them."""
+
+    def __init__(self, generator: Generator, generation: Generation, detector: EventDetector) -> None:
+        self.generator, self.generation, self.detector = generator, generation, detector
+
+    def waveform(self, text: str) -> torch.Tensor:
+        if text == self.generation.prompt:
+            return self.generation.waveform[:1].cpu()
+        known = ("guidance_scale", "top_k", "temperature")
+        settings = {name: self.generation.settings[name] for name in known if name in self.generation.settings}
+        made = self.generator.generate(text, duration=self.generation.duration, seed=self.generation.seed, **settings)
+        return made.waveform[:1].cpu()
+
+    def frames(self, text: str, mention: Mention) -> torch.Tensor:
+        """In which frames of the text's clip the event is heard within its slot `[frames]`."""
+        heard = self.detector(self.waveform(text))[0, :, self.detector.events.index(mention.event)] > 0.5
+        rate, clip = self.generation.frame_rate, self.generation.frames
+        first, last = round(mention.start_s * rate) - MARGIN_FRAMES, round(mention.end_s * rate) + MARGIN_FRAMES
+        where = torch.arange(len(heard))
+        return torch.nn.functional.pad(heard & (where >= first) & (where < last), (0, max(0, clip - len(heard))))[:clip]
+
+    def value(self, text: str, mention: Mention, attribute: Attribute) -> str | None:
+        """The measured value of an attribute in the text's clip; None where the event is not heard."""
+        waveform = self.waveform(text)
+        probability = self.detector(waveform)[0, :, self.detector.events.index(mention.event)]
+        where = stretch(probability, mention)
+        return where and value_of(mention.event, attribute.kind, waveform[0, where].numpy().astype(np.float64))
+
+
+@torch.no_grad()
+def truth(generator: Generator, generation: Generation, detector: EventDetector) -> Truth | None:
+    """Which words make which frames; None for a prompt that the grammar cannot say.
+
+    - Words of an event: the frames of its slot in which the detector hears it; confirmed when the event is gone both
+      from the clip with these words replaced by another event's, and from the clip without them.
+    - Words of an attribute: the same frames; confirmed when the meter finds the value, and another one in the clip
+      of the opposite word. Events that share their slot with another cannot be measured.
+    - Words of a negation make no frame; confirmed when the denied event is not heard, but is with "and" instead.
+    """
+    prompt = parse(generation.prompt)
+    if prompt is None:
+        return None
+    witness = Witness(generator, generation, detector)
+    rng = np.random.default_rng(zlib.crc32(prompt.text.encode()))
+    heard = [witness.frames(prompt.text, mention) for mention in prompt.mentions]
+    confirmed = [
+        not mention.absent
+        and bool(heard[i].sum() > 2)
+        and witness.frames(replaced(prompt, mention, rng)[0], mention).sum() <= 2
+        and witness.frames(removed(prompt, mention), mention).sum() <= 2
+        for i, mention in enumerate(prompt.mentions)
+    ]
+    words, rows = [], []
+    for word in prompt.words():
+        causal, frames = False, torch.zeros(generation.frames, dtype=torch.bool)
+        if word.kind == "event" and word.mention is not None and confirmed[word.mention]:
+            causal, frames = True, heard[word.mention]
+        elif word.kind == "attribute" and word.mention is not None and confirmed[word.mention]:
+            if _attribute_confirmed(prompt, prompt.mentions[word.mention], word, witness):
+                causal, frames = True, heard[word.mention]
+        elif word.kind == "negation":
+            start, end = prompt.negations[0]
+            instead = f"{prompt.text[:start]}and{prompt.text[end:]}"
+            causal = heard[-1].sum() <= 2 < witness.frames(instead, prompt.mentions[-1]).sum()
+        kind: Kind = "count" if word.attribute == "count" else word.kind
+        words.append(TrueWord(word.start_char, word.end_char, kind, bool(causal)))
+        rows.append(frames)
+    return Truth(tuple(words), torch.stack(rows), generation.frame_rate)
+
+
+def _attribute_confirmed(prompt: Prompt, mention: Mention, word: Word, witness: Witness) -> bool:
+    """Whether the attribute is measured as asked, and another value with its opposite's words."""
+    slots = SLOTS[prompt.form]
+    if slots.count(slots[prompt.events.index(mention.event)]) > 1:
+        return False
+    attribute = next(a for a in mention.attributes if a.start_char <= word.start_char < a.end_char)
+    if witness.value(prompt.text, mention, attribute) != attribute.value:
+        return False
+    before = attribute.start_char < mention.start_char
+    values = VALUES[attribute.kind]
+    opposite = values[(values.index(attribute.value) + 1) % len(values)]
+    instead = (ADJECTIVES if before else ADVERBS)[opposite][0]
+    text = prompt.text[: attribute.start_char] + instead + prompt.text[attribute.end_char :]
+    return witness.value(text, mention, attribute) != attribute.value
