@@ -5,7 +5,7 @@
 Prompts are of the test split: no combination of events in them was trained on. The truth of a clip is the grammar's, in
 the frames where the detector hears the event, and only for words whose effect an intervention on the model confirms.
 Prints Markdown; everything measured goes to FOLDER/laboratory.json, clip by clip, and a run that was broken off goes on
-from there. Intervals are percentile bootstraps over clips (95 %). The rows `oracle`, `degraded` and `random` are controls.
+from there. Intervals are percentile bootstraps over clips (95 %). `oracle`, `degraded` and `random` are controls.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The truth about one clip of the embedded model: what the grammar says, where the detector hears it, and only for words
-whose effect an intervention on the model confirms."""
+"""The truth about one clip of the embedded model: what the grammar says, where the detector hears it, and only for
+words whose effect an intervention on the model confirms."""
 
 import zlib
 
@@ -16,7 +16,7 @@ from tagxai.tiny.meters import value_of
 from tagxai.tiny.parsing import parse
 from tagxai.tiny.phrases import ADJECTIVES, ADVERBS
 from tagxai.tiny.sounds import VALUES
-from tagxai.truth import Kind, Truth, TrueWord
+from tagxai.truth import Kind, TrueWord, Truth
 from tagxai.types import Generation
 
 MARGIN_FRAMES = 3
