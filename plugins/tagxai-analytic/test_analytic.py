@@ -61,7 +61,9 @@ def test_every_subset_of_words_has_the_log_probability_of_its_closed_form(genera
     masks = torch.rand(12, len(units), generator=torch.Generator().manual_seed(0)) < 0.6
     masks = torch.cat([masks, leave_one_out(len(units)), torch.zeros(1, len(units), dtype=torch.bool)])
     closed = ClosedForm(clip, operator)
-    for kept, log_prob in zip(masks.tolist(), score(generator, clip, units, masks, operator=operator).log_prob):
+    for kept, log_prob in zip(
+        masks.tolist(), score(generator, clip, units, masks, operator=operator).log_prob, strict=True
+    ):
         torch.testing.assert_close(log_prob.double(), closed.log_prob(kept), **EXACT)
 
 
@@ -256,9 +258,8 @@ def test_audiogenx_keeps_the_words_that_act_when_they_act_and_drops_the_others(l
 def test_the_truth_says_which_word_makes_which_frames_and_what_each_is_there_for(linear):
     clip = linear.generate("a distant echo then thunder without siren", duration=1.0)
     truth = linear.truth(clip)
-    said = {
-        clip.prompt[word.start : word.end]: (word, mask.int().tolist()) for word, mask in zip(truth.words, truth.mask)
-    }
+    masks = truth.mask.int().tolist()
+    said = {clip.prompt[w.start : w.end]: (w, mask) for w, mask in zip(truth.words, masks, strict=True)}
     early, late, always, never = [1] * 5 + [0] * 5, [0] * 5 + [1] * 5, [1] * 10, [0] * 10
     expected = {
         "a": ("filler", False, never),

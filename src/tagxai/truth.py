@@ -7,11 +7,11 @@ with the answer. Truth is about words, explanations are about tokens: `Truth.uni
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from jaxtyping import Bool
 
-from tagxai.errors import TagxaiError, UnknownNameError
+from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.types import Generation
 from tagxai.words import Unit, owner
@@ -32,10 +32,6 @@ class TrueWord:
     end: int
     kind: Kind
     causal: bool = False
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise UnknownNameError("kind of word", self.kind, get_args(Kind))
 
 
 @dataclass(frozen=True, eq=False)

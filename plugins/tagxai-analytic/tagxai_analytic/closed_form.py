@@ -126,8 +126,8 @@ class ClosedForm:
         return self._slope(self._logit(self._all))[..., None] * self.shares(lambda k, d, m: k)
 
     def integrated_gradients(self) -> Scores:
-        """Along the path the logit goes from a to b, and the log-probability from L(a) to L(b): where all terms of a code
-        have one degree, every token's share of b - a is stretched by (L(b) - L(a)) / (b - a)."""
+        """Along the path the logit goes from a to b, and the log-probability from L(a) to L(b): where all terms of a
+        code have one degree, every token's share of b - a is stretched by (L(b) - L(a)) / (b - a)."""
         before, after = (self._logit([keep] * len(self.words)) for keep in (False, True))
         degrees = torch.stack([term.codes * term.powers.total() for term in self.terms])
         mixed = (degrees.amax(0) != torch.where(degrees > 0, degrees, 99).amin(0)) & (degrees.amax(0) > 0)

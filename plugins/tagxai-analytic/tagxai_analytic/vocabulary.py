@@ -41,7 +41,7 @@ EVENTS = {
 }
 
 MODIFIERS = ("loud", "distant")
-"""Words whose meaning the text encoder moves to the token after them, `</s>` if need be; their own token is left empty."""
+"""Words whose meaning the text encoder moves to the token after them, `</s>` if need be; their own is left empty."""
 
 KINDS: dict[str, Kind] = {"loud": "attribute", "distant": "attribute", "quietly": "attribute", "without": "negation"}
 """What words are there for; the other words of the vocabulary name events, and all words beyond it are filler."""

@@ -39,7 +39,7 @@ def bootstrap(
     if not 0 < level < 1 or resamples < 1:
         raise ValueError(f"expected a level between 0 and 1 and at least 1 resample, not {level:g} and {resamples}")
     if not len(values) or (others is not None and len(others) != len(values)):
-        raise ValueError("expected at least one clip, and as many of the one as of the other")
+        raise ValueError("expected at least one clip, and the same clips of both")
     clips = (values if others is None else values - others).double().cpu()
     random = torch.Generator().manual_seed(seed)
     means = [clips[torch.randint(len(clips), clips.shape, generator=random)].mean() for _ in range(resamples)]
