@@ -53,6 +53,7 @@ def test_what_one_backend_needs_is_an_extra_and_not_a_dependency():
         "ray",
         "torchaudio",
         "torchvision",
+        "tagxai-analytic",
         "tagxai-leave-one-out",
     }
     assert set(PROJECT["project"]["optional-dependencies"]) == set(
@@ -60,8 +61,8 @@ def test_what_one_backend_needs_is_an_extra_and_not_a_dependency():
     )
 
 
-def test_the_reference_plugin_stays_out_of_the_published_metadata():
-    assert not any("leave-one-out" in line for line in metadata.requires("tagxai"))
+def test_the_plugins_of_the_repository_stay_out_of_the_published_metadata():
+    assert not any("leave-one-out" in line or "analytic" in line for line in metadata.requires("tagxai"))
 
 
 def tracked():

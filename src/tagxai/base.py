@@ -17,10 +17,12 @@ from tagxai.attribution import Attribution
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.hooks import AttentionSite
 from tagxai.lazy import torch
+from tagxai.truth import Truth
 from tagxai.types import Branch, Conditioning, Generation, OnProgress, StepOutput
 
-Capability = Literal["gradients", "attention"]
-"""What a generator may offer beyond `generate` and `forward`: differentiable passes, attention that can be edited."""
+Capability = Literal["gradients", "attention", "truth"]
+"""What a generator may offer beyond `generate` and `forward`: differentiable passes, attention that can be edited, and
+the truth about which words cause which frames of a clip."""
 
 
 class Generator(ABC):
@@ -93,6 +95,10 @@ class Generator(ABC):
     def cross_attention(self) -> Sequence[AttentionSite]:
         return [site for site in self.attention_sites() if site.kind == "cross"]
 
+    def truth(self, generation: Generation) -> Truth | None:
+        """Which words cause which frames of the clip; None for a prompt about which that is not known."""
+        return None
+
 
 class Method(ABC):
     """An attribution method: a frozen dataclass whose fields are its hyper-parameters.
@@ -110,12 +116,7 @@ class Method(ABC):
 
     def check_supported(self, generator: Generator) -> None:
         """Raises UnsupportedError naming what is missing."""
-        missing = self.needs - generator.offers
-        if missing:
-            raise UnsupportedError(
-                f"method {self.name!r} needs {', '.join(sorted(missing))}, which generator {generator.name!r} "
-                "does not offer"
-            )
+        _check_offered(f"method {self.name!r}", self.needs, generator)
 
     def settings(self) -> dict[str, Any]:
         """The hyper-parameters, as they go into a saved result."""
@@ -143,15 +144,28 @@ class Method(ABC):
 
 
 class Metric(ABC):
-    """A measure of one explanation: a number with a direction and bounds."""
+    """A measure of one explanation: a number with a direction and bounds. `needs` is as that of a method."""
 
     name: ClassVar[str]
     family: ClassVar[str]
     higher_is_better: ClassVar[bool]
     bounds: ClassVar[tuple[float, float]]
+    needs: ClassVar[frozenset[Capability]] = frozenset()
 
     @abstractmethod
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float: ...
+
+    def check_supported(self, generator: Generator) -> None:
+        """Raises UnsupportedError naming what is missing."""
+        _check_offered(f"metric {self.name!r}", self.needs, generator)
+
+
+def _check_offered(what: str, needs: frozenset[Capability], generator: Generator) -> None:
+    missing = needs - generator.offers
+    if missing:
+        raise UnsupportedError(
+            f"{what} needs {', '.join(sorted(missing))}, which generator {generator.name!r} does not offer"
+        )
 
 
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

@@ -31,6 +31,13 @@ def tagxai_methods() -> Sequence[type[Method]]:
 
 @hookimpl
 def tagxai_metrics() -> Sequence[type[Metric]]:
+    from tagxai.metrics.average_precision import AveragePrecision
+    from tagxai.metrics.hit import Hit
     from tagxai.metrics.mask_size import MaskSize
+    from tagxai.metrics.pointing_game import PointingGame
+    from tagxai.metrics.reciprocal_rank import ReciprocalRank
+    from tagxai.metrics.relevance_mass import RelevanceMass
+    from tagxai.metrics.relevance_rank import RelevanceRank
+    from tagxai.metrics.roc_auc import RocAuc
 
-    return [MaskSize]
+    return [AveragePrecision, Hit, MaskSize, PointingGame, ReciprocalRank, RelevanceMass, RelevanceRank, RocAuc]

@@ -26,6 +26,7 @@ from tagxai.base import Capability, Generator, Method, Metric
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.hooks import AttentionSite, Capture, Gate, edit_attention, position
 from tagxai.lazy import torch
+from tagxai.truth import TrueWord, Truth
 from tagxai.types import Generation, Progress
 
 PROMPTS = ("a dog barks while rain falls", "thunder then a bell", "the sound of a bell ringing then a siren")
@@ -219,6 +220,8 @@ def check_generator(
         _check_gradients(promise, generator, clip)
     if "attention" in generator.offers:
         _check_attention(promise, generator, clip, prompts, tolerance)
+    if "truth" in generator.offers:
+        _check_truth(promise, generator, clip)
     _check_refusals(promise, generator)
 
 
@@ -380,6 +383,20 @@ def _check_attention(
         )
 
 
+def _check_truth(promise: _Promise, generator: Generator, clip: Generation) -> None:
+    truth = generator.truth(clip)
+    if truth is None:  # not every prompt's truth is known
+        return
+    shape = (len(truth.words), clip.frames)
+    promise(
+        truth.mask.shape == shape, f"tells a truth of shape {tuple(truth.mask.shape)} [words, frames], not of {shape}"
+    )
+    promise(truth.frame_rate == clip.frame_rate, "tells a truth at another frame rate than the clip's")
+    promise(all(word.end <= len(clip.prompt) for word in truth.words), "tells a truth about words beyond the prompt")
+    owned = sorted(token for unit in truth.units(clip) for token in unit.tokens)
+    promise(owned == list(range(len(clip.tokens))), "tells a truth whose words share tokens")
+
+
 def _check_refusals(promise: _Promise, generator: Generator) -> None:
     for empty in ("", "  "):
         promise.raises(TagxaiError, lambda empty=empty: generator.generate(empty), "for an empty prompt")  # type: ignore[misc]
@@ -404,7 +421,10 @@ def check_metric(
     prompt: str = PROMPTS[0],
     duration: float = 0.6,
 ) -> None:
-    """Check a metric on masks and on signed scores: random, all equal, and all zero."""
+    """Check a metric on masks and on signed scores: random, all equal, and all zero.
+
+    The default `generator` is a small random one; for a metric that needs the truth, made-up truth goes with it.
+    """
     metric = metric() if isinstance(metric, type) else metric
     promise = _Promise("metric", metric)
     promise.is_described(type(metric))
@@ -413,8 +433,18 @@ def check_metric(
     bounds = getattr(metric, "bounds", (0, 0))
     promise(len(bounds) == 2 and bounds[0] < bounds[1], "declares no `bounds`: (smallest, largest)")
 
-    generator = generator or _random_generator()
+    unknown = set(metric.needs) - set(get_args(Capability))
+    promise(not unknown, f"needs {unknown}; there is only {get_args(Capability)}")
+
+    generator = generator or _random_generator(truth="truth" in metric.needs)
     clip = generator.generate(prompt, duration=duration, seed=5)
+    if metric.needs:
+        unexplained = Attribution(clip, torch.zeros(1, clip.frames, len(clip.tokens)), "random")
+        promise.raises(
+            UnsupportedError,
+            lambda: metric.score(_OffersNothing(), clip, unexplained),
+            f"for a generator that does not offer {', '.join(sorted(metric.needs))}",
+        )
     shape = (1, clip.frames, len(clip.tokens))
     drawn = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     for scores, is_mask, what in (
@@ -527,11 +557,21 @@ def _only(log_prob: torch.Tensor | None) -> torch.Tensor:
 
 
 @cache
-def _random_generator() -> Generator:
+def _random_generator(*, truth: bool = False) -> Generator:
     from tagxai.generators.transformers import TransformersGenerator
 
+    class Knowing(TransformersGenerator):
+        """Says that the first word of every prompt makes the first half of the clip, which nothing bears out."""
+
+        offers = TransformersGenerator.offers | {"truth"}
+
+        def truth(self, generation: Generation) -> Truth:
+            mask = torch.arange(generation.frames) < generation.frames / 2
+            word = TrueWord(0, len(generation.prompt.split()[0]), "event", causal=True)
+            return Truth((word,), mask[None], generation.frame_rate)
+
     with TemporaryDirectory() as folder:
-        return TransformersGenerator.load(str(random_checkpoint(folder)))
+        return (Knowing if truth else TransformersGenerator).load(str(random_checkpoint(folder)))
 
 
 def random_checkpoint(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -57,13 +57,13 @@ def words(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) 
     """
     doc = _pipeline()(prompt)
     pieces = _pieces(doc)
-    owner = [_owner(span, pieces) for span in spans]
+    owners = [owner(span, pieces) for span in spans]
     units = []
     for index, group in enumerate(pieces):
-        mine = tuple(i for i, piece in enumerate(owner) if piece == index)
+        mine = tuple(i for i, piece in enumerate(owners) if piece == index)
         if mine:
             units.append(_unit(doc, group, mine))
-    special = [Unit(tokens[i], *spans[i], (i,), special=True) for i, piece in enumerate(owner) if piece is None]
+    special = [Unit(tokens[i], *spans[i], (i,), special=True) for i, piece in enumerate(owners) if piece is None]
     return tuple(sorted([*units, *special], key=lambda unit: unit.tokens))
 
 
@@ -119,8 +119,18 @@ def _pieces(doc: Doc) -> list[_Piece]:
     return pieces
 
 
-def _owner(span: tuple[int, int], pieces: Sequence[_Piece]) -> int | None:
-    """The piece that shares most characters with `span`; None for a token without characters of its own."""
+class Stretch(Protocol):
+    """Characters [start, end) of a prompt."""
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
+
+
+def owner(span: tuple[int, int], pieces: Sequence[Stretch]) -> int | None:
+    """The piece that shares most characters with a token's `span`; None where none does, as for `</s>`."""
     overlap = [min(span[1], piece.end) - max(span[0], piece.start) for piece in pieces]
     best = max(range(len(pieces)), key=overlap.__getitem__, default=None)
     return best if best is not None and overlap[best] > 0 else None

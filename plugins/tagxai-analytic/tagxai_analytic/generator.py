@@ -1,0 +1,148 @@
+"""The model: words -> one attention site -> events' polynomials -> the logit of code 1 against code 0, and a tone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from math import pi, prod
+from typing import Any, ClassVar
+
+from jaxtyping import Float, Int
+
+from tagxai.base import Capability
+from tagxai.errors import UnknownNameError
+from tagxai.generators.common import DelayPatternGenerator
+from tagxai.hooks import AttentionSite, Edit, position, run_edits
+from tagxai.lazy import torch
+from tagxai.truth import Truth
+from tagxai.types import Generation
+from tagxai_analytic.closed_form import ClosedForm
+from tagxai_analytic.vocabulary import CEILING, EVENTS, LINKS, MODIFIERS, VOCABULARY, Link
+
+SPECIAL = ("<pad>", "</s>", "<unk>")
+
+
+@dataclass(frozen=True)
+class AnalyticSite(AttentionSite):
+    """The model's only attention module."""
+
+    edits: list[Edit] = field(default_factory=list, repr=False, compare=False)
+
+    @contextmanager
+    def hooked(self, edit: Edit) -> Iterator[None]:
+        self.edits.append(edit)
+        try:
+            yield
+        finally:  # edits may be equal and end in any order: each takes away itself
+            del self.edits[next(i for i, other in enumerate(self.edits) if other is edit)]
+
+
+class AnalyticGenerator(DelayPatternGenerator):
+    """A hand-set model whose attributions are known in closed form, to test methods (sources: logistic, linear)."""
+
+    name: ClassVar[str] = "analytic"
+    offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention", "truth"})
+    threads: ClassVar[int | None] = 1
+    default_duration: ClassVar[float] = 1.0
+    default_guidance_scale: ClassVar[float] = 1.0
+    tones: ClassVar[tuple[float, ...]] = (440.0, 660.0)  # Hz, of each codebook's code 1; whole periods fit a frame
+
+    def __init__(self, link: str = "logistic", *, device: str = "cpu", dtype: str = "float32") -> None:
+        if link not in LINKS:
+            raise UnknownNameError(f"source of generator {self.name!r}", link, LINKS)
+        self.source, self.link = link, link
+        self.tokenizer = _tokenizer()
+        self.sample_rate, self.frame_rate, self.delays, self.pad = 16_000, 10.0, (0, 1), 2
+        self.max_frames, self.max_duration = 100, 10.0
+        if link == "linear":
+            self.default_temperature = 0.0  # type: ignore[misc]  # code 1 throughout, whose log-probability is linear
+        self.site = AnalyticSite("cross", 0, "cross", 2)
+        self.meanings = torch.zeros(len(SPECIAL) + len(VOCABULARY), len(VOCABULARY))  # of each text token
+        self.meanings[len(SPECIAL) :] = torch.eye(len(VOCABULARY))
+        self.meanings = self.meanings.to(device, getattr(torch, dtype))
+
+    @classmethod
+    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> AnalyticGenerator:
+        return cls(source or "logistic", device=device, dtype=dtype)
+
+    @property
+    def device(self) -> torch.device:
+        return self.meanings.device
+
+    def attention_sites(self) -> Sequence[AttentionSite]:
+        return [self.site]
+
+    def truth(self, generation: Generation) -> Truth | None:
+        return ClosedForm(generation, "delete").truth()
+
+    def _embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The text encoder: one channel for each word; modifiers write theirs into the token after them."""
+        modifiers = torch.tensor([len(SPECIAL) + VOCABULARY.index(word) for word in MODIFIERS], device=ids.device)
+        moves = torch.isin(ids, modifiers)[..., None]
+        meanings = self.meanings[ids]
+        moved = torch.nn.functional.pad((meanings * moves)[:, :-1], (0, 0, 1, 0))
+        return meanings * ~moves + moved
+
+    def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """A one, and what each event comes to at each step. Audio context is not read.
+
+        Head 0 attends to all tokens alike, and what it reads is scaled by their number: the sum of the embeddings.
+        Head 1 looks at one token after the other, but its values are zero: attention that explains nothing.
+        """
+        steps = position().first_step + torch.arange(columns.shape[-1], device=self.device)
+        places = torch.arange(embeddings.shape[1], device=self.device)
+        gaze = -(places - steps[:, None]).abs().to(embeddings)
+        logits = torch.stack([torch.zeros_like(gaze), gaze]).masked_fill(~mask.bool()[:, None, None], -torch.inf)
+        weights = run_edits(self.site.edits, self.site, logits.softmax(-1))
+        counts = mask.sum(1)[:, None, None] * (weights[:, 0] @ embeddings)
+        states = [torch.ones_like(counts[..., 0])]
+        for event in EVENTS.values():
+            seconds = (steps - self.delays[event.codebook] + 0.5) / self.frame_rate  # of the frame that is predicted
+            states.append(
+                sum(
+                    term.strength
+                    * ((term.start <= seconds) & (seconds < term.end)).to(counts)
+                    * prod(counts[..., VOCABULARY.index(word)] for word in term.words)
+                    for term in event.terms
+                )
+            )
+        return torch.stack(states, -1)
+
+    @contextmanager
+    def _streaming(self, embeddings: torch.Tensor) -> Iterator[Callable[[Any], Any]]:
+        yield partial(self._states, embeddings=embeddings, mask=torch.ones_like(embeddings[..., 0], dtype=torch.bool))
+
+    @property
+    def _heads(self) -> Sequence[Callable[[Any], Any]]:
+        return [partial(self._logits, codebook) for codebook in range(len(self.delays))]
+
+    def _logits(self, codebook: int, hidden: torch.Tensor) -> torch.Tensor:
+        channels = [1 + i for i, event in enumerate(EVENTS.values()) if event.codebook == codebook]
+        link: Link = LINKS[self.link]
+        logit = link.bias + link.scale * hidden[..., channels].sum(-1)
+        if self.link == "linear":
+            logit = logit.clamp(max=CEILING)
+            return torch.stack([(-logit.expm1()).log(), logit], -1)
+        return torch.stack([torch.zeros_like(logit), logit], -1)
+
+    def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
+        """A tone for each codebook, in the frames where its code is 1."""
+        seconds = torch.arange(round(codes.shape[1] * self.sample_rate / self.frame_rate)) / self.sample_rate
+        sounding = codes.cpu().repeat_interleave(round(self.sample_rate / self.frame_rate), dim=1)
+        tones = torch.stack([torch.sin(2 * pi * tone * seconds) for tone in self.tones])
+        return 0.2 * (sounding * tones).sum(0, keepdim=True)
+
+
+def _tokenizer() -> Any:
+    """One token for a word or a punctuation mark, in lower case, and `</s>` at the end."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = {word: number for number, word in enumerate((*SPECIAL, *VOCABULARY))}
+    tokenizer: Any = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")

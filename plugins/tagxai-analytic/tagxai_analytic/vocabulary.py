@@ -1,0 +1,67 @@
+"""The words that do something, and what: a polynomial for each event. All other words do nothing.
+
+A term adds `strength` times the product of its words' counts, in its seconds, to the logit of code 1 of its codebook.
+One word is an additive effect, several are an AND; an OR is both words less the pair; a suppressor is a negative pair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from tagxai.truth import Kind
+
+
+@dataclass(frozen=True)
+class Term:
+    strength: float
+    words: tuple[str, ...]
+    start: float = 0.0  # seconds; acts in [start, end)
+    end: float = inf
+
+
+@dataclass(frozen=True)
+class Event:
+    """One channel of the hidden states: what its terms add up to, read by one codebook."""
+
+    codebook: int
+    terms: tuple[Term, ...]
+
+
+EVENTS = {
+    "bell": Event(0, (Term(2, ("bell",)), Term(1, ("loud", "bell")))),  # additive; the pair sits in one token
+    "rain": Event(1, (Term(2, ("rain",)), Term(2, ("drizzle",)), Term(-2, ("rain", "drizzle")))),  # OR: redundant
+    "bark": Event(0, (Term(3, ("dog", "barks")),)),  # AND
+    "shore": Event(1, (Term(3, ("wind", "waves", "gulls")),)),  # AND of three: Banzhaf values differ from Shapley's
+    "siren": Event(0, (Term(3, ("siren",)), Term(-6, ("without", "siren")))),  # negation: less likely than unsaid
+    "thunder": Event(0, (Term(2, ("thunder",), end=0.5),)),  # acts in the first half second alone,
+    "echo": Event(1, (Term(2, ("echo",), start=0.5),)),  # and this one after it
+    "distance": Event(1, (Term(1, ("distant",)),)),  # its word acts through the next word's token alone
+    "hush": Event(0, (Term(-1, ("quietly",)),)),  # additive, and negative
+}
+
+MODIFIERS = ("loud", "distant")
+"""Words whose meaning the text encoder moves to the token after them, `</s>` if need be; their own is left empty."""
+
+KINDS: dict[str, Kind] = {"loud": "attribute", "distant": "attribute", "quietly": "attribute", "without": "negation"}
+"""What words are there for; the other words of the vocabulary name events, and all words beyond it are filler."""
+
+VOCABULARY = tuple(dict.fromkeys(word for event in EVENTS.values() for term in event.terms for word in term.words))
+
+
+@dataclass(frozen=True)
+class Link:
+    """The logit is `bias + scale * polynomial`; what it means for the log-probabilities is up to the link."""
+
+    bias: float
+    scale: float
+
+
+LINKS = {
+    "logistic": Link(-1.0, 1.0),  # code 1 with probability sigmoid(logit): both codes are sampled
+    # Code 1 with probability exp(logit), so that its log-probability is the polynomial itself. Of a prompt without
+    # repeated words the logit stays in (log 1/2, 0): code 1 is always the likelier one, and greedy sampling takes it.
+    "linear": Link(-0.35, 1 / 32),
+}
+CEILING = -1e-3
+"""Of the logit of the linear link, which would be no log-probability above 0."""

@@ -1,0 +1,44 @@
+"""Reciprocal rank of the best word that causes the clip; its mean over clips is MRR (Voorhees, TREC-8, 1999)."""
+
+from __future__ import annotations
+
+from math import comb
+from typing import ClassVar
+
+from jaxtyping import Bool, Float
+
+from tagxai.lazy import torch
+from tagxai.localisation import Localisation, over_clip
+
+
+def reciprocal_rank(
+    scores: Float[torch.Tensor, "words frames"],
+    truth: Bool[torch.Tensor, "words frames"],
+    scored: Bool[torch.Tensor, " words"] | None = None,
+) -> float:
+    """1 / rank of the first true word, by means over the clip: its expected value over random orders of equal words.
+
+    Chance, of n words with one true: (1 + 1/2 + ... + 1/n) / n. The sign of scores counts, their scale does not.
+
+    >>> import torch
+    >>> truth = torch.tensor([[True], [False], [False]])
+    >>> reciprocal_rank(torch.tensor([[1.0], [2.0], [0.0]]), truth)
+    0.5
+    >>> reciprocal_rank(torch.tensor([[1.0], [1.0], [0.0]]), truth)
+    0.75
+    """
+    above = 0
+    for size, hits in zip(*over_clip(scores, truth, scored), strict=True):
+        if hits:
+            # the first of `hits` true words among `size` is at place j in C(size - j, hits - 1) of C(size, hits) orders
+            places = range(1, size - hits + 2)
+            return sum(comb(size - j, hits - 1) / (above + j) for j in places) / comb(size, hits)
+        above += size
+    raise AssertionError("scored_rows has found a true word")
+
+
+class ReciprocalRank(Localisation):
+    """1 / rank of the best word that causes the clip; the mean over clips is MRR (Voorhees 1999)."""
+
+    name: ClassVar[str] = "reciprocal_rank"
+    measure = staticmethod(reciprocal_rank)

@@ -1,0 +1,42 @@
+"""Relevance mass accuracy: how much of the positive relevance lies in the truth (Arras et al., Inf. Fusion 2022)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from jaxtyping import Bool, Float
+
+from tagxai.lazy import torch
+from tagxai.localisation import Localisation, scored_rows
+
+
+def relevance_mass(
+    scores: Float[torch.Tensor, "words frames"],
+    truth: Bool[torch.Tensor, "words frames"],
+    scored: Bool[torch.Tensor, " words"] | None = None,
+) -> float:
+    """The share of the positive scores that lies on true cells; negative scores count as 0.
+
+    Chance: the share of true cells, which is also the value where no score is positive. The scale of scores does not
+    count, but a constant that is added to all does: an explanation with an offset has mass everywhere.
+
+    >>> import torch
+    >>> truth = torch.tensor([[True, True], [False, False]])
+    >>> relevance_mass(torch.tensor([[2.0, 1.0], [1.0, -5.0]]), truth)
+    0.75
+    >>> relevance_mass(torch.zeros(2, 2), truth)
+    0.5
+    """
+    scores, truth = scored_rows(scores, truth, scored)
+    mass = scores.double().clamp(min=0)
+    if not mass.any():
+        return float(truth.double().mean())
+    mass = mass / mass.max()  # so that no scale makes the sums overflow or vanish
+    return float((mass[truth].sum() / mass.sum()).clamp(max=1))
+
+
+class RelevanceMass(Localisation):
+    """The share of positive relevance that lies in the truth (relevance mass accuracy, Arras et al. 2022)."""
+
+    name: ClassVar[str] = "relevance_mass"
+    measure = staticmethod(relevance_mass)
