@@ -25,7 +25,7 @@ def space(waveform):
 
 
 def test_delay_is_the_pattern_of_transformers():
-    codes = torch.randint(0, 256, (2, 4, 9))
+    codes = torch.randint(0, lm.PAD, (2, 4, 9))
     columns = lm.delay(codes)
     start = torch.full((8, 1), lm.PAD)
     _, pattern = lm.build().decoder.build_delay_pattern_mask(start, lm.PAD, max_length=columns.shape[-1])

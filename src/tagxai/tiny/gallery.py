@@ -1,6 +1,6 @@
 """A gallery of the laboratory's sounds: one picture of all spectrograms, and a file to listen to for each.
 
-    python -m tagxai.tiny.gallery docs/laboratory
+python -m tagxai.tiny.gallery docs/laboratory
 """
 
 import argparse

@@ -79,17 +79,16 @@ def truth(generator: Generator, generation: Generation, detector: EventDetector)
     words, rows = [], []
     for word in prompt.words():
         causal, frames = False, torch.zeros(generation.frames, dtype=torch.bool)
-        if word.kind == "event" and word.mention is not None and confirmed[word.mention]:
-            causal, frames = True, heard[word.mention]
-        elif word.kind == "attribute" and word.mention is not None and confirmed[word.mention]:
-            if _attribute_confirmed(prompt, prompt.mentions[word.mention], word, witness):
-                causal, frames = True, heard[word.mention]
+        if word.mention is not None and confirmed[word.mention]:
+            mention = prompt.mentions[word.mention]
+            causal = word.kind == "event" or _attribute_confirmed(prompt, mention, word, witness)
+            frames = heard[word.mention] if causal else frames
         elif word.kind == "negation":
             start, end = prompt.negations[0]
             instead = f"{prompt.text[:start]}and{prompt.text[end:]}"
-            causal = heard[-1].sum() <= 2 < witness.frames(instead, prompt.mentions[-1]).sum()
+            causal = bool(heard[-1].sum() <= 2 < witness.frames(instead, prompt.mentions[-1]).sum())
         kind: Kind = "count" if word.attribute == "count" else word.kind
-        words.append(TrueWord(word.start_char, word.end_char, kind, bool(causal)))
+        words.append(TrueWord(word.start_char, word.end_char, kind, causal))
         rows.append(frames)
     return Truth(tuple(words), torch.stack(rows), generation.frame_rate)
 
