@@ -73,13 +73,15 @@ class Generator(ABC):
         branch: Branch = "conditional",
         log_prob: bool = True,
         isolated: bool = False,
+        unconditional: Float[torch.Tensor, "1 steps dim"] | None = None,
     ) -> StepOutput:
         """Teacher-forced: the generation's own codes in, hidden states and log-probabilities of those codes out.
 
         Differentiable. `conditioning` (default: the generation's own prompt) may be a batch. `branch="guided"` mixes
         the logits with the generation's guidance scale; `hidden` is then that of the conditional branch. `isolated`
         replays each step as a sequence of length one at position 0, without audio context: what AudioGenX's public
-        scripts do. Hooks then see `batch * steps` rows of one query.
+        scripts do. Hooks then see `batch * steps` rows of one query. `unconditional` are the hidden states of the
+        unconditional branch of the same clip, where the caller of `branch="guided"` has them already.
         """
 
     @abstractmethod

@@ -192,6 +192,7 @@ class DelayPatternGenerator(Generator):
         branch: Branch = "conditional",
         log_prob: bool = True,
         isolated: bool = False,
+        unconditional: Float[torch.Tensor, "1 steps dim"] | None = None,
     ) -> StepOutput:
         if conditioning is None:
             conditioning = self.encode_prompt([generation.prompt])
@@ -206,9 +207,10 @@ class DelayPatternGenerator(Generator):
             return StepOutput(hidden)
         if branch != "guided":
             return StepOutput(hidden, self._log_prob(codes, hidden))
-        with at_position(0, conditional_rows=0):
-            null = replace(null, embeddings=null.embeddings[:1], mask=null.mask[:1])
-            unconditional = self._hidden(codes, null, isolated)
+        if unconditional is None:
+            with at_position(0, conditional_rows=0):
+                null = replace(null, embeddings=null.embeddings[:1], mask=null.mask[:1])
+                unconditional = self._hidden(codes, null, isolated)
         scale = generation.settings.get("guidance_scale", self.default_guidance_scale)
         return StepOutput(hidden, self._log_prob(codes, hidden, unconditional, scale))
 
