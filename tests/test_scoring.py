@@ -7,7 +7,6 @@ import torch
 
 from tagxai import words
 from tagxai.hooks import Gate, edit_attention
-from tagxai.methods.shapley import Shapley
 from tagxai.scoring import leave_one_out, score, without
 from tagxai.words import Unit
 
@@ -122,14 +121,6 @@ def test_a_token_that_is_taken_away_leaves_the_comma_that_is_a_token_itself():
     assert without(prompt, units, [True, True, True, True, False]) == "a dog, bar"
 
 
-def test_the_words_shapley_values_add_up_to_the_prompts_effect(generator, generation):
-    explanation = Shapley().attribute(generator, generation)
-    effect = (
-        generator.forward(generation).log_prob[0] - generator.forward(generation, branch="unconditional").log_prob[0]
-    )
-    torch.testing.assert_close(explanation.scores.sum(-1), effect, **TOLERANCE)
-
-
 @pytest.mark.parametrize("target", ["guided", "contrast", "hidden"])
 def test_a_target_is_what_its_definition_says(generator, generation, units, target):
     masks = leave_one_out(len(units))[1:3]
@@ -155,7 +146,7 @@ def test_a_target_is_what_its_definition_says(generator, generation, units, targ
 
 
 @pytest.mark.parametrize("operator", ["gate", "value", "delete"])
-@pytest.mark.parametrize("frames", [range(0, 1), range(7, 12), range(20, 25)])
+@pytest.mark.parametrize("frames", [range(1), range(7, 12), range(20, 25)])
 def test_an_interval_scores_as_it_does_in_the_whole_clip(generator, generation, units, operator, frames):
     masks = leave_one_out(len(units))
     whole = score(generator, generation, units, masks, operator=operator)
@@ -174,7 +165,7 @@ def test_the_clip_after_an_interval_is_not_run(generator, generation, units, mon
         return forward(clip, *arguments, **options)
 
     monkeypatch.setattr(generator, "forward", seen)
-    score(generator, generation, units, leave_one_out(len(units)), frames=range(0, 5))
+    score(generator, generation, units, leave_one_out(len(units)), frames=range(5))
     assert set(steps) == {5 + 2 * max(generation.delays)}
     with pytest.raises(ValueError, match="do not fit a clip of 25"):
         score(generator, generation, units, leave_one_out(len(units)), frames=range(20, 26))

@@ -101,7 +101,7 @@ def _minimal(masks: torch.Tensor, worth: torch.Tensor, holds: torch.Tensor) -> l
     inside = sets @ (1 - sets).T == 0  # [a, b]: a is a subset of b
     minimal = sets[inside.sum(0) == 1]  # of nothing but itself
     found = [tuple(row.nonzero()[:, 0].tolist()) for row in minimal]
-    return sorted(found, key=lambda chosen: (len(chosen), -best[chosen]))
+    return sorted(found, key=lambda chosen: (len(chosen), -best[chosen], chosen))
 
 
 def _interactions(masks: torch.Tensor, values: torch.Tensor, index: Index) -> torch.Tensor:
