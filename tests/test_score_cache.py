@@ -56,7 +56,9 @@ def test_words_phrases_and_tokens_share_what_is_the_same_coalition(generator, ge
 
 def test_another_question_finds_nothing(generator, generation, units, passes, tmp_path, random_model):
     other_clip = replace(generation, codes=generation.codes.flip(1))
-    other_prompt = replace(generation, prompt=generation.prompt.replace("dog", "cat"))
+    prompt = generation.prompt.replace("dog", "bell")
+    encoded = generator.encode_prompt([prompt])
+    other_prompt = replace(generation, prompt=prompt, tokens=encoded.tokens[0], token_spans=encoded.spans[0])
     other_scale = replace(generation, settings={**generation.settings, "guidance_scale": 9.0})
     masks = leave_one_out(3)
     with cached(tmp_path):

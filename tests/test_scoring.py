@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from tagxai import words
+from tagxai.base import Generator
+from tagxai.errors import UnsupportedError
 from tagxai.hooks import Gate, edit_attention
 from tagxai.scoring import leave_one_out, score, without
 from tagxai.words import Unit
@@ -155,6 +157,49 @@ def test_an_interval_scores_as_it_does_in_the_whole_clip(generator, generation, 
     torch.testing.assert_close(part.value(frames), whole.value(frames), atol=1e-3, rtol=1e-4)
     with pytest.raises(ValueError, match="are not all in a table of"):
         part.value(range(2, 25))
+
+
+@pytest.mark.parametrize("operator", ["gate", "value", "attention"])
+@pytest.mark.parametrize("target", ["conditional", "guided", "contrast", "hidden"])
+def test_with_a_shared_prefix_units_are_missing_from_the_interval_on_only(
+    generator, generation, units, operator, target
+):
+    frames, masks = range(9, 14), leave_one_out(len(units))[:4]
+    table = score(generator, generation, units, masks, operator=operator, target=target, frames=frames, prefix="shared")
+    plain = generator.forward(generation).hidden
+    for row, kept in zip(table.log_prob, masks.tolist(), strict=True):
+        gate = torch.ones(generation.steps, len(generation.tokens))
+        gate[frames.start :, [t for unit, keep in zip(units, kept, strict=True) if not keep for t in unit.tokens]] = 0
+
+        def edit(site, weights, gate=gate):
+            weights = weights * gate
+            return weights / weights.sum(-1, keepdim=True) if operator == "attention" else weights
+
+        with torch.no_grad(), edit_attention(generator.cross_attention(), edit):
+            output = generator.forward(generation, branch="guided" if target == "guided" else "conditional")
+        expected = output.log_prob[0]
+        if target == "contrast":
+            expected = expected - generator.forward(generation, branch="unconditional").log_prob[0]
+        if target == "hidden":
+            alike = torch.cosine_similarity(output.hidden, plain, dim=-1)[0]
+            expected = torch.stack([alike[delay : delay + generation.frames] for delay in generation.delays])
+        torch.testing.assert_close(row, expected[:, frames.start : frames.stop], **TOLERANCE)
+
+
+@pytest.mark.parametrize("operator", ["delete", "null"])
+def test_a_shared_prefix_of_nothing_is_no_prefix(generator, generation, units, operator):
+    masks, frames = leave_one_out(len(units)), range(6)
+    own, shared = (
+        score(generator, generation, units, masks, operator=operator, frames=frames, prefix=prefix).log_prob
+        for prefix in ("own", "shared")
+    )
+    torch.testing.assert_close(own, shared, **TOLERANCE)
+
+
+def test_a_generator_that_cannot_go_on_from_the_middle_says_so(generator, generation, units, monkeypatch):
+    monkeypatch.setattr(type(generator), "remember", Generator.remember)
+    with pytest.raises(UnsupportedError, match="cannot go on from the middle of a clip"):
+        score(generator, generation, units, leave_one_out(len(units)), frames=range(5, 8), prefix="shared")
 
 
 def test_the_clip_after_an_interval_is_not_run(generator, generation, units, monkeypatch):

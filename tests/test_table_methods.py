@@ -82,7 +82,7 @@ def test_a_method_that_only_changes_the_text_needs_no_attention(generator, gener
     [
         (Shapley, {"permutations": 2}, "option 'permutations' of method 'shapley' must be at least 4, not 2"),
         (Shapley, {"exact_up_to": 40}, "between 0 and 20, not 40"),
-        (Shapley, {"tolerance": 0}, "must be positive"),
+        (Shapley, {"tolerance": 0.0}, "must be positive"),
         (Lime, {"samples": 1}, "must be at least 3"),
         (Lime, {"kernel_width": 0.0}, "must be positive"),
         (ContextCite, {"penalty": -1.0}, "must be at least 0"),

@@ -29,13 +29,14 @@ from tagxai.scoring.questions import (
     prompt_and_history,
 )
 from tagxai.scoring.surrogates import banzhaf_values, context_cite, kernel_shap, lime
-from tagxai.scoring.table import NEEDS_ATTENTION, Operator, ScoreTable, Target
+from tagxai.scoring.table import NEEDS_ATTENTION, Operator, Prefix, ScoreTable, Target
 
 __all__ = [
     "NEEDS_ATTENTION",
     "Contrast",
     "Effects",
     "Operator",
+    "Prefix",
     "PromptAndHistory",
     "ScoreTable",
     "TableMethod",

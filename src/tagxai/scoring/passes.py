@@ -15,8 +15,8 @@ from tagxai.hooks import AttentionSite, edit_attention, scale_values
 from tagxai.lazy import torch
 from tagxai.scoring import cache
 from tagxai.scoring.coalitions import token_masks, without
-from tagxai.scoring.table import Operator, ScoreTable, Target
-from tagxai.types import Conditioning, Generation, OnProgress, Progress, StepOutput, undo_delay
+from tagxai.scoring.table import Operator, Prefix, ScoreTable, Target
+from tagxai.types import Conditioning, Generation, Memory, OnProgress, Progress, StepOutput, undo_delay
 from tagxai.words import Unit
 
 ROWS_AT_ONCE = 4096
@@ -32,14 +32,18 @@ def score(
     operator: Operator = "gate",
     target: Target = "conditional",
     frames: range | None = None,
+    prefix: Prefix = "own",
     batch_size: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> ScoreTable:
     """Score every coalition in `masks`. Tokens outside all units (`</s>`, say) are always kept.
 
-    `frames` limits the table to an interval; the clip after it is then not run. Coalitions that come to the same
-    tokens, or to the same text, are run once, and those that `cached` knows not at all. Batches are as large as memory
-    allows: one that does not fit is halved. Results do not depend on the split beyond rounding.
+    `frames` limits the table to an interval; the clip after it is then not run. With `prefix="shared"` units are
+    missing from the interval on only, and what comes before it is run once.
+
+    Coalitions that come to the same tokens, or to the same text, are run once, and those that `cached` knows not at
+    all. Batches are as large as memory allows: one that does not fit is halved. Results do not depend on the split
+    beyond rounding.
     """
     started = perf_counter()
     span = range(generation.frames) if frames is None else frames
@@ -47,7 +51,7 @@ def score(
         raise ValueError(f"frames {span.start}..{span.stop} do not fit a clip of {generation.frames}")
     masks = masks.cpu()
     with torch.no_grad():
-        passes = _Passes(generator, generation, operator, target, span)
+        passes = _Passes(generator, generation, operator, target, span, prefix)
         device = passes.conditioning.embeddings.device
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -106,6 +110,7 @@ class _Passes:
     operator: Operator
     target: Target
     span: range
+    prefix: Prefix
     rows: int = field(default=0, init=False)
     calls: int = field(default=0, init=False)
 
@@ -123,18 +128,27 @@ class _Passes:
 
     def batch(self, keys: Sequence[str]) -> Float[torch.Tensor, "coalitions codebooks frames"]:
         conditioning, edit = self._edited(keys)
-        if self.target == "guided":  # made before the edit is
-            _ = self.unconditional
+        # What the rows share is run here, outside the edit.
+        first = 0 if self.memory is None else self.memory.steps
+        null = self.unconditional.hidden[:, first:] if self.target == "guided" else None
+        self.rows, self.calls = self.rows + len(conditioning), self.calls + 1
         with edit:
-            output = self._forward(conditioning)
+            output = self.generator.forward(
+                self.clip,
+                conditioning,
+                branch="conditional" if null is None else "guided",
+                log_prob=self.target != "hidden",
+                **({} if null is None else {"unconditional": null}),
+                **({} if self.memory is None else {"memory": self.memory}),
+            )
         if self.target == "hidden":
-            alike = torch.cosine_similarity(output.hidden.float(), self.plain.hidden.float(), dim=-1)
-            result = undo_delay(alike[..., None], self.clip.delays, self.clip.frames)[..., 0]
+            alike = torch.cosine_similarity(output.hidden.float(), self.plain.hidden[:, first:].float(), dim=-1)
+            result = undo_delay(alike[..., None], self.clip.delays, self.clip.frames - first)[..., 0]
         else:
             result = _log_prob(output)
             if self.target == "contrast":
-                result = result - _log_prob(self.unconditional)
-        return result[..., self.span.start : self.span.stop]
+                result = result - _log_prob(self.unconditional)[..., first:]
+        return result[..., self.span.start - first : self.span.stop - first]
 
     def _edited(self, keys: Sequence[str]) -> tuple[Conditioning, AbstractContextManager[None]]:
         """What makes the rows of a batch the coalitions `keys`: other conditioning, or edits of the attention."""
@@ -150,12 +164,12 @@ class _Passes:
             return conditioning, scale_values(sites, kept)
         return conditioning, edit_attention(sites, _Gated(kept) if self.operator == "gate" else _Renormalised(kept))
 
-    def _forward(self, conditioning: Conditioning) -> StepOutput:
-        self.rows, self.calls = self.rows + len(conditioning), self.calls + 1
-        if self.target == "guided":
-            null = self.unconditional.hidden
-            return self.generator.forward(self.clip, conditioning, branch="guided", unconditional=null)
-        return self.generator.forward(self.clip, conditioning, log_prob=self.target != "hidden")
+    @cached_property
+    def memory(self) -> Memory | None:
+        if self.prefix == "own":
+            return None
+        self.rows, self.calls = self.rows + 1, self.calls + 1
+        return self.generator.remember(self.clip, self.conditioning, self.span.start)
 
     @cached_property
     def unconditional(self) -> StepOutput:
@@ -178,6 +192,7 @@ class _Passes:
             "frames": [self.span.start, self.span.stop],
             "operator": self.operator,
             "target": self.target,
+            "prefix": self.prefix,
             "guidance_scale": self.clip.settings.get("guidance_scale") if self.target == "guided" else None,
             "embeddings": cache.digest(self.conditioning.embeddings),
             "hidden": cache.digest(self.plain.hidden),

@@ -26,6 +26,10 @@ Target = Literal["conditional", "guided", "contrast", "hidden"]
 """Log-probability with the prompt, under classifier-free guidance, or with the prompt minus without it; or how alike
 (cosine, 1 is the same) the hidden state that predicts a code is to the one under the whole prompt."""
 
+Prefix = Literal["own", "shared"]
+"""What comes before the frames that are scored: the clip as each coalition hears it, or the clip under the whole
+prompt, run once for all. `shared` asks what a unit does from the interval's first step on."""
+
 NEEDS_ATTENTION: tuple[Operator, ...] = ("attention", "gate", "value")
 
 
