@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from tagxai.cli import app
 from tagxai.methods.random import Random
 from tagxai.scoring import instead, prompt_and_history
+from tagxai.words import Unit
 
 
 def run(*arguments):
@@ -123,8 +124,18 @@ def test_what_only_the_model_or_the_prompt_can_tell(folder, generator, monkeypat
     assert "is not the model that made this clip" in result.stderr
 
 
-def test_a_prompt_without_words_has_no_effects(generator, tmp_path):
+def test_a_prompt_without_words_has_no_effects(folder, generator, monkeypatch):
+    monkeypatch.setattr(
+        "tagxai.cli.ask._units", lambda clip, by: [Unit("</s>", 5, 5, (len(clip.tokens) - 1,), special=True)]
+    )
+    result = run("effects", folder)
+    assert result.exit_code == 2
+    assert "has no word that could be taken away" in result.stderr
+
+
+def test_end_of_text_written_out_is_a_word_like_any_other(generator, tmp_path):
     Random().attribute(generator, generator.generate("</s>", duration=0.2, seed=0)).save(tmp_path / "out")
-    result = run("effects", tmp_path / "out")
-    if result.exit_code:  # a tokenizer may also read it as text
-        assert "has no word that could be taken away" in result.stderr
+    result = run("effects", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.output
+    (unit,) = json.loads(result.stdout)["units"]
+    assert unit["tokens"] == [0]  # and not the one that ends every text

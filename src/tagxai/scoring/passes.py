@@ -29,7 +29,7 @@ def score(
     units: Sequence[Unit],
     masks: Bool[torch.Tensor, "coalitions units"],
     *,
-    operator: Operator = "gate",
+    operator: Operator = "value",
     target: Target = "conditional",
     frames: range | None = None,
     prefix: Prefix = "own",
