@@ -83,7 +83,8 @@ class TransformersGenerator(DelayPatternGenerator):
         if steps:
             columns = self._columns(generation.codes.to(self.device))[None, :, :steps]
             self._cached_states(cache, columns, conditioning.embeddings, conditioning.mask)
-        return Memory(steps, [(layer.keys, layer.values) for layer in cache.self_attention_cache.layers if steps])
+        layers: Sequence[Any] = cache.self_attention_cache.layers if steps else ()
+        return Memory(steps, [(layer.keys, layer.values) for layer in layers])
 
     def _continue(
         self, memory: Memory, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor

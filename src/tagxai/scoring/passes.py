@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
+from typing import Any
 
 from jaxtyping import Bool, Float
 
@@ -130,17 +131,12 @@ class _Passes:
         conditioning, edit = self._edited(keys)
         # What the rows share is run here, outside the edit.
         first = 0 if self.memory is None else self.memory.steps
-        null = self.unconditional.hidden[:, first:] if self.target == "guided" else None
+        shared: dict[str, Any] = {} if self.memory is None else {"memory": self.memory}
+        if self.target == "guided":
+            shared |= {"branch": "guided", "unconditional": self.unconditional.hidden[:, first:]}
         self.rows, self.calls = self.rows + len(conditioning), self.calls + 1
         with edit:
-            output = self.generator.forward(
-                self.clip,
-                conditioning,
-                branch="conditional" if null is None else "guided",
-                log_prob=self.target != "hidden",
-                **({} if null is None else {"unconditional": null}),
-                **({} if self.memory is None else {"memory": self.memory}),
-            )
+            output = self.generator.forward(self.clip, conditioning, log_prob=self.target != "hidden", **shared)
         if self.target == "hidden":
             alike = torch.cosine_similarity(output.hidden.float(), self.plain.hidden[:, first:].float(), dim=-1)
             result = undo_delay(alike[..., None], self.clip.delays, self.clip.frames - first)[..., 0]
