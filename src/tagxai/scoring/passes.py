@@ -134,9 +134,9 @@ class _Passes:
         shared: dict[str, Any] = {} if self.memory is None else {"memory": self.memory}
         if self.target == "guided":
             shared |= {"branch": "guided", "unconditional": self.unconditional.hidden[:, first:]}
-        self.rows, self.calls = self.rows + len(conditioning), self.calls + 1
         with edit:
             output = self.generator.forward(self.clip, conditioning, log_prob=self.target != "hidden", **shared)
+        self.rows, self.calls = self.rows + len(conditioning), self.calls + 1
         if self.target == "hidden":
             alike = torch.cosine_similarity(output.hidden.float(), self.plain.hidden[:, first:].float(), dim=-1)
             result = undo_delay(alike[..., None], self.clip.delays, self.clip.frames - first)[..., 0]
