@@ -1,19 +1,19 @@
-"""The scoring core against slow literal definitions, and Shapley values against their axioms."""
+"""The scoring core against slow literal definitions."""
 
 from dataclasses import replace
-from itertools import permutations
 
 import pytest
 import torch
 
 from tagxai import words
+from tagxai.base import Generator
+from tagxai.errors import UnsupportedError
 from tagxai.hooks import Gate, edit_attention
-from tagxai.methods.shapley import Shapley
-from tagxai.scoring import ScoreTable, all_subsets, leave_one_out, score, shapley, without
+from tagxai.scoring import leave_one_out, score, without
 from tagxai.words import Unit
 
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}
-OPERATORS = ["delete", "null", "attention", "gate"]
+OPERATORS = ["delete", "null", "attention", "gate", "value"]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def literal(generator, generation, units, kept, operator):
         embeddings = conditioning.embeddings.clone()
         embeddings[:, gone] = 0
         conditioning = replace(conditioning, embeddings=embeddings)
-    elif operator == "gate":
+    elif operator in ("gate", "value"):
         edit.gate[..., gone] = 0
     elif operator == "attention":
         conditioning = replace(conditioning, mask=conditioning.mask.clone())
@@ -52,7 +52,7 @@ def test_a_coalition_scores_what_its_definition_says(generator, generation, unit
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-@pytest.mark.parametrize("target", ["conditional", "guided", "contrast"])
+@pytest.mark.parametrize("target", ["conditional", "guided", "contrast", "hidden"])
 def test_results_do_not_depend_on_the_batch_size(generator, generation, units, operator, target):
     masks = leave_one_out(len(units))
     tables = [
@@ -99,57 +99,152 @@ def test_removing_words_closes_the_gap():
     prompt = "a dog, barks  loudly"
     units = [Unit("a", 0, 1, (0,)), Unit("dog", 2, 5, (1,)), Unit("barks", 7, 12, (2,)), Unit("loudly", 14, 20, (3,))]
     assert without(prompt, units, [True, True, False, True]) == "a dog, loudly"
-    assert without(prompt, units, [False] * 4) == ","
+    assert without(prompt, units, [False] * 4) == ""
 
 
-def table_of(game, n):
-    """A table of all subsets in shuffled order, for a value given as a function of the set of units kept."""
-    order = torch.randperm(2**n, generator=torch.Generator().manual_seed(0))
-    masks = all_subsets(n)[order]
-    values = torch.tensor([float(game({i for i in range(n) if row[i]})) for row in masks.tolist()])
-    units = tuple(Unit(str(i), i, i + 1, (i,)) for i in range(n))
-    return ScoreTable(units, masks, values[:, None, None], 0.0, 2**n)
+def test_punctuation_goes_with_the_word_that_its_token_goes_with():
+    prompt = 'a "dog", barks - twice.'
+    spans = [(0, 1), (2, 8), (9, 14), (15, 16), (17, 23)]
+    units = words.words(prompt, spans, [prompt[a:b] for a, b in spans])
+    assert [unit.text for unit in units] == ["a", "dog", "barks", "-", "twice"]
+    for gone, left in [
+        (1, "a barks - twice."),
+        (3, 'a "dog", barks twice.'),
+        (4, 'a "dog", barks -'),
+    ]:
+        assert without(prompt, units, [i != gone for i in range(5)]) == left
 
 
-@pytest.mark.parametrize(
-    ("game", "expected"),
-    [
-        (lambda kept: sum(i + 1 for i in kept), [1, 2, 3, 4]),  # additive: each its own
-        (lambda kept: {0, 1} <= kept, [0.5, 0.5, 0, 0]),  # AND: shared equally, the others nothing
-        (lambda kept: bool({0, 1} & kept), [0.5, 0.5, 0, 0]),  # OR
-        (lambda kept: len(kept) ** 2, [4, 4, 4, 4]),  # symmetric
-        (lambda kept: (0 in kept) - (0 in kept and 3 in kept), [0.5, 0, 0, -0.5]),  # 3 suppresses 0
-    ],
-)
-def test_shapley_values_of_games_with_known_answers(game, expected):
-    assert shapley(table_of(game, 4))[:, 0, 0].tolist() == pytest.approx(expected)
+def test_a_token_that_is_taken_away_leaves_the_comma_that_is_a_token_itself():
+    prompt = "a dog, barks"
+    spans = [(0, 1), (2, 5), (5, 6), (7, 10), (10, 12)]
+    units = words.tokens(prompt, spans, [prompt[a:b] for a, b in spans])
+    assert without(prompt, units, [True, False, True, True, True]) == "a , barks"
+    assert without(prompt, units, [True, True, True, True, False]) == "a dog, bar"
 
 
-def test_shapley_values_are_the_mean_gain_over_all_orders():
-    random = torch.Generator().manual_seed(1)
-    worth = {
-        frozenset(i for i in range(4) if code >> i & 1): torch.rand((), generator=random).item() for code in range(16)
-    }
-    expected = [0.0] * 4
-    for order in permutations(range(4)):
-        for place, unit in enumerate(order):
-            gain = worth[frozenset(order[: place + 1])] - worth[frozenset(order[:place])]
-            expected[unit] += gain / 24
-    assert shapley(table_of(lambda kept: worth[frozenset(kept)], 4))[:, 0, 0].tolist() == pytest.approx(
-        expected, abs=1e-6
+@pytest.mark.parametrize("target", ["guided", "contrast", "hidden"])
+def test_a_target_is_what_its_definition_says(generator, generation, units, target):
+    masks = leave_one_out(len(units))[1:3]
+    table = score(generator, generation, units, masks, operator="gate", target=target)
+    plain = generator.forward(generation)
+    for row, kept in zip(table.log_prob, masks.tolist(), strict=True):
+        gone = [token for unit, keep in zip(units, kept, strict=True) if not keep for token in unit.tokens]
+        gate = Gate(torch.ones(generation.steps, len(generation.tokens)))
+        gate.gate[..., gone] = 0
+        with torch.no_grad(), edit_attention(generator.cross_attention(), gate):
+            edited = generator.forward(generation, branch="guided" if target == "guided" else "conditional")
+        if target == "guided":
+            expected = edited.log_prob[0]
+        elif target == "contrast":
+            expected = edited.log_prob[0] - generator.forward(generation, branch="unconditional").log_prob[0]
+        else:
+            expected = torch.empty(generation.codes.shape)
+            for q, delay in enumerate(generation.delays):
+                for frame in range(generation.frames):
+                    a, b = (output.hidden[0, frame + delay] for output in (plain, edited))
+                    expected[q, frame] = a @ b / (a.norm() * b.norm())
+        torch.testing.assert_close(row, expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize("operator", ["gate", "value", "delete"])
+@pytest.mark.parametrize("frames", [range(1), range(7, 12), range(20, 25)])
+def test_an_interval_scores_as_it_does_in_the_whole_clip(generator, generation, units, operator, frames):
+    masks = leave_one_out(len(units))
+    whole = score(generator, generation, units, masks, operator=operator)
+    part = score(generator, generation, units, masks, operator=operator, frames=frames)
+    torch.testing.assert_close(part.log_prob, whole.log_prob[..., frames.start : frames.stop], **TOLERANCE)
+    torch.testing.assert_close(part.value(frames), whole.value(frames), atol=1e-3, rtol=1e-4)
+    with pytest.raises(ValueError, match="are not all in a table of"):
+        part.value(range(2, 25))
+
+
+@pytest.mark.parametrize("operator", ["gate", "value", "attention"])
+@pytest.mark.parametrize("target", ["conditional", "guided", "contrast", "hidden"])
+def test_with_a_shared_prefix_units_are_missing_from_the_interval_on_only(
+    generator, generation, units, operator, target
+):
+    frames, masks = range(9, 14), leave_one_out(len(units))[:4]
+    table = score(generator, generation, units, masks, operator=operator, target=target, frames=frames, prefix="shared")
+    plain = generator.forward(generation).hidden
+    for row, kept in zip(table.log_prob, masks.tolist(), strict=True):
+        gate = torch.ones(generation.steps, len(generation.tokens))
+        gate[frames.start :, [t for unit, keep in zip(units, kept, strict=True) if not keep for t in unit.tokens]] = 0
+
+        def edit(site, weights, gate=gate):
+            weights = weights * gate
+            return weights / weights.sum(-1, keepdim=True) if operator == "attention" else weights
+
+        with torch.no_grad(), edit_attention(generator.cross_attention(), edit):
+            output = generator.forward(generation, branch="guided" if target == "guided" else "conditional")
+        expected = output.log_prob[0]
+        if target == "contrast":
+            expected = expected - generator.forward(generation, branch="unconditional").log_prob[0]
+        if target == "hidden":
+            alike = torch.cosine_similarity(output.hidden, plain, dim=-1)[0]
+            expected = torch.stack([alike[delay : delay + generation.frames] for delay in generation.delays])
+        torch.testing.assert_close(row, expected[:, frames.start : frames.stop], **TOLERANCE)
+
+
+@pytest.mark.parametrize("operator", ["delete", "null"])
+def test_a_shared_prefix_of_nothing_is_no_prefix(generator, generation, units, operator):
+    masks, frames = leave_one_out(len(units)), range(6)
+    own, shared = (
+        score(generator, generation, units, masks, operator=operator, frames=frames, prefix=prefix).log_prob
+        for prefix in ("own", "shared")
     )
+    torch.testing.assert_close(own, shared, **TOLERANCE)
 
 
-def test_shapley_needs_all_subsets():
-    table = table_of(len, 4)
-    short = replace(table, masks=table.masks[1:], log_prob=table.log_prob[1:])
-    with pytest.raises(ValueError, match="need 16 coalitions, the table has 15"):
-        shapley(short)
+def test_a_generator_that_cannot_go_on_from_the_middle_says_so(generator, generation, units, monkeypatch):
+    monkeypatch.setattr(type(generator), "remember", Generator.remember)
+    with pytest.raises(UnsupportedError, match="cannot go on from the middle of a clip"):
+        score(generator, generation, units, leave_one_out(len(units)), frames=range(5, 8), prefix="shared")
 
 
-def test_the_words_shapley_values_add_up_to_the_prompts_effect(generator, generation):
-    explanation = Shapley().attribute(generator, generation)
-    effect = (
-        generator.forward(generation).log_prob[0] - generator.forward(generation, branch="unconditional").log_prob[0]
-    )
-    torch.testing.assert_close(explanation.scores.sum(-1), effect, **TOLERANCE)
+def test_the_clip_after_an_interval_is_not_run(generator, generation, units, monkeypatch):
+    forward, steps = generator.forward, []
+
+    def seen(clip, *arguments, **options):
+        steps.append(clip.steps)
+        return forward(clip, *arguments, **options)
+
+    monkeypatch.setattr(generator, "forward", seen)
+    score(generator, generation, units, leave_one_out(len(units)), frames=range(5))
+    assert set(steps) == {5 + 2 * max(generation.delays)}
+    with pytest.raises(ValueError, match="do not fit a clip of 25"):
+        score(generator, generation, units, leave_one_out(len(units)), frames=range(20, 26))
+
+
+def test_the_cost_counts_every_row_and_call(generator, generation, units, monkeypatch):
+    forward, rows = generator.forward, []
+
+    def counted(clip, conditioning=None, **options):
+        rows.append(1 if options.get("branch") == "unconditional" else len(conditioning))
+        return forward(clip, conditioning, **options)
+
+    monkeypatch.setattr(generator, "forward", counted)
+    table = score(generator, generation, units, leave_one_out(len(units)), target="guided", batch_size=3)
+    assert (table.rows, table.calls) == (sum(rows), len(rows)) == (len(units) + 2, 4)  # 3 + 3 + 2 rows, and one without
+    assert table.seconds > 0
+    assert table.peak_memory > 1e6
+    assert table.cost["forward_passes"] == table.rows
+
+
+def test_coalitions_that_come_to_the_same_text_are_run_once(generator):
+    clip = generator.generate("dog dog dog", duration=0.4, seed=0)
+    units = [unit for unit in words.words(clip.prompt, clip.token_spans, clip.tokens) if not unit.special]
+    table = score(generator, clip, units, leave_one_out(3), operator="delete")
+    assert table.rows == 2
+    assert torch.equal(table.log_prob[1], table.log_prob[3])
+
+
+def test_groups_of_units_are_a_game_of_their_own(generator, generation, units):
+    every = torch.cat([leave_one_out(len(units)), torch.zeros(1, len(units), dtype=torch.bool)])
+    every = torch.cat([every, ~leave_one_out(len(units))])
+    every[-1, 0] = True  # the first two and nothing else
+    table = score(generator, generation, units, every)
+    grouped = table.grouped([[0, len(units) - 1], list(range(1, len(units) - 1))])
+    assert grouped.masks.tolist() == [[True, True], [False, False], [False, False], [True, False]]
+    assert grouped.units[0].tokens == (*units[0].tokens, *units[-1].tokens)
+    assert torch.equal(grouped.log_prob[-1], table.log_prob[-1])

@@ -18,7 +18,7 @@ from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.hooks import AttentionSite
 from tagxai.lazy import torch
 from tagxai.truth import Truth
-from tagxai.types import Branch, Conditioning, Generation, OnProgress, StepOutput
+from tagxai.types import Branch, Conditioning, Generation, Memory, OnProgress, StepOutput
 
 Capability = Literal["gradients", "attention", "truth"]
 """What a generator may offer beyond `generate` and `forward`: differentiable passes, attention that can be edited, and
@@ -75,14 +75,23 @@ class Generator(ABC):
         branch: Branch = "conditional",
         log_prob: bool = True,
         isolated: bool = False,
+        unconditional: Float[torch.Tensor, "1 steps dim"] | None = None,
+        memory: Memory | None = None,
     ) -> StepOutput:
         """Teacher-forced: the generation's own codes in, hidden states and log-probabilities of those codes out.
 
         Differentiable. `conditioning` (default: the generation's own prompt) may be a batch. `branch="guided"` mixes
         the logits with the generation's guidance scale; `hidden` is then that of the conditional branch. `isolated`
         replays each step as a sequence of length one at position 0, without audio context: what AudioGenX's public
-        scripts do. Hooks then see `batch * steps` rows of one query.
+        scripts do. Hooks then see `batch * steps` rows of one query. `unconditional` are the hidden states of the
+        unconditional branch of the same clip, where the caller of `branch="guided"` has them already.
+        After a `memory` (see `remember`) the output starts at its end: steps and frames count from there.
         """
+
+    def remember(self, generation: Generation, conditioning: Conditioning, steps: int) -> Memory:
+        """The first `steps` of the clip under one prompt, for `forward` to go on from under others, any number of
+        times. Raises UnsupportedError where a model cannot."""
+        raise UnsupportedError(f"generator {self.name!r} cannot go on from the middle of a clip; score the whole clip")
 
     @abstractmethod
     def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:

@@ -20,13 +20,30 @@ def tagxai_generators() -> Sequence[type[Generator]]:
 @hookimpl
 def tagxai_methods() -> Sequence[type[Method]]:
     from tagxai.methods.audiogenx import AudioGenX
+    from tagxai.methods.banzhaf import Banzhaf
+    from tagxai.methods.context_cite import ContextCite
     from tagxai.methods.cross_attention import CrossAttention
     from tagxai.methods.input_x_gradient import InputXGradient
     from tagxai.methods.integrated_gradients import IntegratedGradients
+    from tagxai.methods.kernel_shap import KernelShap
+    from tagxai.methods.lime import Lime
+    from tagxai.methods.occlusion import Occlusion
     from tagxai.methods.random import Random
     from tagxai.methods.shapley import Shapley
 
-    return [AudioGenX, CrossAttention, InputXGradient, IntegratedGradients, Random, Shapley]
+    return [
+        AudioGenX,
+        Banzhaf,
+        ContextCite,
+        CrossAttention,
+        InputXGradient,
+        IntegratedGradients,
+        KernelShap,
+        Lime,
+        Occlusion,
+        Random,
+        Shapley,
+    ]
 
 
 @hookimpl

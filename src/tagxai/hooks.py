@@ -36,6 +36,14 @@ class AttentionSite(ABC):
     def hooked(self, edit: Edit) -> AbstractContextManager[None]:
         """Install `edit` inside the `with` block."""
 
+    def scaled(self, scale: Float[torch.Tensor, "batch keys"]) -> AbstractContextManager[None]:
+        """Scale the value vector of each key inside the `with` block.
+
+        This is what a gate does that is the same at all steps: sum_i A[t, i] g[i] v[i] either way. A backend that can
+        reach the value vectors scales them and keeps its fused attention.
+        """
+        return self.hooked(lambda site, weights: weights * scale[:, None, None].to(weights))
+
 
 @dataclass(frozen=True)
 class Position:
@@ -71,6 +79,25 @@ def edit_attention(sites: Iterable[AttentionSite], edit: Edit) -> Iterator[None]
         for site in sites:
             stack.enter_context(site.hooked(edit))
         yield
+
+
+@contextmanager
+def scale_values(sites: Iterable[AttentionSite], scale: Float[torch.Tensor, "batch keys"]) -> Iterator[None]:
+    """Scale the value vectors of the keys at every site inside the block: a gate that is the same at all steps."""
+    with ExitStack() as stack:
+        for site in sites:
+            stack.enter_context(site.scaled(scale))
+        yield
+
+
+def scale_rows(
+    values: Float[torch.Tensor, "batch keys width"], scale: Float[torch.Tensor, "rows keys"]
+) -> Float[torch.Tensor, "batch keys width"]:
+    """For backends: scaled `values`, but for the unconditional rows of the call under way."""
+    rows = position().conditional_rows
+    if rows is None:
+        return values * scale[..., None].to(values)
+    return torch.cat([values[:rows] * scale[:rows, :, None].to(values), values[rows:]]) if rows else values
 
 
 def run_edits(edits: Iterable[Edit], site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:

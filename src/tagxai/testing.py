@@ -24,7 +24,7 @@ from typing import Any, NoReturn, get_args
 from tagxai.attribution import Attribution
 from tagxai.base import Capability, Generator, Method, Metric
 from tagxai.errors import TagxaiError, UnsupportedError
-from tagxai.hooks import AttentionSite, Capture, Gate, edit_attention, position
+from tagxai.hooks import AttentionSite, Capture, Gate, edit_attention, position, scale_values
 from tagxai.lazy import torch
 from tagxai.truth import TrueWord, Truth
 from tagxai.types import Generation, Progress
@@ -351,6 +351,13 @@ def _check_attention(
     with edit_attention(cross, Gate(gates)):
         hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
     promise.is_close(hidden[1], plain.hidden[0], tolerance, "lets a gate on one row of a batch change another row")
+
+    constant = gates[:, 0]
+    with edit_attention(cross, Gate(constant[:, None].expand(-1, clip.steps, -1))):
+        gated_hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
+    with scale_values(cross, constant):
+        hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
+    promise.is_close(hidden, gated_hidden, tolerance, "scales value vectors otherwise than a gate that never changes")
 
     # The weights that a masked, streaming, guided run shows are those of a masked teacher-forced pass over its codes.
     # They are seen before the mask, so that from the second layer or step on they show what the mask did to the states.

@@ -81,6 +81,14 @@ class StepOutput:
 
 
 @dataclass(frozen=True, eq=False)
+class Memory:
+    """What a decoder keeps of the first `steps` of a clip: the keys and values of its self-attention, for one row."""
+
+    steps: int
+    state: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Generation:
     """One generated clip and everything that is needed to look at it again.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from tagxai.plots import printable
 from tagxai.types import OnProgress, Progress
 
 if TYPE_CHECKING:
-    from tagxai.attribution import Attribution, Score
+    from tagxai.attribution import Attribution
     from tagxai.words import Unit
 
 Stage = Callable[[str], OnProgress]
@@ -79,30 +79,39 @@ def score_table(
     attribution: Attribution, units: Sequence[Unit], intervals: Sequence[tuple[float, float]], console: Console
 ) -> Table:
     """The units in prompt order, with a number and a bar for the whole clip and for each interval."""
-    spans: list[tuple[float | None, float | None]] = [(None, None), *intervals]
-    columns = [attribution.per_unit(units, *span) for span in spans]
+    columns = {"clip": attribution.per_unit(units)}
+    columns |= {f"{start:g}-{end:g} s": attribution.per_unit(units, start, end) for start, end in intervals}
+    labels = [(unit.text, unit.function or unit.special) for unit in units]
+    numbers = {name: [score.score for score in column] for name, column in columns.items()}
+    return bar_table("word", labels, numbers, console)
+
+
+def bar_table(
+    heading: str, labels: Sequence[tuple[str, bool]], columns: Mapping[str, Sequence[float]], console: Console
+) -> Table:
+    """A row for each label (and whether it is dim), with a number and a bar in every column."""
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, header_style="bold", pad_edge=False)
-    longest = max(len(unit.text) for unit in units)
-    width = max(4, min(16, (console.width - longest - 2) // len(spans) - 14))  # of a bar, beside its number
-    table.add_column("word", no_wrap=True)
-    for start, end in spans:
-        table.add_column("clip" if start is None else f"{start:g}-{end:g} s", justify="right")
+    longest = max(len(label) for label, _ in labels)
+    width = max(4, min(16, (console.width - longest - 2) // len(columns) - 14))  # of a bar, beside its number
+    table.add_column(heading, no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right")
         table.add_column("")
     ascii_only = not console.encoding.lower().startswith("utf")
-    for unit, *scores in zip(units, *columns, strict=True):
-        style = "dim" if unit.function or unit.special else "bold"
-        cells = [Text(printable(unit.text), style=style)]
-        for score, column in zip(scores, columns, strict=True):
-            cells += [Text(f"{score.score:.3f}", style=style), _bar(score, column, width, ascii_only)]
+    for row, (label, dim) in enumerate(labels):
+        style = "dim" if dim else "bold"
+        cells = [Text(printable(label), style=style)]
+        for column in columns.values():
+            largest = max(map(abs, column)) or 1.0
+            cells += [Text(f"{column[row]:.3f}", style=style), _bar(column[row], largest, width, ascii_only, dim)]
         table.add_row(*cells)
     return table
 
 
-def _bar(score: Score, column: Sequence[Score], width: int, ascii_only: bool) -> Text:
-    """As long as the score is large beside the largest of its column; red where it is negative."""
-    largest = max(abs(other.score) for other in column) or 1.0
-    eighths = round(abs(score.score) / largest * width * 8)
+def _bar(value: float, largest: float, width: int, ascii_only: bool, dim: bool) -> Text:
+    """As long as the value is large beside the largest of its column; red where it is negative."""
+    eighths = round(abs(value) / largest * width * 8)
     whole, rest = divmod(eighths, 8)
     bar = "#" * round(eighths / 8) if ascii_only else "█" * whole + (chr(0x2590 - rest) if rest else "")
-    style = "red" if score.score < 0 else "cyan"
-    return Text(bar.ljust(width), style=f"dim {style}" if score.unit.function or score.unit.special else style)
+    style = "red" if value < 0 else "cyan"
+    return Text(bar.ljust(width), style=f"dim {style}" if dim else style)

@@ -97,16 +97,16 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
     return settings
 
 
-def parse_intervals(texts: Sequence[str], duration: float | None) -> list[Interval]:
+def parse_intervals(texts: Sequence[str], duration: float | None, option: str = "--interval") -> list[Interval]:
     """`START:END` texts as seconds; where the clip's duration is given, they must lie inside it."""
     intervals = []
     for text in texts:
         try:
             start, end = (float(part) for part in text.split(":"))
         except ValueError:
-            raise TagxaiError(f"--interval takes START:END in seconds, such as 1.0:2.5, not {text!r}") from None
+            raise TagxaiError(f"{option} takes START:END in seconds, such as 1.0:2.5, not {text!r}") from None
         if not (0 <= start < end < math.inf):
-            raise TagxaiError(f"--interval takes 0 <= START < END in seconds, not {text!r}")
+            raise TagxaiError(f"{option} takes 0 <= START < END in seconds, not {text!r}")
         if duration is not None and end > duration:
             raise TagxaiError(f"interval {start:g}:{end:g} s does not fit the clip: it has {duration:g} s")
         intervals.append((start, end))

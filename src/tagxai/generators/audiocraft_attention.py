@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
-from tagxai.hooks import AttentionSite, Edit, edit_attention, run_edits
+from tagxai.hooks import AttentionSite, Edit, edit_attention, run_edits, scale_rows
 from tagxai.lazy import torch
 
 _recomputed: WeakKeyDictionary[torch.nn.Module, _Recomputed] = WeakKeyDictionary()
@@ -43,6 +43,19 @@ class AudiocraftSite(AttentionSite):
             if not recomputed.edits:
                 recomputed.remove()
                 del _recomputed[self.module]
+
+    @contextmanager
+    def scaled(self, scale: Float[torch.Tensor, "batch keys"]) -> Iterator[None]:
+        def enter(module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+            query, key, value = arguments  # no bias in cross-attention: scaled inputs are scaled value vectors
+            return (query, key, scale_rows(value, scale)), options
+
+        # before the hooks of edits, which recompute from what they are given
+        handle = self.module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
+        try:
+            yield
+        finally:
+            handle.remove()
 
 
 def recompute(sites: Iterable[AttentionSite]) -> AbstractContextManager[None]:

@@ -17,7 +17,7 @@ from tagxai.base import Generator
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.hooks import Gate, at_position, edit_attention
 from tagxai.lazy import torch
-from tagxai.types import Branch, Conditioning, Generation, OnProgress, Progress, StepOutput
+from tagxai.types import Branch, Conditioning, Generation, Memory, OnProgress, Progress, StepOutput
 
 T = TypeVar("T")
 
@@ -192,12 +192,21 @@ class DelayPatternGenerator(Generator):
         branch: Branch = "conditional",
         log_prob: bool = True,
         isolated: bool = False,
+        unconditional: Float[torch.Tensor, "1 steps dim"] | None = None,
+        memory: Memory | None = None,
     ) -> StepOutput:
         if conditioning is None:
             conditioning = self.encode_prompt([generation.prompt])
         null = replace(conditioning, embeddings=torch.zeros_like(conditioning.embeddings))
         codes = generation.codes.to(self.device)
-        if branch == "unconditional":
+        if memory is not None and (branch == "unconditional" or (branch == "guided" and unconditional is None)):
+            raise ValueError("a memory is of the conditional branch: give the states of the unconditional one")
+        if memory is not None:
+            with at_position(memory.steps):
+                columns = self._columns(codes)[:, memory.steps :].expand(len(conditioning), -1, -1)
+                hidden = self._continue(memory, columns, conditioning.embeddings, conditioning.mask)
+            codes = codes[:, memory.steps :]
+        elif branch == "unconditional":
             with at_position(0, conditional_rows=0):  # edits belong to the conditional branch
                 hidden = self._hidden(codes, null, isolated)
         else:
@@ -206,9 +215,10 @@ class DelayPatternGenerator(Generator):
             return StepOutput(hidden)
         if branch != "guided":
             return StepOutput(hidden, self._log_prob(codes, hidden))
-        with at_position(0, conditional_rows=0):
-            null = replace(null, embeddings=null.embeddings[:1], mask=null.mask[:1])
-            unconditional = self._hidden(codes, null, isolated)
+        if unconditional is None:
+            with at_position(0, conditional_rows=0):
+                null = replace(null, embeddings=null.embeddings[:1], mask=null.mask[:1])
+                unconditional = self._hidden(codes, null, isolated)
         scale = generation.settings.get("guidance_scale", self.default_guidance_scale)
         return StepOutput(hidden, self._log_prob(codes, hidden, unconditional, scale))
 
@@ -216,14 +226,29 @@ class DelayPatternGenerator(Generator):
         self, codes: torch.Tensor, conditioning: Conditioning, isolated: bool
     ) -> Float[torch.Tensor, "batch steps dim"]:
         batch, steps = len(conditioning), codes.shape[1] + max(self.delays)
-        columns = codes.new_full((self.codebooks, steps), self.pad)  # step t reads column t, and predicts column t + 1
-        for q, delay in enumerate(self.delays):
-            columns[q, 1 + delay : 1 + delay + codes.shape[1]] = codes[q, : steps - 1 - delay]
-        inputs, embeddings, mask = columns.expand(batch, -1, -1), conditioning.embeddings, conditioning.mask
+        inputs, embeddings, mask = (
+            self._columns(codes).expand(batch, -1, -1),
+            conditioning.embeddings,
+            conditioning.mask,
+        )
         if isolated:
             inputs = inputs.transpose(1, 2).reshape(batch * steps, self.codebooks, 1)
             embeddings, mask = embeddings.repeat_interleave(steps, 0), mask.repeat_interleave(steps, 0)
         return self._states(inputs, embeddings, mask).reshape(batch, steps, -1)
+
+    def _columns(self, codes: torch.Tensor) -> Int[torch.Tensor, "codebooks steps"]:
+        """What the decoder reads: step t reads column t, and predicts column t + 1."""
+        steps = codes.shape[1] + max(self.delays)
+        columns = codes.new_full((self.codebooks, steps), self.pad)
+        for q, delay in enumerate(self.delays):
+            columns[q, 1 + delay : 1 + delay + codes.shape[1]] = codes[q, : steps - 1 - delay]
+        return columns
+
+    def _continue(
+        self, memory: Memory, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """As `_states`, after what `remember` gave; a backend with the one has the other."""
+        raise NotImplementedError
 
     def _log_prob(
         self, codes: torch.Tensor, hidden: torch.Tensor, unconditional: torch.Tensor | None = None, scale: float = 1.0

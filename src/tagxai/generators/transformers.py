@@ -14,9 +14,10 @@ from tagxai.generators import golden
 from tagxai.generators.common import DelayPatternGenerator, load_from, quiet
 from tagxai.generators.transformers_attention import TransformersSite
 from tagxai.lazy import torch
+from tagxai.types import Conditioning, Generation, Memory
 
 if TYPE_CHECKING:
-    from transformers import MusicgenForConditionalGeneration, PreTrainedTokenizerBase
+    from transformers import EncoderDecoderCache, MusicgenForConditionalGeneration, PreTrainedTokenizerBase
 
 
 class TransformersGenerator(DelayPatternGenerator):
@@ -74,20 +75,46 @@ class TransformersGenerator(DelayPatternGenerator):
 
     @contextmanager
     def _streaming(self, embeddings: torch.Tensor) -> Iterator[Callable[[Any], Any]]:
+        cache = self._empty_cache()
+        yield lambda columns: self._cached_states(cache, columns, embeddings)
+
+    def remember(self, generation: Generation, conditioning: Conditioning, steps: int) -> Memory:
+        cache = self._empty_cache()
+        if steps:
+            columns = self._columns(generation.codes.to(self.device))[None, :, :steps]
+            self._cached_states(cache, columns, conditioning.embeddings, conditioning.mask)
+        layers: Sequence[Any] = cache.self_attention_cache.layers if steps else ()
+        return Memory(steps, [(layer.keys, layer.values) for layer in layers])
+
+    def _continue(
+        self, memory: Memory, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        cache = self._empty_cache()
+        for layer, (keys, values) in enumerate(memory.state):
+            rows = (len(columns), -1, -1, -1)
+            cache.self_attention_cache.update(keys.expand(rows), values.expand(rows), layer)
+        return self._cached_states(cache, columns, embeddings, mask)
+
+    def _empty_cache(self) -> EncoderDecoderCache:
         from transformers import DynamicCache, EncoderDecoderCache
 
         config = self.model.decoder.config
-        cache = EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
+        return EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
 
-        def states(columns: torch.Tensor) -> torch.Tensor:
-            return self.model.decoder.model(
-                input_ids=columns.reshape(-1, 1),
-                encoder_hidden_states=embeddings,
-                past_key_values=cache,
-                use_cache=True,
-            ).last_hidden_state
-
-        yield states
+    def _cached_states(
+        self,
+        cache: EncoderDecoderCache,
+        columns: torch.Tensor,
+        embeddings: torch.Tensor,
+        mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        return self.model.decoder.model(
+            input_ids=columns.reshape(-1, columns.shape[-1]),
+            encoder_hidden_states=embeddings,
+            encoder_attention_mask=None if mask is None or mask.all() else mask.long(),
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
 
     def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         codec = self.model.audio_encoder

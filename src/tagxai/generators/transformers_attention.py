@@ -13,7 +13,9 @@ from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tagxai.hooks import AttentionSite, Edit, run_edits
+from jaxtyping import Float
+
+from tagxai.hooks import AttentionSite, Edit, run_edits, scale_rows
 from tagxai.lazy import torch
 
 IMPLEMENTATION = "tagxai"
@@ -47,6 +49,15 @@ class TransformersSite(AttentionSite):
                 del _edits[self.module]
             if not any(module.config is config for module in _edits):
                 config._attn_implementation = _own_implementation.pop(id(config))
+
+    @contextmanager
+    def scaled(self, scale: Float[torch.Tensor, "batch keys"]) -> Iterator[None]:
+        projection: Any = self.module.v_proj
+        handle = projection.register_forward_hook(lambda module, given, values: scale_rows(values, scale))
+        try:
+            yield
+        finally:
+            handle.remove()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,33 @@
+"""Kernel SHAP: Shapley values by weighted least squares (Lundberg & Lee, NeurIPS 2017, section 4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Bool, Float
+
+from tagxai.lazy import torch
+from tagxai.scoring import ScoreTable, TableMethod, kernel_shap, random_subsets
+
+
+@dataclass(frozen=True)
+class KernelShap(TableMethod):
+    """Kernel SHAP: Shapley values of words estimated by regression on subsets (Lundberg & Lee 2017)."""
+
+    name: ClassVar[str] = "kernel_shap"
+
+    samples: int = 256
+    """Subsets to score, of all sizes equally often; all subsets where these are no more."""
+    seed: int = 0
+    """Of the draw."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("samples", self.samples >= 3, "at least 3")
+
+    def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
+        return random_subsets(units, self.samples, by_size=True, seed=self.seed)
+
+    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units codebooks frames"]:
+        return kernel_shap(table.masks, table.log_prob)

@@ -1,0 +1,67 @@
+"""Score once, answer everything: subsets of the prompt -> log-probabilities of the clip's own codes.
+
+A coalition is the set of prompt units (tokens, words or phrases) that is kept. `score` runs all coalitions through
+teacher-forced passes and returns one table `log_prob[coalitions, codebooks, frames]`; leave-one-out, Shapley values,
+surrogate models, interactions and deletion curves are then arithmetic on it, for any interval, any codebook and any
+group of words, without another pass.
+"""
+
+from tagxai.scoring.cache import cached
+from tagxai.scoring.coalitions import all_subsets, leave_one_out, permuted, random_subsets, token_masks, without
+from tagxai.scoring.games import (
+    banzhaf_interactions,
+    leave_one_out_values,
+    minimal_necessary,
+    minimal_sufficient,
+    shapley,
+    shapley_interactions,
+    shapley_values,
+)
+from tagxai.scoring.method import TableMethod
+from tagxai.scoring.passes import score
+from tagxai.scoring.questions import (
+    Contrast,
+    Effects,
+    PromptAndHistory,
+    effects,
+    instead,
+    interval_difference,
+    prompt_and_history,
+)
+from tagxai.scoring.surrogates import banzhaf_values, context_cite, kernel_shap, lime
+from tagxai.scoring.table import NEEDS_ATTENTION, Operator, Prefix, ScoreTable, Target
+
+__all__ = [
+    "NEEDS_ATTENTION",
+    "Contrast",
+    "Effects",
+    "Operator",
+    "Prefix",
+    "PromptAndHistory",
+    "ScoreTable",
+    "TableMethod",
+    "Target",
+    "all_subsets",
+    "banzhaf_interactions",
+    "banzhaf_values",
+    "cached",
+    "context_cite",
+    "effects",
+    "instead",
+    "interval_difference",
+    "kernel_shap",
+    "leave_one_out",
+    "leave_one_out_values",
+    "lime",
+    "minimal_necessary",
+    "minimal_sufficient",
+    "permuted",
+    "prompt_and_history",
+    "random_subsets",
+    "score",
+    "shapley",
+    "shapley_interactions",
+    "shapley_values",
+    "token_masks",
+    "without",
+]

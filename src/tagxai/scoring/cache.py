@@ -1,0 +1,82 @@
+"""Scores kept on disk: what was scored once is not run again, in this process or another.
+
+Files are named after the hash of their own content, written under another name and renamed when they are whole. So
+writers never meet, a killed one leaves nothing that is read, and a damaged file is as good as none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float
+
+from tagxai import storage
+from tagxai.errors import DamagedFileError
+from tagxai.lazy import torch
+
+_folder: ContextVar[Path | None] = ContextVar("tagxai_score_cache", default=None)
+
+
+@contextmanager
+def cached(folder: str | Path) -> Iterator[None]:
+    """Inside the block, `score` takes what it can from files in `folder`, and leaves there what it runs.
+
+    What a file answers for is known by its content: the clip's codes, prompt and delays, the operator, the target, the
+    frames, and how the generator itself scores the clip, bit for bit. Another model, device or number of threads
+    therefore finds nothing, and never something wrong.
+    """
+    token = _folder.set(storage.output_folder(folder))
+    try:
+        yield
+    finally:
+        _folder.reset(token)
+
+
+def is_active() -> bool:
+    return _folder.get() is not None
+
+
+def digest(tensor: torch.Tensor) -> str:
+    """Of a tensor's exact bits and shape."""
+    plain = tensor.detach().cpu().contiguous()
+    return hashlib.sha256(
+        repr((plain.dtype, plain.shape)).encode() + plain.view(torch.uint8).numpy().tobytes()
+    ).hexdigest()
+
+
+class ScoreCache:
+    """The rows of one question (`content`: all that an answer depends on but the coalition), by the coalition's key."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        root = _folder.get()
+        assert root is not None
+        self.folder = storage.output_folder(root / storage.json_sha256(content)[:32])
+
+    def read(self) -> dict[str, Float[torch.Tensor, "codebooks frames"]]:
+        """Every row on disk, by `name` of its coalition's key."""
+        rows: dict[str, torch.Tensor] = {}
+        for file in sorted(self.folder.glob("[0-9a-f]*.safetensors")):
+            try:
+                if storage.sha256(file) == file.stem:
+                    rows.update(storage.read_tensors(file))
+            except (OSError, DamagedFileError):
+                continue  # gone or damaged: run again
+        return rows
+
+    def write(self, rows: Mapping[str, Float[torch.Tensor, "codebooks frames"]]) -> None:
+        from safetensors.torch import save
+
+        content = save({name: row.contiguous() for name, row in rows.items()})
+        path = self.folder / f"{hashlib.sha256(content).hexdigest()}.safetensors"
+        with storage.whole_file(path) as temporary:
+            temporary.write_bytes(content)
+
+
+def name(key: str) -> str:
+    """A coalition's key as the name of its tensor."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -1,0 +1,231 @@
+"""From coalitions to scores: the teacher-forced passes, in batches that fit, none of them twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from time import perf_counter
+from typing import Any
+
+from jaxtyping import Bool, Float
+
+from tagxai.base import Generator
+from tagxai.hooks import AttentionSite, edit_attention, scale_values
+from tagxai.lazy import torch
+from tagxai.scoring import cache
+from tagxai.scoring.coalitions import token_masks, without
+from tagxai.scoring.table import Operator, Prefix, ScoreTable, Target
+from tagxai.types import Conditioning, Generation, Memory, OnProgress, Progress, StepOutput, undo_delay
+from tagxai.words import Unit
+
+ROWS_AT_ONCE = 4096
+"""Decoder positions in one batch; small enough for a laptop, large enough to fill it."""
+
+
+def score(
+    generator: Generator,
+    generation: Generation,
+    units: Sequence[Unit],
+    masks: Bool[torch.Tensor, "coalitions units"],
+    *,
+    operator: Operator = "value",
+    target: Target = "conditional",
+    frames: range | None = None,
+    prefix: Prefix = "own",
+    batch_size: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> ScoreTable:
+    """Score every coalition in `masks`. Tokens outside all units (`</s>`, say) are always kept.
+
+    `frames` limits the table to an interval; the clip after it is then not run. With `prefix="shared"` units are
+    missing from the interval on only, and what comes before it is run once.
+
+    Coalitions that come to the same tokens, or to the same text, are run once, and those that `cached` knows not at
+    all. Batches are as large as memory allows: one that does not fit is halved. Results do not depend on the split
+    beyond rounding.
+    """
+    started = perf_counter()
+    span = range(generation.frames) if frames is None else frames
+    if not (0 <= span.start < span.stop <= generation.frames):
+        raise ValueError(f"frames {span.start}..{span.stop} do not fit a clip of {generation.frames}")
+    masks = masks.cpu()
+    with torch.no_grad():
+        passes = _Passes(generator, generation, operator, target, span, prefix)
+        device = passes.conditioning.embeddings.device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        keys = passes.keys(units, masks)
+        scored = _run(passes, list(dict.fromkeys(keys)), batch_size, on_progress)
+        table = torch.stack([scored[key] for key in keys])
+    return ScoreTable(
+        tuple(units),
+        masks,
+        table,
+        perf_counter() - started,
+        passes.rows,
+        passes.calls,
+        _peak_memory(device),
+        span.start,
+    )
+
+
+def _run(
+    passes: _Passes, distinct: Sequence[str], batch_size: int | None, on_progress: OnProgress | None
+) -> dict[str, Float[torch.Tensor, "codebooks frames"]]:
+    """The row of every key in `distinct`."""
+    store = cache.ScoreCache(passes.content()) if cache.is_active() else None
+    kept = {} if store is None else store.read()
+    scored = {key: kept[cache.name(key)] for key in distinct if cache.name(key) in kept} if kept else {}
+    missing = [key for key in distinct if key not in scored]
+    size = batch_size or max(1, ROWS_AT_ONCE // passes.clip.steps)
+    done = 0
+    while done < len(missing):
+        part = missing[done : done + size]
+        try:
+            rows = dict(zip(part, passes.batch(part).cpu(), strict=True))
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            size = max(1, size // 2)
+            continue
+        scored |= rows
+        done += len(part)
+        if store is not None:
+            store.write({cache.name(key): row for key, row in rows.items()})
+        if on_progress is not None:
+            on_progress(Progress(done, len(missing), "scoring"))
+    return scored
+
+
+@dataclass
+class _Passes:
+    """The passes over one clip under one operator and target, counted.
+
+    A coalition's key is its text under `delete`, else a 0 or 1 for each token.
+    """
+
+    generator: Generator
+    generation: Generation
+    operator: Operator
+    target: Target
+    span: range
+    prefix: Prefix
+    rows: int = field(default=0, init=False)
+    calls: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        # Frame f of a codebook with delay d is predicted after frames < f + d of those without, and nothing later.
+        codes = self.generation.codes[:, : self.span.stop + max(self.generation.delays)]
+        self.clip = replace(self.generation, codes=codes)
+        self.conditioning = self.generator.encode_prompt([self.generation.prompt])
+
+    def keys(self, units: Sequence[Unit], masks: Bool[torch.Tensor, "coalitions units"]) -> list[str]:
+        if self.operator == "delete":
+            return [without(self.generation.prompt, units, row) for row in masks.tolist()]
+        tokens = token_masks(masks, units, len(self.generation.tokens))
+        return ["".join("01"[bit] for bit in row) for row in tokens.tolist()]
+
+    def batch(self, keys: Sequence[str]) -> Float[torch.Tensor, "coalitions codebooks frames"]:
+        conditioning, edit = self._edited(keys)
+        # What the rows share is run here, outside the edit.
+        first = 0 if self.memory is None else self.memory.steps
+        shared: dict[str, Any] = {} if self.memory is None else {"memory": self.memory}
+        if self.target == "guided":
+            shared |= {"branch": "guided", "unconditional": self.unconditional.hidden[:, first:]}
+        with edit:
+            output = self.generator.forward(self.clip, conditioning, log_prob=self.target != "hidden", **shared)
+        self.rows, self.calls = self.rows + len(conditioning), self.calls + 1
+        if self.target == "hidden":
+            alike = torch.cosine_similarity(output.hidden.float(), self.plain.hidden[:, first:].float(), dim=-1)
+            result = undo_delay(alike[..., None], self.clip.delays, self.clip.frames - first)[..., 0]
+        else:
+            result = _log_prob(output)
+            if self.target == "contrast":
+                result = result - _log_prob(self.unconditional)[..., first:]
+        return result[..., self.span.start - first : self.span.stop - first]
+
+    def _edited(self, keys: Sequence[str]) -> tuple[Conditioning, AbstractContextManager[None]]:
+        """What makes the rows of a batch the coalitions `keys`: other conditioning, or edits of the attention."""
+        if self.operator == "delete":
+            return self.generator.encode_prompt(list(keys)), nullcontext()
+        bits = torch.tensor([[bit == "1" for bit in key] for key in keys])
+        kept = bits.to(self.conditioning.embeddings)
+        conditioning = self.conditioning.expand(len(keys))
+        if self.operator == "null":
+            return replace(conditioning, embeddings=conditioning.embeddings * kept[..., None]), nullcontext()
+        sites = self.generator.cross_attention()
+        if self.operator == "value":
+            return conditioning, scale_values(sites, kept)
+        return conditioning, edit_attention(sites, _Gated(kept) if self.operator == "gate" else _Renormalised(kept))
+
+    @cached_property
+    def memory(self) -> Memory | None:
+        if self.prefix == "own":
+            return None
+        self.rows, self.calls = self.rows + 1, self.calls + 1
+        return self.generator.remember(self.clip, self.conditioning, self.span.start)
+
+    @cached_property
+    def unconditional(self) -> StepOutput:
+        self.rows, self.calls = self.rows + 1, self.calls + 1
+        return self.generator.forward(self.clip, self.conditioning, branch="unconditional")
+
+    @cached_property
+    def plain(self) -> StepOutput:
+        """Under the whole prompt."""
+        self.rows, self.calls = self.rows + 1, self.calls + 1
+        return self.generator.forward(self.clip, self.conditioning)
+
+    def content(self) -> dict[str, object]:
+        """All that a row depends on but its coalition. How the generator runs the clip stands for its weights."""
+        return {
+            "format": 1,
+            "prompt": self.generation.prompt,
+            "codes": cache.digest(self.clip.codes),
+            "delays": list(self.clip.delays),
+            "frames": [self.span.start, self.span.stop],
+            "operator": self.operator,
+            "target": self.target,
+            "prefix": self.prefix,
+            "guidance_scale": self.clip.settings.get("guidance_scale") if self.target == "guided" else None,
+            "embeddings": cache.digest(self.conditioning.embeddings),
+            "hidden": cache.digest(self.plain.hidden),
+            "log_prob": cache.digest(_log_prob(self.plain)),
+        }
+
+
+def _log_prob(output: StepOutput) -> Float[torch.Tensor, "batch codebooks frames"]:
+    assert output.log_prob is not None
+    return output.log_prob
+
+
+class _Gated:
+    """An edit that cuts tokens after the softmax, at all steps alike; the others keep their weights."""
+
+    def __init__(self, kept: Float[torch.Tensor, "batch tokens"]) -> None:
+        self.kept = kept[:, None, None]
+
+    def __call__(self, site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:
+        return weights * self.kept
+
+
+class _Renormalised(_Gated):
+    """An edit that blocks tokens before the softmax: the weights of the others are scaled to sum to one again."""
+
+    def __call__(self, site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:
+        left = weights * self.kept
+        return left / left.sum(-1, keepdim=True).clamp(min=torch.finfo(left.dtype).tiny)
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    import sys
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,130 @@
+"""Questions beyond "which words": direct or indirect, why this word and not another, why here and not there, and
+whether the words matter at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jaxtyping import Float
+
+from tagxai.base import Generator
+from tagxai.errors import TagxaiError
+from tagxai.lazy import torch
+from tagxai.scoring.games import leave_one_out_values
+from tagxai.scoring.table import ScoreTable
+from tagxai.types import Generation
+from tagxai.words import Unit
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What taking away each unit costs: in `total`, of that through its own tokens (`direct`), and the rest.
+
+    The three are log-probabilities (or whatever the tables hold) of every code.
+    """
+
+    units: tuple[Unit, ...]
+    direct: Float[torch.Tensor, "units codebooks frames"]
+    total: Float[torch.Tensor, "units codebooks frames"]
+
+    @property
+    def indirect(self) -> Float[torch.Tensor, "units codebooks frames"]:
+        """Through the other tokens, into which the text encoder mixed the unit."""
+        return self.total - self.direct
+
+
+def effects(direct: ScoreTable, total: ScoreTable) -> Effects:
+    """Leave-one-out under two operators on the same units: `gate`, `value` or `attention`, where a unit's own tokens
+    are cut off from the decoder, against `delete` (or any other).
+
+    Both tables need the coalitions of `leave_one_out`. Special tokens are left out: no text is without its `</s>`.
+    """
+    if [unit.tokens for unit in direct.units] != [unit.tokens for unit in total.units]:
+        raise ValueError("the two tables are about different units")
+    if direct.frames != total.frames:
+        raise ValueError(f"the two tables are about different frames: {direct.frames} and {total.frames}")
+    kept = [i for i, unit in enumerate(direct.units) if not unit.special]
+    lost = [leave_one_out_values(table.masks, table.log_prob)[kept] for table in (direct, total)]
+    return Effects(tuple(direct.units[i] for i in kept), lost[0], lost[1])
+
+
+class Contrast(NamedTuple):
+    """The clip's own codes under two prompts; `difference` is positive where the prompt's own words fit better."""
+
+    prompt: str
+    other: str
+    difference: Float[torch.Tensor, "codebooks frames"]
+
+
+def instead(generator: Generator, generation: Generation, replacements: Mapping[str, str]) -> Contrast:
+    """Why this word and not another: log p(code | the prompt) - log p(code | the prompt with words replaced).
+
+    Every place where a word (or several in a row) stands is replaced, whatever its case. Raises TagxaiError for a word
+    that the prompt does not have.
+    """
+    other = replace_words(generation.prompt, replacements)
+    with torch.no_grad():
+        log_prob = generator.forward(generation, generator.encode_prompt([generation.prompt, other])).log_prob
+    assert log_prob is not None
+    return Contrast(generation.prompt, other, (log_prob[0] - log_prob[1]).float().cpu())
+
+
+def replace_words(prompt: str, replacements: Mapping[str, str]) -> str:
+    """`prompt` with whole words replaced, all in one go, so that "a=b b=a" swaps them.
+
+    >>> replace_words("a dog chases a cat", {"dog": "cat", "cat": "dog"})
+    'a cat chases a dog'
+    """
+    if not replacements:
+        raise TagxaiError("no word to replace was given, such as dog=cat")
+    for word in replacements:
+        if not word.strip() or not re.search(_whole(word), prompt, re.IGNORECASE):
+            raise TagxaiError(f"the prompt has no word {word!r} to replace; it is {prompt!r}")
+    by_length = sorted(replacements, key=len, reverse=True)
+    known = {word.casefold(): text for word, text in replacements.items()}
+    pattern = re.compile("|".join(_whole(word) for word in by_length), re.IGNORECASE)
+    replaced = pattern.sub(lambda match: known[match[0].casefold()], prompt)
+    if replaced == prompt:
+        raise TagxaiError(
+            f"with {', '.join(f'{a!r} for {b!r}' for a, b in replacements.items())} the prompt stays itself"
+        )
+    return replaced
+
+
+def _whole(word: str) -> str:
+    return rf"(?<!\w){re.escape(word)}(?!\w)"
+
+
+def interval_difference(
+    values: Float[torch.Tensor, "units codebooks frames"], frames: range, against: range
+) -> Float[torch.Tensor, " units"]:
+    """Why here and not there: each unit's mean value of a code in `frames`, less that in `against`.
+
+    Means, since intervals may differ in length. Positive: the unit matters more in `frames`.
+    """
+    here, there = (values[..., part.start : part.stop].mean((1, 2)) for part in (frames, against))
+    return here - there
+
+
+class PromptAndHistory(NamedTuple):
+    """The log-probability of each code: what the audio so far makes of it, and what the prompt adds to that.
+
+    `history` + `prompt` is the log-probability with the prompt; `history` alone is that of the unconditional branch.
+    """
+
+    history: Float[torch.Tensor, "codebooks frames"]
+    prompt: Float[torch.Tensor, "codebooks frames"]
+
+
+def prompt_and_history(generator: Generator, generation: Generation) -> PromptAndHistory:
+    """How much of each code the words explain at all, beside the audio before it: conditional - unconditional."""
+    with torch.no_grad():
+        conditional = generator.forward(generation).log_prob
+        history = generator.forward(generation, branch="unconditional").log_prob
+    assert conditional is not None
+    assert history is not None
+    return PromptAndHistory(history[0].float().cpu(), (conditional - history)[0].float().cpu())
