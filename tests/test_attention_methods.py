@@ -422,24 +422,22 @@ def test_value_zeroing_is_the_turn_of_a_layers_output_without_one_value(generato
 
 
 def losses_with_keys_scaled(generator, generation, factors):
-    """A logit is a query times a key, so a key scaled in every layer is a logit scaled: by the modules' own weights."""
+    """A logit is a query times a key, so a key scaled in every layer is a logit scaled."""
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        if hasattr(generator, "lm"):
+            from tagxai.generators import audiocraft_attention
 
-    def scale(site, inputs):
-        scaled = inputs[1] if len(inputs) > 1 else None
-        assert scaled is not None
-        return scaled
+            def project(module, *inputs, plain=audiocraft_attention._project):
+                q, k, v = plain(module, *inputs)
+                return [q, k * factors[:, None] if module.cross_attention else k, v]
 
-    handles = []
-    if hasattr(generator, "lm"):
-        pytest.skip("audiocraft projects q, k and v by one matrix")
-    for site in generator.cross_attention():
-        hook = site.module.k_proj.register_forward_hook(lambda _, inputs, output: output * factors[:, None])
-        handles.append(hook)
-    with torch.no_grad():
-        found = -generator.forward(generation).log_prob[0]
-    for handle in handles:
-        handle.remove()
-    return found
+            patch.setattr(audiocraft_attention, "_project", project)
+        else:
+            for site in generator.cross_attention():
+                project = site.module.k_proj.forward
+                patch.setattr(site.module.k_proj, "forward", lambda x, p=project: p(x) * factors[:, None])
+        with edit_attention(generator.cross_attention(), lambda site, weights: None):
+            return -generator.forward(generation).log_prob[0]
 
 
 @pytest.mark.parametrize("threshold", [None, 0.3])
