@@ -48,10 +48,14 @@ def each_weight_with_gradient(
     look: Look,
     *,
     on_progress: OnProgress | None = None,
-) -> None:
-    """Show `look` the weights of every site, and their gradients for the log-probability of each window in turn."""
+) -> dict[str, int]:
+    """Show `look` the weights of every site, and their gradients for the log-probability of each window in turn.
+
+    Returns the passes that it took, as they go into an attribution's cost.
+    """
     conditioning = generator.encode_prompt([generation.prompt])
     size = max(1, ROWS_AT_ONCE // generation.steps)
+    forward = 0
     for first in range(0, len(targets), size):
         part = targets[first : first + size]
         gradients = mixed_gradients(generator, generation, conditioning, sites, part)
@@ -64,8 +68,10 @@ def each_weight_with_gradient(
 
         with torch.no_grad(), edit_attention(sites, show):
             generator.forward(generation, conditioning, log_prob=False)
+        forward += len(part) + 1
         if on_progress is not None:
             on_progress(Progress(first + len(part), len(targets), "windows"))
+    return {"forward_passes": forward, "backward_passes": len(targets)}
 
 
 def mixed_gradients(

@@ -47,15 +47,11 @@ class AttentionGradCAM(Method):
             whole = undo_delay(map_of_layer, generation.delays, generation.frames)
             scores[:, frames.start : frames.stop] += whole[:, frames.start : frames.stop] / len(sites)
 
-        each_weight_with_gradient(generator, generation, sites, targets, look, on_progress=on_progress)
+        passes = each_weight_with_gradient(generator, generation, sites, targets, look, on_progress=on_progress)
         return Attribution(
             generation,
             scores,
             self.name,
             self.settings(),
-            cost={
-                "seconds": perf_counter() - started,
-                "forward_passes": len(targets) + 1,
-                "backward_passes": len(targets),
-            },
+            cost={"seconds": perf_counter() - started, **passes},
         )

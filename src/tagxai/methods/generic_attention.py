@@ -52,7 +52,7 @@ class GenericAttention(Method):
             relevance[window].update(site, (weights * gradients).clamp(min=0).mean(0))
 
         sites = generator.attention_sites()
-        each_weight_with_gradient(generator, generation, sites, targets, look, on_progress=on_progress)
+        passes = each_weight_with_gradient(generator, generation, sites, targets, look, on_progress=on_progress)
         scores = torch.zeros(1, generation.frames, len(generation.tokens))
         for frames, found in zip(targets, relevance, strict=True):
             rows = slice(frames.start, frames.stop + max(generation.delays))  # the steps that predict these frames
@@ -62,11 +62,7 @@ class GenericAttention(Method):
             scores,
             self.name,
             self.settings(),
-            cost={
-                "seconds": perf_counter() - started,
-                "forward_passes": len(targets) + 1,
-                "backward_passes": len(targets),
-            },
+            cost={"seconds": perf_counter() - started, **passes},
         )
 
 

@@ -48,15 +48,11 @@ class GradientXAttention(Method):
             frames = targets[window]
             scores[0, frames.start : frames.stop] += effects.sum((0, 1)).cpu() / len(frames)
 
-        each_weight_with_gradient(generator, generation, sites, targets, look, on_progress=on_progress)
+        passes = each_weight_with_gradient(generator, generation, sites, targets, look, on_progress=on_progress)
         return Attribution(
             generation,
             scores,
             self.name,
             self.settings(),
-            cost={
-                "seconds": perf_counter() - started,
-                "forward_passes": len(targets) + 1,
-                "backward_passes": len(targets),
-            },
+            cost={"seconds": perf_counter() - started, **passes},
         )

@@ -109,7 +109,11 @@ class AudioGenX(Method):
         started = perf_counter()
         conditioning = generator.encode_prompt([generation.prompt])
         target = original_states(generator, generation, conditioning)
-        learned = [self._learn(generator, generation, conditioning, target, i, on_progress) for i in range(self.seeds)]
+        start = self.warm_start and masks.warm_start(self.warm_start, generator, generation, conditioning)
+        learned = [
+            self._learn(generator, generation, conditioning, target, start, number, on_progress)
+            for number in range(self.seeds)
+        ]
         with torch.no_grad():
             each = torch.stack([one.mask for one in learned])
             mask = each.mean(0)
@@ -151,16 +155,16 @@ class AudioGenX(Method):
         generation: Generation,
         conditioning: Conditioning,
         target: Float[torch.Tensor, "steps dim"],
+        start: Float[torch.Tensor, "steps tokens"] | None,
         number: int,
         on_progress: OnProgress | None,
     ) -> _Learned:
-        """The mask of one seed."""
+        """The mask of seed number `number`, from the logits `start`."""
         random = torch.Generator().manual_seed(self.seed + number)
         embeddings = conditioning.embeddings[0]
         if self._explainer == "mlp":
             explainer, parameters = masks.mlps(generation.steps, embeddings, self.hidden_units, random)
         else:
-            start = self.warm_start and masks.warm_start(self.warm_start, generator, generation, conditioning)
             explainer, parameters = masks.free_logits(generation.steps, embeddings, start)
         epochs, learning_rate, weight_decay = self._schedule
         optimizer = torch.optim.Adam(parameters, lr=learning_rate, weight_decay=weight_decay)
