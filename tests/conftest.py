@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are slower on
 from jaxtyping import install_import_hook
 
 _CHECKED = (
-    *("types", "hooks", "truth", "attribution", "scoring", "forward_mode", "localisation"),
+    *("types", "hooks", "truth", "attribution", "scoring", "forward_mode", "attention_gradients", "localisation"),
     *("generators", "methods", "metrics"),
 )
 # never uninstalled: methods and metrics are imported when the registry first asks for them

@@ -1,6 +1,8 @@
 """Views of an attribution in words and seconds, and its files."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -84,7 +86,7 @@ def test_a_damaged_file_is_one_sentence(explanation, tmp_path, damage, name):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda content: content.update(schema_version=99), "schema version 99; this tagxai reads 1"),
+        (lambda content: content.update(schema_version=99), "schema version 99; this tagxai reads 1 to 2"),
         (lambda content: content.update(schema="other"), "not a tagxai explanation"),
         (lambda content: content.pop("generation"), "damaged"),
         (lambda content: content["generation"].update(tokens=["a"]), "damaged"),
@@ -135,3 +137,20 @@ def test_scores_that_are_no_numbers_are_refused(explanation, value):
 def test_scores_of_the_wrong_shape_are_refused(explanation):
     with pytest.raises(ValueError, match="do not fit a generation"):
         tagxai.Attribution(explanation.generation, explanation.scores[:, :-1], "test")
+
+
+def test_a_deviation_is_saved_and_a_file_without_one_is_what_it_was(explanation, tmp_path):
+    """Files from before there were deviations load, and files that have none load in what came before."""
+    plain = json.loads((explanation.save(tmp_path / "plain") / "explanation.json").read_text())
+    assert plain["schema_version"] == 1
+    assert tagxai.Attribution.load(tmp_path / "plain").deviation is None
+    with_one = replace(explanation, deviation=explanation.scores.abs() / 3)
+    content = json.loads((with_one.save(tmp_path / "with") / "explanation.json").read_text())
+    assert content["schema_version"] == 2
+    assert torch.equal(tagxai.Attribution.load(tmp_path / "with").deviation, with_one.deviation)
+
+
+def test_a_deviation_of_another_shape_than_the_scores_is_refused(explanation):
+    fields = SimpleNamespace(**vars(explanation) | {"deviation": explanation.scores[:, :-1]})
+    with pytest.raises(ValueError, match="does not fit scores of shape"):  # past the type check that only runs in tests
+        tagxai.Attribution.__post_init__(fields)

@@ -7,7 +7,11 @@ import pytest
 import torch
 
 from tagxai.errors import TagxaiError
-from tagxai.methods.audiogenx import AudioGenX, Similarity, compare, original_states
+from tagxai.forward_mode import token_derivatives
+from tagxai.hooks import Capture, Gate, edit_attention
+from tagxai.methods.audiogenx import AudioGenX, masks
+from tagxai.methods.audiogenx.objective import Similarity, compare, original_states
+from tagxai.types import apply_delay
 
 QUICK = {"epochs": 3}
 
@@ -45,7 +49,7 @@ def test_the_loss_is_the_papers():
     similarity = Similarity(torch.tensor([0.9, 0.8]), torch.tensor([0.3, 0.1]))
     mask = torch.tensor([[0.5, 0.0], [1.0, 0.25]])
     expected = -(0.9 + 0.8) + (0.3 + 0.1) + 0.5 * 1.75 + 2.0 * math.sqrt(0.25 + 1 + 0.0625)
-    assert method.loss(similarity, mask).item() == pytest.approx(expected)
+    assert method.loss(similarity, mask.logit()).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("explainer", ["logits", "mlp"])
@@ -60,8 +64,7 @@ def test_the_mask_is_read_out_without_noise_and_repeats_bit_for_bit(generator, g
 def test_the_batched_explainer_is_one_mlp_per_step(generator, generation, target):
     """Linear - PReLU - Linear of step 5, by hand, from that step's own weights."""
     embeddings = target[0].embeddings[0]
-    method = AudioGenX(explainer="mlp", hidden_units=8)
-    explain, weights = method._make_explainer(embeddings, generation.steps, torch.Generator().manual_seed(0))
+    explain, weights = masks.mlps(generation.steps, embeddings, 8, torch.Generator().manual_seed(0))
     first, first_bias, slope, second, second_bias = (weight[5] for weight in weights)
     layer = torch.nn.functional.prelu(embeddings @ first + first_bias, slope.flatten())
     torch.testing.assert_close(explain()[5], (layer @ second + second_bias)[:, 0])
@@ -83,8 +86,6 @@ def test_gradients_reach_only_the_explainer(generator, generation):
 
 def test_a_token_that_alone_drives_the_model_gets_the_largest_mask(generator, generation):
     """Ground truth by construction: with all other tokens' attention cut, only token 3 can matter."""
-    from tagxai.hooks import Gate, edit_attention
-
     only = torch.zeros_like(ones(generation))
     only[:, 3] = 1
     with edit_attention(generator.cross_attention(), Gate(only)):
@@ -99,7 +100,10 @@ def test_the_reference_mode_explains_too_and_its_loss_is_told_teacher_forced(gen
     assert reference.settings["mode"] == "reference"
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"temperature": 0.0}, {"patience": -1}, {"hidden_units": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"epochs": 0}, {"temperature": 0.0}, {"patience": -1}, {"hidden_units": 0}, {"seeds": 0}, {"smoothness": -1.0}],
+)
 def test_hyper_parameters_out_of_range_are_one_sentence(wrong):
     with pytest.raises(TagxaiError, match="must be at least"):
         AudioGenX(**wrong)
@@ -133,7 +137,7 @@ def test_the_reference_mode_learns_from_isolated_steps(generator, generation):
 
 def test_the_temperature_sharpens_the_masks_that_are_drawn():
     logits = torch.tensor([[2.0, -2.0]])
-    sharp, soft = (AudioGenX(noise=False, temperature=t)._sample(logits, torch.Generator()) for t in (0.1, 1.0))
+    sharp, soft = (masks.draw(logits, t, None) for t in (0.1, 1.0))
     torch.testing.assert_close(soft, logits.sigmoid())
     torch.testing.assert_close(sharp, (logits * 10).sigmoid())
 
@@ -144,8 +148,97 @@ def test_weight_decay_draws_logits_to_nothing(generator, generation):
     assert (drawn - 0.5).abs().mean() < (free - 0.5).abs().mean()
 
 
-@pytest.mark.parametrize("wrong", [{"mode": "student"}, {"explainer": "tree"}, {"alpha": -1.0}, {"tolerance": -1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mode": "student"},
+        {"explainer": "tree"},
+        {"warm_start": "cold"},
+        {"distribution": "flat"},
+        {"alpha": -1.0},
+        {"tolerance": -1.0},
+    ],
+)
 def test_values_that_are_no_choice_are_refused_in_python_too(wrong):
     fields = SimpleNamespace(**{**vars(AudioGenX()), **wrong})  # past the type check that only runs in tests
     with pytest.raises(TagxaiError, match=r"choices|at least"):
         AudioGenX.__post_init__(fields)
+
+
+# -- beyond the paper ------------------------------------------------------------------------------------------------
+
+
+def test_hard_concrete_masks_are_stretched_and_clipped_one_by_one():
+    logits, temperature = torch.tensor([[3.0, -3.0, 0.2, -0.4]]), 2 / 3
+    drawn = masks.draw(logits, temperature, torch.Generator().manual_seed(0), "hard_concrete")
+    uniform = torch.rand(logits.shape, generator=torch.Generator().manual_seed(0))
+    for logit, u, found in zip(logits[0].tolist(), uniform[0].tolist(), drawn[0].tolist(), strict=True):
+        soft = 1 / (1 + math.exp(-(math.log(u) - math.log(1 - u) + logit) / temperature))
+        assert found == pytest.approx(min(1.0, max(0.0, soft * 1.2 - 0.1)), abs=1e-5)
+    assert masks.noise_free(torch.tensor([9.0, -9.0]), "hard_concrete").tolist() == [1.0, 0.0]
+
+
+def test_presence_is_how_often_a_hard_mask_is_not_zero():
+    logits, temperature = torch.tensor([[-3.0, -1.0, 0.0, 2.0]]), 0.5
+    many = masks.draw(logits.expand(40_000, -1), temperature, torch.Generator().manual_seed(0), "hard_concrete")
+    expected = masks.presence(logits, temperature, "hard_concrete")[0]
+    torch.testing.assert_close((many > 0).float().mean(0), expected, atol=0.01, rtol=0)
+    torch.testing.assert_close(masks.presence(logits, temperature), logits.sigmoid())
+
+
+def test_hard_masks_reach_zero_and_one(generator, generation):
+    settings = {"distribution": "hard_concrete", "alpha": 0.05, "epochs": 20, "patience": 0}
+    mask = AudioGenX(**settings).attribute(generator, generation).scores
+    assert (mask == 0).any()
+    assert ((mask >= 0) & (mask <= 1)).all()
+
+
+def test_the_smoothness_weight_adds_the_total_variation_over_steps():
+    similarity = Similarity(torch.zeros(3), torch.zeros(3))
+    mask = torch.tensor([[0.1, 0.9], [0.4, 0.9], [0.2, 0.3]])
+    rough, smooth = (AudioGenX(smoothness=w).loss(similarity, mask.logit()).item() for w in (0.0, 2.0))
+    assert smooth - rough == pytest.approx(2 * (0.3 + 0.2 + 0.0 + 0.6), abs=1e-5)
+
+
+def test_smoothness_makes_masks_vary_less_from_step_to_step(generator, generation):
+    settings = {"warm_start": "gradient", "alpha": 0.0, "beta": 0.0, "learning_rate": 0.1, "patience": 0}
+    rough, smooth = (
+        AudioGenX(smoothness=w, **settings).attribute(generator, generation).to_steps() for w in (0.0, 1.0)
+    )
+    assert smooth.diff(dim=0).abs().sum() < 0.8 * rough.diff(dim=0).abs().sum()
+
+
+@pytest.mark.parametrize("kind", ["attention", "gradient"])
+def test_a_warm_start_is_the_map_relative_to_the_largest_of_each_step(generator, generation, kind):
+    conditioning = generator.encode_prompt([generation.prompt])
+    if kind == "attention":
+        with torch.no_grad(), edit_attention(generator.cross_attention(), capture := Capture()):
+            generator.forward(generation)
+        found = capture.weights()[0]
+    else:
+        found = apply_delay(token_derivatives(generator, generation, conditioning), generation.delays)
+    untouched = AudioGenX(warm_start=kind, epochs=1, learning_rate=0.0).attribute(generator, generation)
+    start = masks.warm_start(kind, generator, generation, conditioning).sigmoid()
+    for row, values in zip(start, found, strict=True):
+        largest = max(values.max().item(), 1e-30)
+        expected = [min(0.9, max(0.1, value / largest)) for value in values.tolist()]
+        assert row.tolist() == pytest.approx(expected, abs=1e-4)
+    torch.testing.assert_close(untouched.scores[0], start[: generation.frames], atol=1e-5, rtol=0)
+
+
+def test_a_warm_start_has_no_meaning_for_mlps():
+    for settings in ({"explainer": "mlp"}, {"mode": "reference"}):
+        with pytest.raises(TagxaiError, match="is for explainer=logits"):
+            AudioGenX(warm_start="attention", **settings)
+
+
+def test_several_seeds_give_their_mean_and_their_spread(generator, generation, tmp_path):
+    alone = [AudioGenX(seed=seed, **QUICK).attribute(generator, generation).scores for seed in (4, 5, 6)]
+    together = AudioGenX(seed=4, seeds=3, **QUICK).attribute(generator, generation)
+    torch.testing.assert_close(together.scores, torch.stack(alone).mean(0))
+    torch.testing.assert_close(together.deviation, torch.stack(alone).std(0, correction=0))
+    assert together.deviation.max() > 0
+    assert len(together.diagnostics["loss_of_each_seed"]) == 3
+    loaded = type(together).load(together.save(tmp_path))
+    assert torch.equal(loaded.deviation, together.deviation)
+    assert AudioGenX(**QUICK).attribute(generator, generation).deviation is None

@@ -19,7 +19,8 @@ from tagxai.words import Unit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of files with all that this version knows. 1: without `deviation`; a file without one is still written as 1."""
 
 
 class Score(NamedTuple):
@@ -36,7 +37,8 @@ class Attribution:
 
     `is_mask` says that the scores are gates in [0, 1] as they stand. `merge` says how the tokens of one word join: the
     mean for masks, the sum for scores that add up. `method` is a registered name and `settings` its hyper-parameters;
-    `cost` holds seconds and passes, `diagnostics` what the method wants to tell (a loss curve, say).
+    `cost` holds seconds and passes, `diagnostics` what the method wants to tell (a loss curve, say). `deviation` is the
+    standard deviation of each score where a method gives the mean over several seeds.
     """
 
     generation: Generation
@@ -48,6 +50,7 @@ class Attribution:
     cost: Mapping[str, float] = field(default_factory=dict)
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=lambda: installed_versions())
+    deviation: Float[torch.Tensor, "codebooks frames tokens"] | None = None
 
     def __post_init__(self) -> None:
         codebooks, frames = self.generation.codes.shape
@@ -59,6 +62,11 @@ class Attribution:
             )
         if not torch.isfinite(self.scores).all():
             raise ValueError("scores hold NaN or infinity")
+        if self.deviation is not None and self.deviation.shape != self.scores.shape:
+            raise ValueError(
+                f"a deviation of shape {tuple(self.deviation.shape)} does not fit scores of shape "
+                f"{tuple(self.scores.shape)}"
+            )
 
     # -- views ---------------------------------------------------------------------------------------------------
 
@@ -140,11 +148,14 @@ class Attribution:
         target = storage.output_folder(folder)
         generation = self.generation
         (target / "explanation.json").unlink(missing_ok=True)  # it must not speak for files that are being replaced
-        storage.write_tensors(target / "scores.safetensors", {"scores": self.scores, "codes": generation.codes})
+        tensors = {"scores": self.scores, "codes": generation.codes}
+        if self.deviation is not None:
+            tensors["deviation"] = self.deviation
+        storage.write_tensors(target / "scores.safetensors", tensors)
         storage.write_audio(target / "original.flac", generation.waveform, generation.sample_rate)
         content: dict[str, Any] = {
             "schema": "tagxai.explanation",
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": 1 if self.deviation is None else SCHEMA_VERSION,
             "method": self.method,
             "method_settings": dict(self.settings),
             "is_mask": self.is_mask,
@@ -183,9 +194,9 @@ class Attribution:
         content = storage.read_json(source / "explanation.json")
         if content.get("schema") != "tagxai.explanation":
             raise DamagedFileError(f"{source / 'explanation.json'} is not a tagxai explanation")
-        if content.get("schema_version") != SCHEMA_VERSION:
+        if content.get("schema_version") not in range(1, SCHEMA_VERSION + 1):
             raise DamagedFileError(
-                f"{source} has schema version {content.get('schema_version')}; this tagxai reads {SCHEMA_VERSION}"
+                f"{source} has schema version {content.get('schema_version')}; this tagxai reads 1 to {SCHEMA_VERSION}"
             )
         try:
             own = content["sha256"].pop("explanation.json")
@@ -220,6 +231,7 @@ class Attribution:
                 cost=content["cost"],
                 diagnostics=content["diagnostics"],
                 versions=content["versions"],
+                deviation=tensors["deviation"] if content["schema_version"] > 1 else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedFileError(f"{source / 'explanation.json'} is damaged: {error}") from None

@@ -19,10 +19,17 @@ def tagxai_generators() -> Sequence[type[Generator]]:
 
 @hookimpl
 def tagxai_methods() -> Sequence[type[Method]]:
+    from tagxai.methods.alti import ALTI
+    from tagxai.methods.atman import AtMan
+    from tagxai.methods.attention_grad_cam import AttentionGradCAM
+    from tagxai.methods.attention_rollout import AttentionRollout
     from tagxai.methods.audiogenx import AudioGenX
     from tagxai.methods.banzhaf import Banzhaf
     from tagxai.methods.context_cite import ContextCite
     from tagxai.methods.cross_attention import CrossAttention
+    from tagxai.methods.daam import DAAM
+    from tagxai.methods.generic_attention import GenericAttention
+    from tagxai.methods.gradient_x_attention import GradientXAttention
     from tagxai.methods.input_x_gradient import InputXGradient
     from tagxai.methods.integrated_gradients import IntegratedGradients
     from tagxai.methods.kernel_shap import KernelShap
@@ -30,19 +37,14 @@ def tagxai_methods() -> Sequence[type[Method]]:
     from tagxai.methods.occlusion import Occlusion
     from tagxai.methods.random import Random
     from tagxai.methods.shapley import Shapley
+    from tagxai.methods.value_norms import ValueNorms
+    from tagxai.methods.value_zeroing import ValueZeroing
 
     return [
-        AudioGenX,
-        Banzhaf,
-        ContextCite,
-        CrossAttention,
-        InputXGradient,
-        IntegratedGradients,
-        KernelShap,
-        Lime,
-        Occlusion,
-        Random,
-        Shapley,
+        *(AudioGenX, CrossAttention, InputXGradient, IntegratedGradients, Random),
+        *(Shapley, Banzhaf, KernelShap, Lime, ContextCite, Occlusion),
+        *(AttentionRollout, GenericAttention, AttentionGradCAM, GradientXAttention),
+        *(ValueNorms, ALTI, ValueZeroing, AtMan, DAAM),
     ]
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from jaxtyping import Float
 
+from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.lazy import torch
 
 Edit = Callable[["AttentionSite", Any], Any]
@@ -44,6 +45,28 @@ class AttentionSite(ABC):
         """
         return self.hooked(lambda site, weights: weights * scale[:, None, None].to(weights))
 
+    @property
+    def projection(self) -> torch.nn.Linear:
+        """W_o, which reads the heads side by side, `[batch, queries, heads * width]`, and writes to the stream."""
+        raise UnsupportedError(f"attention site {self.name!r} does not show its output projection")
+
+    @property
+    def block(self) -> torch.nn.Module:
+        """The decoder layer around the site."""
+        raise UnsupportedError(f"attention site {self.name!r} does not show the layer around it")
+
+    def check_plain_residual(self) -> None:
+        """Raises UnsupportedError unless the layer adds what `projection` gives to its stream, and nothing else."""
+        raise UnsupportedError(f"attention site {self.name!r} does not say how its layer adds its output")
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionCall:
+    """What an edit can look at besides the weights: the logits of the softmax, and the values that are weighed."""
+
+    logits: Float[torch.Tensor, "batch heads queries keys"]
+    values: Float[torch.Tensor, "batch heads keys width"]
+
 
 @dataclass(frozen=True)
 class Position:
@@ -60,6 +83,17 @@ _position: ContextVar[Position] = ContextVar("tagxai_position", default=_START)
 def position() -> Position:
     """The position of the model call under way; a teacher-forced pass starts at step 0."""
     return _position.get()
+
+
+_call: ContextVar[AttentionCall | None] = ContextVar("tagxai_attention_call", default=None)
+
+
+def attention_call() -> AttentionCall:
+    """For edits: the call that their weights belong to, in the rows that they are shown."""
+    call = _call.get()
+    if call is None:
+        raise UnsupportedError("this generator's attention sites show neither logits nor values to an edit")
+    return call
 
 
 @contextmanager
@@ -100,18 +134,43 @@ def scale_rows(
     return torch.cat([values[:rows] * scale[:rows, :, None].to(values), values[rows:]]) if rows else values
 
 
-def run_edits(edits: Iterable[Edit], site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:
+def run_edits(
+    edits: Iterable[Edit],
+    site: AttentionSite,
+    weights: torch.Tensor,
+    logits: torch.Tensor | None = None,
+    values: torch.Tensor | None = None,
+) -> torch.Tensor:
     """For backends: pass `weights` through the edits, the conditional rows alone where the call has two halves."""
     rows = position().conditional_rows
     if rows == 0:  # a pass of the unconditional branch alone
         return weights
     shown = weights if rows is None else weights[:rows]
-    for edit in edits:
-        edited = edit(site, shown)
-        shown = shown if edited is None else edited
+    call = None if logits is None or values is None else AttentionCall(logits[: len(shown)], values[: len(shown)])
+    token = _call.set(call)
+    try:
+        for edit in edits:
+            edited = edit(site, shown)
+            shown = shown if edited is None else edited
+    finally:
+        _call.reset(token)
     if rows is None:
         return shown
     return weights if shown is weights else torch.cat([shown, weights[rows:]])
+
+
+def choose(kind: str, numbers: str | None, count: int) -> list[int]:
+    """Layers or heads by number, written "0,3,-1" (-1 is the last); None is all of them. Raises TagxaiError."""
+    if numbers is None:
+        return list(range(count))
+    try:
+        chosen = [int(number) for number in numbers.split(",")]
+    except ValueError:
+        raise TagxaiError(f"{kind}s are numbers joined by commas, such as 0,3,-1; not {numbers!r}") from None
+    for number in chosen:
+        if not -count <= number < count:
+            raise TagxaiError(f"no {kind} {number}: the model has {kind}s 0 to {count - 1} (-1 is the last)")
+    return sorted({number % count for number in chosen})
 
 
 class Gate:

@@ -95,7 +95,8 @@ class AnalyticGenerator(DelayPatternGenerator):
         places = torch.arange(embeddings.shape[1], device=self.device)
         gaze = -(places - steps[:, None]).abs().to(embeddings)
         logits = torch.stack([torch.zeros_like(gaze), gaze]).masked_fill(~mask.bool()[:, None, None], -torch.inf)
-        weights = run_edits(self.site.edits, self.site, logits.softmax(-1))
+        values = torch.stack([embeddings, torch.zeros_like(embeddings)], 1)
+        weights = run_edits(self.site.edits, self.site, logits.softmax(-1), logits, values)
         counts = mask.sum(1)[:, None, None] * (weights[:, 0] @ embeddings)
         states = [torch.ones_like(counts[..., 0])]
         for event in EVENTS.values():

@@ -116,8 +116,8 @@ class AudiocraftGenerator(DelayPatternGenerator):
         sites = []
         for i, layer in enumerate(self.lm.transformer.layers):
             own, cross = layer.self_attn, layer.cross_attention
-            sites.append(AudiocraftSite(f"layer{i}.self", i, "self", own.num_heads, own))
-            sites.append(AudiocraftSite(f"layer{i}.cross", i, "cross", cross.num_heads, cross))
+            sites.append(AudiocraftSite(f"layer{i}.self", i, "self", own.num_heads, own, layer))
+            sites.append(AudiocraftSite(f"layer{i}.cross", i, "cross", cross.num_heads, cross, layer))
         return sites
 
 

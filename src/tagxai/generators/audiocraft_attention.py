@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 from jaxtyping import Bool, Float
 
+from tagxai.errors import UnsupportedError
 from tagxai.hooks import AttentionSite, Edit, edit_attention, run_edits, scale_rows
 from tagxai.lazy import torch
 
@@ -28,6 +29,23 @@ class AudiocraftSite(AttentionSite):
     """A `StreamingMultiheadAttention`; all edits of one module share its hooks, so that each sees what the last did."""
 
     module: torch.nn.Module = field(repr=False, compare=False)
+    layer_module: torch.nn.Module = field(repr=False, compare=False)
+
+    @property
+    def projection(self) -> torch.nn.Linear:
+        return self.module.out_proj  # type: ignore[return-value]
+
+    @property
+    def block(self) -> torch.nn.Module:
+        return self.layer_module
+
+    def check_plain_residual(self) -> None:
+        layer: Any = self.layer_module
+        if not (layer.norm_first and isinstance(layer.layer_scale_1, torch.nn.Identity)):
+            raise UnsupportedError(
+                "this audiocraft model's layers normalise or scale what attention adds (norm_first=False or "
+                "layer_scale); expected layers that add it as it is"
+            )
 
     @contextmanager
     def hooked(self, edit: Edit) -> Iterator[None]:
@@ -109,7 +127,7 @@ class _Recomputed:
             logits = logits.masked_fill(~mask[:, None, None], -torch.inf)
         weights = logits.softmax(-1)
         for site, edit in self.edits:
-            weights = run_edits([edit], site, weights)
+            weights = run_edits([edit], site, weights, logits, v)
         mixed = (weights.to(v) @ v).transpose(1, 2).flatten(2)
         return module.out_proj(mixed.to(query)), output[1]
 

@@ -127,8 +127,8 @@ class TransformersGenerator(DelayPatternGenerator):
         heads = self.model.decoder.config.num_attention_heads
         sites = []
         for i, layer in enumerate(self.model.decoder.model.decoder.layers):
-            sites.append(TransformersSite(f"layer{i}.self", i, "self", heads, layer.self_attn))
-            sites.append(TransformersSite(f"layer{i}.cross", i, "cross", heads, layer.encoder_attn))
+            sites.append(TransformersSite(f"layer{i}.self", i, "self", heads, layer.self_attn, layer))
+            sites.append(TransformersSite(f"layer{i}.cross", i, "cross", heads, layer.encoder_attn, layer))
         return sites
 
 

@@ -29,6 +29,18 @@ class TransformersSite(AttentionSite):
     """An attention module whose `config` it shares with the rest of its model."""
 
     module: torch.nn.Module = field(repr=False, compare=False)
+    layer_module: torch.nn.Module = field(repr=False, compare=False)
+
+    @property
+    def projection(self) -> torch.nn.Linear:
+        return self.module.out_proj  # type: ignore[return-value]
+
+    @property
+    def block(self) -> torch.nn.Module:
+        return self.layer_module
+
+    def check_plain_residual(self) -> None:
+        """MusicGen's layers in transformers are all pre-norm."""
 
     @contextmanager
     def hooked(self, edit: Edit) -> Iterator[None]:
@@ -105,5 +117,5 @@ def _attention(
         logits = logits.masked_fill(future, torch.finfo(logits.dtype).min)
     weights = logits.softmax(-1)
     for each in installed:
-        weights = run_edits([each.edit], each.site, weights)
+        weights = run_edits([each.edit], each.site, weights, logits, value)
     return (weights @ value).transpose(1, 2).contiguous(), weights

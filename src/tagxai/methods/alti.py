@@ -1,0 +1,111 @@
+"""ALTI: contributions by how near each part brings a sublayer to its output (Ferrando et al., EMNLP 2022, section 3).
+
+A pre-norm sublayer adds up: y = x + sum of T_j, where T_j, the sum over heads of alpha W_o v, is the part of key j. The
+contribution of a part is max(0, |y| - |y - T_j|) in the L1 norm, scaled to sum to one over all parts of y. In
+self-attention a step's residual counts to the step itself; in cross-attention it is a part of its own, as in ALTI+
+(Ferrando et al., EMNLP 2022b). Layers join as in attention rollout, so rows of all that is said sum to one.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator, Method
+from tagxai.hooks import AttentionSite, attention_call, edit_attention
+from tagxai.lazy import torch
+from tagxai.types import Generation, OnProgress, undo_delay
+
+AT_ONCE = 2**22
+"""Numbers in one piece of `[queries, keys, dim]`."""
+
+
+@dataclass(frozen=True)
+class ALTI(Method):
+    """ALTI: layer-wise contributions of values and residuals, carried over all layers (Ferrando et al., 2022)."""
+
+    name: ClassVar[str] = "alti"
+    needs = frozenset({"attention"})
+
+    def attribute(
+        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
+    ) -> Attribution:
+        self.check_supported(generator)
+        started = perf_counter()
+        sites = generator.attention_sites()
+        for site in sites:
+            site.check_plain_residual()
+        flow = Flow(torch.zeros(generation.steps, len(generation.tokens)))
+        with torch.no_grad(), ExitStack() as hooks:
+            for block in {id(site.block): site.block for site in sites}.values():
+                hooks.callback(block.register_forward_pre_hook(flow.enter_layer).remove)
+            hooks.enter_context(edit_attention(sites, flow))
+            generator.forward(generation, log_prob=False)
+        relevance = flow.relevance.cpu()
+        return Attribution(
+            generation,
+            undo_delay(relevance, generation.delays, generation.frames),
+            self.name,
+            self.settings(),
+            cost={"seconds": perf_counter() - started, "forward_passes": 1},
+            diagnostics={"share_of_audio_input": 1 - relevance.sum(1).mean().item()},
+        )
+
+
+class Flow:
+    """Follows the residual stream through one teacher-forced pass, and carries the tokens' relevance along."""
+
+    stream: Float[torch.Tensor, "steps dim"]
+
+    def __init__(self, relevance: Float[torch.Tensor, "steps tokens"]) -> None:
+        self.relevance = relevance
+
+    def enter_layer(self, _: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
+        self.stream = arguments[0][0].float()
+
+    def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
+        heads_to_stream = site.projection.weight.T.unflatten(0, (site.heads, -1)).float()
+        transformed = attention_call().values[0].float() @ heads_to_stream
+        output = self.stream + torch.einsum("hqk,hkd->qd", weights[0].float(), transformed)
+        if site.projection.bias is not None:
+            output = output + site.projection.bias
+        of_keys, of_stream = contributions(
+            weights[0].float(), transformed, self.stream, output, own=site.kind == "self"
+        )
+        relevance = self.relevance.to(of_keys)
+        gathered = of_keys @ relevance if site.kind == "self" else of_keys
+        self.relevance, self.stream = of_stream[:, None] * relevance + gathered, output
+
+
+def contributions(
+    weights: Float[torch.Tensor, "heads queries keys"],
+    transformed: Float[torch.Tensor, "heads keys dim"],
+    stream: Float[torch.Tensor, "queries dim"],
+    output: Float[torch.Tensor, "queries dim"],
+    *,
+    own: bool,
+) -> tuple[Float[torch.Tensor, "queries keys"], Float[torch.Tensor, " queries"]]:
+    """The shares of all keys and of the stream in each output; with `own`, the stream of query t is a part of key t.
+
+    Where no part brings the sum nearer to the output, all of it is the stream's.
+    """
+    queries, keys, dim = weights.shape[1], transformed.shape[1], transformed.shape[2]
+    found = []
+    for rows in torch.arange(queries, device=weights.device).split(max(1, AT_ONCE // (keys * dim))):
+        parts = torch.einsum("hqk,hkd->qkd", weights[:, rows], transformed)
+        parts = torch.cat([parts, stream[rows, None]], dim=1)
+        if own:
+            each = torch.arange(len(rows), device=weights.device)
+            parts[each, rows] += parts[each, -1]
+            parts[:, -1] = 0
+        aim = output[rows, None]
+        nearness = (aim.abs().sum(-1) - (aim - parts).abs().sum(-1)).clamp(min=0)
+        nearness[:, -1] += nearness.sum(1) == 0
+        found.append(nearness / nearness.sum(1, keepdim=True))
+    shares = torch.cat(found)
+    return shares[:, :-1], shares[:, -1]

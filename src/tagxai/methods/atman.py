@@ -1,0 +1,96 @@
+"""AtMan: what codes lose when a token's attention logits are suppressed (Deiseroth et al., NeurIPS 2023, section 3).
+
+Before the softmax, in every cross-attention layer and head, the logits of a token are multiplied by 1 - f; the score is
+the rise of the loss of each code. With concept grouping, tokens whose embeddings have a cosine similarity s to the
+token of at least the threshold are suppressed along with it, by f * s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import ClassVar
+
+from jaxtyping import Float
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator, Method
+from tagxai.errors import TagxaiError
+from tagxai.hooks import AttentionSite, attention_call, choose, edit_attention
+from tagxai.lazy import torch
+from tagxai.scoring import ROWS_AT_ONCE
+from tagxai.types import Generation, OnProgress, Progress
+
+
+@dataclass(frozen=True)
+class AtMan(Method):
+    """AtMan: the rise of each code's loss when a token's attention logits are suppressed (Deiseroth et al., 2023)."""
+
+    name: ClassVar[str] = "atman"
+    needs = frozenset({"attention"})
+
+    suppression: float = 0.9
+    """f: a suppressed token's logits are multiplied by 1 - f."""
+    threshold: float | None = None
+    """Smallest cosine similarity of embeddings at which tokens are suppressed together; None suppresses them singly."""
+    layers: str | None = None
+    """Layers to suppress in, such as `0,3,-1` (-1 is the last); none stands for all."""
+
+    def __post_init__(self) -> None:
+        for field, lowest, highest in (("suppression", 0, 1), ("threshold", -1, 1)):
+            value = getattr(self, field)
+            if value is not None and not lowest <= value <= highest:
+                raise TagxaiError(
+                    f"option {field!r} of method {self.name!r} must be between {lowest} and {highest}, not {value:g}"
+                )
+
+    def attribute(
+        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
+    ) -> Attribution:
+        self.check_supported(generator)
+        started = perf_counter()
+        sites = generator.cross_attention()
+        sites = [sites[i] for i in choose("layer", self.layers, len(sites))]
+        conditioning = generator.encode_prompt([generation.prompt])
+        factors = self.factors(conditioning.embeddings[0].float())
+        rises = []
+        with torch.no_grad():
+            plain = generator.forward(generation, conditioning).log_prob
+            assert plain is not None
+            for part in factors.split(max(1, ROWS_AT_ONCE // generation.steps)):
+                with edit_attention(sites, Suppression(part)):
+                    suppressed = generator.forward(generation, conditioning.expand(len(part))).log_prob
+                assert suppressed is not None
+                rises.append((plain - suppressed).cpu())
+                if on_progress is not None:
+                    on_progress(Progress(sum(map(len, rises)), len(factors), "suppressing"))
+        return Attribution(
+            generation,
+            torch.cat(rises).permute(1, 2, 0).contiguous(),
+            self.name,
+            self.settings(),
+            cost={"seconds": perf_counter() - started, "forward_passes": 1 + len(factors)},
+        )
+
+    def factors(self, embeddings: Float[torch.Tensor, "tokens dim"]) -> Float[torch.Tensor, "tokens tokens"]:
+        """What row i, which asks about token i, multiplies the logits of each token by."""
+        own = torch.eye(len(embeddings)).to(embeddings)
+        if self.threshold is None:
+            return 1 - self.suppression * own
+        directions = torch.nn.functional.normalize(embeddings, dim=-1)
+        similarity = (directions @ directions.T).clamp(-1, 1)
+        return 1 - self.suppression * torch.where(own > 0, own, similarity * (similarity >= self.threshold))
+
+
+class Suppression:
+    """An edit that multiplies the logits of each token, and does the softmax again.
+
+    It goes by way of the weights that it is given, so that edits around it keep their effect.
+    """
+
+    def __init__(self, factors: Float[torch.Tensor, "batch tokens"]) -> None:
+        self.factors = factors[:, None, None]
+
+    def __call__(self, site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:
+        logits, total = attention_call().logits, weights.sum(-1, keepdim=True)
+        return (weights.log() + (self.factors - 1) * logits).softmax(-1).nan_to_num(0) * total

@@ -1,0 +1,222 @@
+"""AudioGenX: masks over text tokens, learned for every audio step (Kang et al., AAAI 2025, arXiv 2502.00459).
+
+A mask M[steps, tokens] multiplies the cross-attention weights of every layer and head. It is learned so that the hidden
+states under M stay close to the original ones (factual) and those under 1 - M move away (counterfactual).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import ClassVar, Literal, NamedTuple, get_args
+
+from jaxtyping import Float
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator, Method
+from tagxai.errors import TagxaiError, UnknownNameError
+from tagxai.lazy import torch
+from tagxai.methods.audiogenx import masks
+from tagxai.methods.audiogenx.masks import Distribution, WarmStart
+from tagxai.methods.audiogenx.objective import (
+    PAPER_ALPHA,
+    PAPER_BETA,
+    Similarity,
+    compare,
+    objective,
+    original_states,
+)
+from tagxai.types import Conditioning, Generation, OnProgress, Progress, undo_delay
+
+Mode = Literal["teacher_forced", "reference"]
+
+_CHOICES = {
+    "mode": get_args(Mode),
+    "explainer": ("logits", "mlp", None),
+    "distribution": get_args(Distribution),
+    "warm_start": (*get_args(WarmStart), None),
+}
+_SMALLEST = {"epochs": 1, "hidden_units": 1, "seeds": 1, "patience": 0, "temperature": 1e-6} | dict.fromkeys(
+    ("learning_rate", "weight_decay", "alpha", "beta", "smoothness", "tolerance"), 0
+)
+
+
+@dataclass(frozen=True)
+class AudioGenX(Method):
+    """AudioGenX: a mask per audio step and text token, learned by gradient descent (Kang et al., AAAI 2025)."""
+
+    name: ClassVar[str] = "audiogenx"
+    needs = frozenset({"gradients", "attention"})
+
+    mode: Mode = "teacher_forced"
+    """`teacher_forced` runs all steps in one causal pass, with audio context. `reference` replays every step alone at
+    position 0, as the authors' public scripts do; it is there for comparison."""
+    explainer: Literal["logits", "mlp"] | None = None
+    """What is learned: one logit per step and token, or the paper's MLP per step on the token embedding. None takes
+    logits in `teacher_forced` mode and the MLP in `reference` mode."""
+    epochs: int | None = None
+    """None takes the paper's 50 for the MLP; logits need 10 to reach a lower loss with the paper's weights."""
+    learning_rate: float | None = None
+    """Of Adam. None takes the paper's 1e-3 for the MLP and 1 for logits."""
+    weight_decay: float | None = None
+    """Of Adam. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would draw to a mask of 0.5."""
+    alpha: float | None = None
+    """Weight of the mask's L1 norm. None takes the paper's 1e-3 for the MLP and 1e-2 for logits: they reach the optimum
+    of the loss, where 1e-3 leaves every token that helps a little at 1."""
+    beta: float = PAPER_BETA
+    """Weight of the mask's L2 norm."""
+    smoothness: float = 0.0
+    """Weight of the mask's total variation over steps, which the paper does not have."""
+    distribution: Distribution = "concrete"
+    """What masks are drawn from while learning: the paper's binary concrete distribution, or the `hard_concrete` one
+    (Louizos et al., ICLR 2018), whose masks reach 0 and 1; `alpha` then counts the tokens whose mask is not 0."""
+    temperature: float = 1.0
+    """Of that distribution."""
+    noise: bool = True
+    """Draw masks while learning (as the paper), or use their noise-free value."""
+    warm_start: WarmStart | None = None
+    """Start the logits from raw cross-attention, or from input x gradient; None starts from a mask of 0.5."""
+    hidden_units: int = 512
+    """Of each step's MLP."""
+    patience: int = 5
+    """Stop after this many epochs without a loss better by `tolerance`; 0 never stops early."""
+    tolerance: float = 1e-3
+    """Relative to the number of steps, which bounds the similarity terms of the loss."""
+    seed: int = 0
+    """Of the explainer's first weights and of the noise."""
+    seeds: int = 1
+    """Learn this many masks, with seeds from `seed` upwards; scores are their mean, `deviation` tells their spread."""
+
+    def __post_init__(self) -> None:
+        for field, choices in _CHOICES.items():
+            if getattr(self, field) not in choices:
+                raise UnknownNameError(
+                    f"value for option {field!r} of method 'audiogenx'", str(getattr(self, field)), map(str, choices)
+                )
+        for field, smallest in _SMALLEST.items():
+            value = getattr(self, field)
+            if value is not None and not value >= smallest:
+                raise TagxaiError(
+                    f"option {field!r} of method 'audiogenx' must be at least {smallest:g}, not {value:g}"
+                )
+        if self.warm_start and self._explainer == "mlp":
+            raise TagxaiError("option 'warm_start' of method 'audiogenx' is for explainer=logits, not for mlp")
+
+    def attribute(
+        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
+    ) -> Attribution:
+        self.check_supported(generator)
+        started = perf_counter()
+        conditioning = generator.encode_prompt([generation.prompt])
+        target = original_states(generator, generation, conditioning)
+        start = self.warm_start and masks.warm_start(self.warm_start, generator, generation, conditioning)
+        learned = [
+            self._learn(generator, generation, conditioning, target, start, number, on_progress)
+            for number in range(self.seeds)
+        ]
+        with torch.no_grad():
+            each = torch.stack([one.mask for one in learned])
+            mask = each.mean(0)
+            reached = compare(generator, generation, conditioning, target, mask)
+        spread = undo_delay(each.std(0, correction=0), generation.delays, generation.frames).float().cpu()
+        epochs, learning_rate, weight_decay = self._schedule
+        return Attribution(
+            generation,
+            undo_delay(mask, generation.delays, generation.frames).float().cpu(),
+            self.name,
+            self.settings(),
+            is_mask=True,
+            merge="mean",
+            deviation=spread if self.seeds > 1 else None,
+            cost={
+                "seconds": perf_counter() - started,
+                "epochs": sum(len(one.losses) for one in learned),
+                "trainable_parameters": learned[0].parameters,
+            },
+            diagnostics={
+                "used": {  # what a setting of None stood for
+                    "explainer": self._explainer,
+                    "epochs": epochs,
+                    "learning_rate": learning_rate,
+                    "weight_decay": weight_decay,
+                    "alpha": self._alpha,
+                },
+                "loss": learned[0].losses,
+                **({"loss_of_each_seed": [one.losses for one in learned]} if self.seeds > 1 else {}),
+                "paper_loss_teacher_forced": objective(reached, mask).item(),
+                "cosine_factual": reached.factual.mean().item(),
+                "cosine_counterfactual": reached.counterfactual.mean().item(),
+            },
+        )
+
+    def _learn(
+        self,
+        generator: Generator,
+        generation: Generation,
+        conditioning: Conditioning,
+        target: Float[torch.Tensor, "steps dim"],
+        start: Float[torch.Tensor, "steps tokens"] | None,
+        number: int,
+        on_progress: OnProgress | None,
+    ) -> _Learned:
+        """The mask of seed number `number`, from the logits `start`."""
+        random = torch.Generator().manual_seed(self.seed + number)
+        embeddings = conditioning.embeddings[0]
+        if self._explainer == "mlp":
+            explainer, parameters = masks.mlps(generation.steps, embeddings, self.hidden_units, random)
+        else:
+            explainer, parameters = masks.free_logits(generation.steps, embeddings, start)
+        epochs, learning_rate, weight_decay = self._schedule
+        optimizer = torch.optim.Adam(parameters, lr=learning_rate, weight_decay=weight_decay)
+        losses: list[float] = []
+        for epoch in range(epochs):
+            logits = explainer()
+            drawn = masks.draw(logits, self.temperature, random if self.noise else None, self.distribution)
+            similarity = compare(generator, generation, conditioning, target, drawn, isolated=self.mode == "reference")
+            loss = self.loss(similarity, logits)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            if on_progress is not None:
+                done, total = number * epochs + epoch + 1, self.seeds * epochs
+                on_progress(Progress(done, total, f"AudioGenX, loss {losses[-1]:.3f}"))
+            if self._has_converged(losses, generation.steps):
+                break
+        with torch.no_grad():
+            mask = masks.noise_free(explainer(), self.distribution)
+        return _Learned(mask, losses, sum(parameter.numel() for parameter in parameters))
+
+    def loss(self, similarity: Similarity, logits: Float[torch.Tensor, "steps tokens"]) -> Float[torch.Tensor, ""]:
+        """The paper's loss of a mask's logits, with this method's weights; hard masks are counted, not summed."""
+        mask = masks.noise_free(logits, self.distribution)
+        count = masks.presence(logits, self.temperature, self.distribution).sum()
+        variation = mask.diff(dim=0).abs().sum()
+        return objective(similarity, mask, 0.0, self.beta) + self._alpha * count + self.smoothness * variation
+
+    @property
+    def _explainer(self) -> str:
+        return self.explainer or ("mlp" if self.mode == "reference" else "logits")
+
+    @property
+    def _alpha(self) -> float:
+        return self.alpha if self.alpha is not None else PAPER_ALPHA if self._explainer == "mlp" else 1e-2
+
+    @property
+    def _schedule(self) -> tuple[int, float, float]:
+        """Epochs, learning rate and weight decay: as set, else what suits what is learned."""
+        defaults = (50, 1e-3, 1e-3) if self._explainer == "mlp" else (10, 1.0, 0.0)
+        chosen = (self.epochs, self.learning_rate, self.weight_decay)
+        epochs, rate, decay = (d if c is None else c for c, d in zip(chosen, defaults, strict=True))
+        return int(epochs), rate, decay
+
+    def _has_converged(self, losses: list[float], steps: int) -> bool:
+        if self.patience == 0 or len(losses) <= self.patience:
+            return False
+        return min(losses[: -self.patience]) - min(losses[-self.patience :]) < self.tolerance * steps
+
+
+class _Learned(NamedTuple):
+    mask: Float[torch.Tensor, "steps tokens"]
+    losses: list[float]
+    parameters: int

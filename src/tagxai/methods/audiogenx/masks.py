@@ -1,0 +1,107 @@
+"""What AudioGenX learns: mask logits, free or from an MLP a step; where they start; how masks are drawn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log
+from typing import Literal
+
+from jaxtyping import Float
+
+from tagxai.base import Generator
+from tagxai.forward_mode import token_derivatives
+from tagxai.hooks import Capture, edit_attention
+from tagxai.lazy import torch
+from tagxai.types import Conditioning, Generation, apply_delay
+
+Distribution = Literal["concrete", "hard_concrete"]
+WarmStart = Literal["attention", "gradient"]
+
+Explainer = Callable[[], torch.Tensor]
+"""Gives the mask's logits `[steps, tokens]`."""
+
+LOW, HIGH = -0.1, 1.1
+"""How far the hard concrete distribution stretches the concrete one before it is clipped to [0, 1]."""
+
+
+def draw(
+    logits: Float[torch.Tensor, "steps tokens"],
+    temperature: float,
+    random: torch.Generator | None,
+    distribution: Distribution = "concrete",
+) -> Float[torch.Tensor, "steps tokens"]:
+    """A mask from the binary concrete distribution (Maddison et al., ICLR 2017), or from the hard concrete one, which
+    can be 0 and 1 (Louizos et al., ICLR 2018); without `random`, its noise-free value at this temperature."""
+    if random is not None:
+        uniform = torch.rand(logits.shape, generator=random).clamp(1e-6, 1 - 1e-6)
+        logits = logits + uniform.logit().to(logits)
+    return _harden((logits / temperature).sigmoid(), distribution)
+
+
+def noise_free(logits: torch.Tensor, distribution: Distribution = "concrete") -> torch.Tensor:
+    """What is read out: the probability itself, stretched and clipped where masks are hard."""
+    return _harden(logits.sigmoid(), distribution)
+
+
+def presence(logits: torch.Tensor, temperature: float, distribution: Distribution = "concrete") -> torch.Tensor:
+    """What the L1 weight counts: the mask, or the probability that a hard one is not 0 (Louizos, equation 12)."""
+    if distribution == "concrete":
+        return logits.sigmoid()
+    return (logits - temperature * log(-LOW / HIGH)).sigmoid()
+
+
+def _harden(mask: torch.Tensor, distribution: Distribution) -> torch.Tensor:
+    return mask if distribution == "concrete" else (mask * (HIGH - LOW) + LOW).clamp(0, 1)
+
+
+def free_logits(
+    steps: int, embeddings: Float[torch.Tensor, "tokens dim"], start: torch.Tensor | None
+) -> tuple[Explainer, list[torch.Tensor]]:
+    """One logit per step and token, 0 or `start` at first, and what is to be learned."""
+    first = torch.zeros(steps, len(embeddings)) if start is None else start
+    logits = first.to(embeddings.device, torch.float32).clone().requires_grad_()
+    return (lambda: logits), [logits]
+
+
+def mlps(
+    steps: int, embeddings: Float[torch.Tensor, "tokens dim"], hidden: int, random: torch.Generator
+) -> tuple[Explainer, list[torch.Tensor]]:
+    """The paper's explainer, an MLP on the token embedding for every step, and what is to be learned."""
+
+    def parameter(*shape: int, bound: float) -> torch.Tensor:
+        uniform = torch.rand(shape, generator=random) * (2 * bound) - bound
+        return uniform.to(embeddings.device, torch.float32).requires_grad_()
+
+    dim, inputs = embeddings.shape[1], embeddings.float()
+    weights = [
+        parameter(steps, dim, hidden, bound=dim**-0.5),
+        parameter(steps, 1, hidden, bound=dim**-0.5),
+        torch.full((steps, 1, 1), 0.25, device=embeddings.device, requires_grad=True),
+        parameter(steps, hidden, 1, bound=hidden**-0.5),
+        parameter(steps, 1, 1, bound=hidden**-0.5),
+    ]
+
+    def explain() -> torch.Tensor:
+        """All steps' MLPs at once: Linear - PReLU - Linear as batched products."""
+        first, first_bias, slope, second, second_bias = weights
+        raised = inputs @ first + first_bias
+        return ((raised.clamp(min=0) + slope * raised.clamp(max=0)) @ second + second_bias)[..., 0]
+
+    return explain, weights
+
+
+def warm_start(
+    kind: WarmStart, generator: Generator, generation: Generation, conditioning: Conditioning
+) -> Float[torch.Tensor, "steps tokens"]:
+    """First logits from a cheap map: raw cross-attention, or the positive part of input x gradient, each relative to
+    the largest of its step. They stay within 0.1 and 0.9, from where learning can still take them anywhere."""
+    if kind == "attention":
+        capture = Capture()
+        with torch.no_grad(), edit_attention(generator.cross_attention(), capture):
+            generator.forward(generation, conditioning, log_prob=False)
+        found = capture.weights()[0].float()
+    else:
+        derivatives = token_derivatives(generator, generation, conditioning)
+        found = apply_delay(derivatives.float(), generation.delays).clamp(min=0)
+    largest = found.amax(1, keepdim=True).clamp(min=torch.finfo(found.dtype).tiny)
+    return (found / largest).clamp(0.1, 0.9).logit()

@@ -1,0 +1,93 @@
+"""Value zeroing: how much a layer's output turns without a token's value (Mohebbi et al., EACL 2023, section 3).
+
+In one layer at a time, and with the layer's input as it is, the value of one token is made zero in cross-attention; the
+weights stay. The score is the cosine distance between the layer's outputs, feed-forward network included.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator, Method
+from tagxai.hooks import AttentionSite, Gate, choose, edit_attention
+from tagxai.lazy import torch
+from tagxai.scoring import ROWS_AT_ONCE
+from tagxai.types import Generation, OnProgress, undo_delay
+
+
+@dataclass(frozen=True)
+class ValueZeroing(Method):
+    """Value zeroing: the turn of each layer's output without a token's value, averaged (Mohebbi et al., EACL 2023)."""
+
+    name: ClassVar[str] = "value_zeroing"
+    needs = frozenset({"attention"})
+
+    layers: str | None = None
+    """Layers to average over, such as `0,3,-1` (-1 is the last); none stands for all."""
+
+    def attribute(
+        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
+    ) -> Attribution:
+        self.check_supported(generator)
+        started = perf_counter()
+        sites = generator.cross_attention()
+        sites = [sites[i] for i in choose("layer", self.layers, len(sites))]
+        watched = [_Repeated(site, len(generation.tokens)) for site in sites]
+        with torch.no_grad(), ExitStack() as hooks:
+            for each in watched:
+                handle = each.site.block.register_forward_hook(each, with_kwargs=True)
+                hooks.callback(handle.remove)
+            generator.forward(generation, log_prob=False)
+        distances = torch.stack([each.distances for each in watched]).mean(0)
+        return Attribution(
+            generation,
+            undo_delay(distances.cpu(), generation.delays, generation.frames),
+            self.name,
+            self.settings(),
+            cost={"seconds": perf_counter() - started, "forward_passes": 1 + len(generation.tokens)},
+        )
+
+
+class _Repeated:
+    """A hook that runs its layer again on the input that it has just had, a row for each token that is zeroed."""
+
+    distances: Float[torch.Tensor, "steps tokens"]
+
+    def __init__(self, site: AttentionSite, tokens: int) -> None:
+        self.site, self.tokens, self.is_repeating = site, tokens, False
+
+    def __call__(self, block: torch.nn.Module, arguments: tuple, options: dict[str, Any], output: Any) -> None:
+        if self.is_repeating:
+            return
+        self.is_repeating = True
+        try:
+            plain = _stream(output)
+            kept = 1 - torch.eye(self.tokens).to(plain)
+            turned = []
+            for part in kept.split(max(1, ROWS_AT_ONCE // plain.shape[1])):
+                rows = len(part)
+                with edit_attention([self.site], Gate(part[:, None].expand(-1, plain.shape[1], -1))):
+                    again = block(
+                        *(_expand(value, rows) for value in arguments),
+                        **{name: _expand(value, rows) for name, value in options.items()},
+                    )
+                similarity = torch.nn.functional.cosine_similarity(_stream(again).float(), plain.float(), dim=-1)
+                turned.append(1 - similarity)
+            self.distances = torch.cat(turned).T
+        finally:
+            self.is_repeating = False
+
+
+def _stream(output: Any) -> torch.Tensor:
+    return output[0] if isinstance(output, tuple) else output
+
+
+def _expand(value: Any, rows: int) -> Any:
+    """A tensor of one row, as all that a layer is given is, repeated; anything else as it is."""
+    return value.expand(rows, *value.shape[1:]) if isinstance(value, torch.Tensor) else value
