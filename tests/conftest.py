@@ -7,7 +7,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are slower on
 
 from jaxtyping import install_import_hook
 
-_CHECKED = ("types", "hooks", "attribution", "scoring", "forward_mode", "generators", "methods", "metrics")
+_CHECKED = (
+    "types",
+    "hooks",
+    "attribution",
+    "scoring",
+    "forward_mode",
+    "derivatives",
+    "generators",
+    "methods",
+    "metrics",
+)
 # never uninstalled: methods and metrics are imported when the registry first asks for them
 install_import_hook([f"tagxai.{name}" for name in _CHECKED], "beartype.beartype")
 

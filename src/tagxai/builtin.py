@@ -21,12 +21,25 @@ def tagxai_generators() -> Sequence[type[Generator]]:
 def tagxai_methods() -> Sequence[type[Method]]:
     from tagxai.methods.audiogenx import AudioGenX
     from tagxai.methods.cross_attention import CrossAttention
+    from tagxai.methods.gradient_shap import GradientShap
     from tagxai.methods.input_x_gradient import InputXGradient
     from tagxai.methods.integrated_gradients import IntegratedGradients
     from tagxai.methods.random import Random
+    from tagxai.methods.saliency import Saliency
     from tagxai.methods.shapley import Shapley
+    from tagxai.methods.smooth_grad import SmoothGrad
 
-    return [AudioGenX, CrossAttention, InputXGradient, IntegratedGradients, Random, Shapley]
+    return [
+        AudioGenX,
+        CrossAttention,
+        GradientShap,
+        InputXGradient,
+        IntegratedGradients,
+        Random,
+        Saliency,
+        Shapley,
+        SmoothGrad,
+    ]
 
 
 @hookimpl

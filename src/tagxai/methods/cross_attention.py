@@ -20,6 +20,7 @@ class CrossAttention(Method):
 
     name: ClassVar[str] = "cross_attention"
     needs = frozenset({"attention"})
+    passes = "one forward pass"
 
     layer: int | None = None
     """One layer (0 is the first, -1 the last), or all."""

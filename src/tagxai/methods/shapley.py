@@ -22,6 +22,7 @@ class Shapley(Method):
 
     name: ClassVar[str] = "shapley"
     needs = frozenset({"attention"})
+    passes = "2^words forward passes, in batches"
 
     operator: Operator = "gate"
     """How a word is taken away: `gate` or `attention` (its cross-attention), `null` (its embeddings), or `delete`
