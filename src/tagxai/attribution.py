@@ -63,11 +63,7 @@ class Attribution:
     # -- views ---------------------------------------------------------------------------------------------------
 
     def tokens(self) -> tuple[Unit, ...]:
-        generation = self.generation
-        return tuple(
-            Unit(token, *span, (i,), special=span[0] == span[1])
-            for i, (token, span) in enumerate(zip(generation.tokens, generation.token_spans, strict=True))
-        )
+        return words.tokens(self.generation.prompt, self.generation.token_spans, self.generation.tokens)
 
     def words(self) -> tuple[Unit, ...]:
         return words.words(self.generation.prompt, self.generation.token_spans, self.generation.tokens)

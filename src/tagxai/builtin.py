@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tagxai.base import Generator, Method, Metric
-from tagxai.hookspecs import hookimpl
+from tagxai.hookspecs import MethodFamily, hookimpl
 
 
 @hookimpl
@@ -47,3 +47,12 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
     from tagxai.metrics.mask_size import MaskSize
 
     return [MaskSize]
+
+
+def method_families() -> Mapping[str, MethodFamily]:
+    """Methods that another library brings: their classes are made when one is asked for."""
+    from tagxai.methods.captum import captum_method
+    from tagxai.methods.captum_names import ALGORITHMS, PREFIX
+
+    summaries = {PREFIX + name: algorithm.summary for name, algorithm in ALGORITHMS.items()}
+    return {"captum": MethodFamily("captum", summaries, captum_method)}

@@ -28,7 +28,7 @@ GradientTarget = Literal["conditional", "guided"]
 """Whose log-probability. (With the prompt minus without has the derivatives of `conditional`.)"""
 
 ROWS_AT_ONCE = 4096
-"""Decoder positions in one batch of directions or outputs."""
+"""Decoder positions in one batch of directions."""
 
 
 def choose_mode(outputs: int, directions: int) -> Literal["forward", "reverse"]:
@@ -128,10 +128,8 @@ class Derivatives:
             log_prob = self.generator.forward(self.generation, conditioning, branch=self.target).log_prob
             assert log_prob is not None
             outputs = log_prob[0].flatten()
-            each = torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device)
-            for part in self._batches(each, "reverse"):
-                (gradient,) = torch.autograd.grad(outputs, at, part, retain_graph=True, is_grads_batched=True)
-                yield gradient[:, 0]
+            for part in self._batches(outputs, "reverse"):  # one by one: not every backend's operations know `vmap`
+                yield torch.stack([torch.autograd.grad(each, at, retain_graph=True)[0][0] for each in part])
 
     def _batches(self, rows: torch.Tensor, mode: str) -> Iterator[torch.Tensor]:
         size = max(1, ROWS_AT_ONCE // self.generation.steps)

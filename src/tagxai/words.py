@@ -49,6 +49,14 @@ def _pipeline() -> Language:
         return spacy.blank("en")
 
 
+def tokens(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
+    """The model's own tokens, each a unit; one without characters is special."""
+    return tuple(
+        Unit(token, *span, (i,), special=span[0] == span[1])
+        for i, (token, span) in enumerate(zip(tokens, spans, strict=True))
+    )
+
+
 def words(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
     """The words of `prompt`, each with the positions of its tokens; every token is in exactly one word.
 
