@@ -110,6 +110,17 @@ def method_folder(method: str) -> str:
     return re.sub(r"[^\w-]+", "-", method).strip("-") or "method"
 
 
+def passes(cost: Mapping[str, float]) -> str:
+    """The passes in a method's cost, in words."""
+    known = {
+        "forward_passes": "forward",
+        "forward_mode_passes": "forward-mode",
+        "reverse_mode_passes": "forward and backward",
+        "epochs": "epochs",
+    }
+    return ", ".join(f"{cost[key]:g} {text}" for key, text in known.items() if cost.get(key)) or "none"
+
+
 def rank_correlation(a: torch.Tensor, b: torch.Tensor) -> float | None:
     """Spearman's rank correlation of two equally long lists; None where one of them is constant.
 

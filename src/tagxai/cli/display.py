@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tagxai.comparing import passes
 from tagxai.plots import printable
 from tagxai.types import OnProgress, Progress
 
@@ -79,22 +80,47 @@ def score_table(
     attribution: Attribution, units: Sequence[Unit], intervals: Sequence[tuple[float, float]], console: Console
 ) -> Table:
     """The units in prompt order, with a number and a bar for the whole clip and for each interval."""
-    spans: list[tuple[float | None, float | None]] = [(None, None), *intervals]
-    columns = [attribution.per_unit(units, *span) for span in spans]
+    columns = {"clip": attribution.per_unit(units)}
+    columns |= {f"{start:g}-{end:g} s": attribution.per_unit(units, start, end) for start, end in intervals}
+    return columns_table(units, columns, console)
+
+
+def columns_table(units: Sequence[Unit], columns: Mapping[str, Sequence[Score]], console: Console) -> Table:
+    """The units in prompt order, with a number and a bar for each of `columns` by its title."""
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, header_style="bold", pad_edge=False)
     longest = max(len(unit.text) for unit in units)
-    width = max(4, min(16, (console.width - longest - 2) // len(spans) - 14))  # of a bar, beside its number
+    width = max(4, min(16, (console.width - longest - 2) // len(columns) - 14))  # of a bar, beside its number
     table.add_column("word", no_wrap=True)
-    for start, end in spans:
-        table.add_column("clip" if start is None else f"{start:g}-{end:g} s", justify="right")
+    for title in columns:
+        table.add_column(title, justify="right")
         table.add_column("")
     ascii_only = not console.encoding.lower().startswith("utf")
-    for unit, *scores in zip(units, *columns, strict=True):
+    for unit, *scores in zip(units, *columns.values(), strict=True):
         style = "dim" if unit.function or unit.special else "bold"
         cells = [Text(printable(unit.text), style=style)]
-        for score, column in zip(scores, columns, strict=True):
+        for score, column in zip(scores, columns.values(), strict=True):
             cells += [Text(f"{score.score:.3f}", style=style), _bar(score, column, width, ascii_only)]
         table.add_row(*cells)
+    return table
+
+
+def matrix_table(names: Sequence[str], matrix: Sequence[Sequence[float | None]]) -> Table:
+    """A number for each pair of `names`."""
+    table = plain_table("", *names)
+    for name, row in zip(names, matrix, strict=True):
+        table.add_row(Text(name, style="bold"), *("-" if value is None else f"{value:.2f}" for value in row))
+    return table
+
+
+def cost_table(attributions: Mapping[str, Attribution], generation_seconds: float | None) -> Table:
+    """What each method took, also beside the time that generating the clip took."""
+    table = plain_table("method", "seconds", "of generating", "passes")
+    for name, attribution in attributions.items():
+        seconds = attribution.cost.get("seconds")
+        share = "-" if seconds is None or not generation_seconds else f"{seconds / generation_seconds:.2g}x"
+        table.add_row(
+            Text(name, style="bold"), "-" if seconds is None else f"{seconds:.3g}", share, passes(attribution.cost)
+        )
     return table
 
 

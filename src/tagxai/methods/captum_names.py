@@ -128,5 +128,7 @@ REFUSED = {
 def option_docs(attribute: Callable[..., Any]) -> dict[str, str]:
     """The first sentence on each option in the docstring of captum that is installed."""
     text = inspect.getdoc(attribute) or ""
-    entry = re.compile(r"^ *(\w+) *\([^)\n]*(?:\([^)]*\)[^)\n]*)?\) *: *(.*?)(?=^ *\w+ *\([^\n]*\) *:|^Returns|\Z)", re.M | re.S)
+    entry = re.compile(
+        r"^ *(\w+) *\([^)\n]*(?:\([^)]*\)[^)\n]*)?\) *: *(.*?)(?=^ *\w+ *\([^\n]*\) *:|^Returns|\Z)", re.M | re.S
+    )
     return {name: " ".join(body.split()).split(". ")[0].rstrip(".") + "." for name, body in entry.findall(text) if body}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tagxai import storage
 from tagxai.attribution import Attribution
-from tagxai.comparing import Comparison, Matrix, method_folder
+from tagxai.comparing import Comparison, Matrix, method_folder, passes
 from tagxai.plots import LOWEST, Scale, heat_maps, largest_is_one, printable, spectrogram
 from tagxai.report.page import coloured, data_uri, gradient, ink, png, rounded, short, template, write_report
 
@@ -60,9 +59,7 @@ def render(comparison: Comparison, folder: Path) -> str:
     """The page as text; its audio is that of the first method's folder."""
     clip, words = comparison.generation, comparison.generation_words()
     scale = Scale(-1.0, 1.0)
-    panels = [
-        _panel(name, explanation.attribution, scale) for name, explanation in comparison.explanations.items()
-    ]
+    panels = [_panel(name, explanation.attribution, scale) for name, explanation in comparison.explanations.items()]
     first = next(iter(comparison.explanations))
     return template("comparison.html.j2").render(
         prompt=printable(clip.prompt),
@@ -110,17 +107,6 @@ def _cells(matrix: Matrix) -> list[list[Cell]]:
         ]
         for i, row in enumerate(matrix)
     ]
-
-
-def passes(cost: Mapping[str, float]) -> str:
-    """The passes in a method's cost, in words."""
-    known = {
-        "forward_passes": "forward",
-        "forward_mode_passes": "forward-mode",
-        "reverse_mode_passes": "forward and backward",
-        "epochs": "epochs",
-    }
-    return ", ".join(f"{cost[key]:g} {text}" for key, text in known.items() if cost.get(key)) or "none"
 
 
 def _cost(name: str, attribution: Attribution, comparison: Comparison) -> Cost:
