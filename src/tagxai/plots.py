@@ -113,7 +113,7 @@ def heat_maps(
     labels: Sequence[str],
     intervals: Sequence[tuple[float, float]] = (),
 ) -> Figure:
-    """A panel for each of `maps` by its name, on one scale: the largest score of each, in size, is 1."""
+    """A panel for each of `maps` by its name, on one scale (see `full_colour`)."""
     from matplotlib.figure import Figure
 
     height = max(0.9, 0.2 * len(labels))
@@ -122,8 +122,9 @@ def heat_maps(
     sound = figure.add_subplot(grid[-1, 0])
     panels = [figure.add_subplot(grid[row, 0], sharex=sound) for row in range(len(maps))]
     for axes, (name, values) in zip(panels, maps.items(), strict=True):
+        scores = values.detach().float().cpu()
         image = axes.imshow(
-            largest_is_one(values.detach().float().cpu()).numpy(),
+            (scores / full_colour(scores)).numpy(),
             aspect="auto",
             interpolation="nearest",
             cmap="RdBu_r",
@@ -133,7 +134,7 @@ def heat_maps(
         )
         axes.set_title(name, loc="left", fontsize=9, parse_math=False)
         _label_words(axes, labels)
-    figure.colorbar(image, cax=figure.add_subplot(grid[:-1, 1]), label="score / the method's largest")
+    figure.colorbar(image, cax=figure.add_subplot(grid[:-1, 1]), label="share of full colour")
     _draw_spectrogram(sound, generation)
     for axes in (*panels, sound):
         for interval in intervals:
@@ -141,9 +142,12 @@ def heat_maps(
     return figure
 
 
-def largest_is_one(values: Float[torch.Tensor, "units frames"]) -> Float[torch.Tensor, "units frames"]:
-    """`values` in [-1, 1]: methods measure in units of their own. All zeros stay so."""
-    return values / values.abs().max().clamp(min=torch.finfo(values.dtype).tiny)
+def full_colour(values: Float[torch.Tensor, "units frames"]) -> float:
+    """The size of score that is drawn in full colour where methods are compared: 99 % of `values` are smaller.
+
+    Methods measure in units of their own. The largest score itself may be that of one code, beside which all is pale.
+    """
+    return max(values.abs().flatten().quantile(0.99).item(), 1e-30)
 
 
 def words_html(scores: Sequence[Scored]) -> str:

@@ -89,7 +89,8 @@ def columns_table(units: Sequence[Unit], columns: Mapping[str, Sequence[Score]],
     """The units in prompt order, with a number and a bar for each of `columns` by its title."""
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, header_style="bold", pad_edge=False)
     longest = max(len(unit.text) for unit in units)
-    width = max(4, min(16, (console.width - longest - 2) // len(columns) - 14))  # of a bar, beside its number
+    beside = max(14, *(len(title) + 7 for title in columns))
+    width = max(4, min(16, (console.width - longest - 2) // len(columns) - beside))  # of a bar, beside its number
     table.add_column("word", no_wrap=True)
     for title in columns:
         table.add_column(title, justify="right")
@@ -108,7 +109,9 @@ def matrix_table(names: Sequence[str], matrix: Sequence[Sequence[float | None]])
     """A number for each pair of `names`."""
     table = plain_table("", *names)
     for name, row in zip(names, matrix, strict=True):
-        table.add_row(Text(name, style="bold"), *("-" if value is None else f"{value:.2f}" for value in row))
+        table.add_row(
+            Text(name, style="bold"), *("-" if value is None else f"{round(value, 2) + 0.0:.2f}" for value in row)
+        )
     return table
 
 

@@ -85,7 +85,7 @@ def explain(
             stage(f"loading {generator}")
             model = options.load_model(generator, device)
             if len(names) == 1:
-                chosen[method.strip()].check_supported(model)
+                chosen[names[0]].check_supported(model)
             options.check_fits(model, duration, intervals)
             generating = perf_counter()
             clip = model.generate(prompt, duration=duration, seed=seed, on_progress=stage("generating"), **sampling)
@@ -100,10 +100,7 @@ def explain(
                 return Explanation(attribution, intervals, tracks)
 
             saved: Explanation | Comparison
-            if len(names) == 1:
-                saved = explain_with(names[0])
-            else:
-                saved = _compare(names, explain_with, generating)
+            saved = explain_with(names[0]) if len(names) == 1 else _compare(names, explain_with, generating)
             stage("writing the report")
             saved.save(folder)
             _write_pictures(folder)

@@ -119,7 +119,7 @@ REFUSED = {
     "GuidedBackprop": "it changes the gradients of ReLU modules, which they lack; take saliency",
     "Deconvolution": "it changes the gradients of ReLU modules, which they lack; take saliency",
     "GuidedGradCam": "it explains convolutions; take saliency",
-    "FeaturePermutation": "it swaps values between several inputs, and there is one prompt; take captum:FeatureAblation",
+    "FeaturePermutation": "it swaps values between inputs, and there is one prompt; take captum:FeatureAblation",
     "NoiseTunnel": "it wraps another algorithm; take smooth_grad",
 }
 """Algorithms of captum that would give no result, or one that is not theirs."""

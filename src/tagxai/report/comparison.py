@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tagxai import storage
 from tagxai.attribution import Attribution
 from tagxai.comparing import Comparison, Matrix, method_folder, passes
-from tagxai.plots import LOWEST, Scale, heat_maps, largest_is_one, printable, spectrogram
+from tagxai.plots import LOWEST, Scale, full_colour, heat_maps, printable, spectrogram
 from tagxai.report.page import coloured, data_uri, gradient, ink, png, rounded, short, template, write_report
 
 
@@ -18,7 +18,7 @@ class Panel(NamedTuple):
     method: str
     link: str
     heat: str
-    largest: str
+    full: str
     scores: list[list[float]]
 
 
@@ -93,8 +93,8 @@ def _panel(name: str, attribution: Attribution, scale: Scale) -> Panel:
     return Panel(
         name,
         f"{method_folder(name)}/report.html",
-        png(coloured(largest_is_one(values).cpu().numpy(), scale)),
-        f"{values.abs().max().item():.3g}",
+        png(coloured((values / full_colour(values)).cpu().numpy(), scale)),
+        f"{full_colour(values):.3g}",
         rounded(values.tolist()),
     )
 
@@ -102,7 +102,11 @@ def _panel(name: str, attribution: Attribution, scale: Scale) -> Panel:
 def _cells(matrix: Matrix) -> list[list[Cell]]:
     return [
         [
-            Cell("–" if value is None else f"{value:.2f}".replace("-", "−"), 0.0 if value is None else value, i == j)
+            Cell(
+                "–" if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", "−"),
+                0.0 if value is None else value,
+                i == j,
+            )
             for j, value in enumerate(row)
         ]
         for i, row in enumerate(matrix)
