@@ -8,8 +8,8 @@ warm-up on the shortest of clips; peak memory is that process's highest resident
 
 "captum, each code" is the direct route to `[codebooks, frames, words]`: captum, asked for one code after another by
 reverse mode or by perturbation. A few codes are measured, spread over the clip, and the seconds scaled up to all of
-them: such rows are marked "extrapolated". inseq has no row: it reads what a model makes as one sequence of ids of its text tokenizer, and MusicGen makes several streams of audio codes (seen in its
-source, `HuggingfaceModel`; not run).
+them: such rows are marked "extrapolated". inseq has no row: it reads what a model makes as one sequence of ids of its
+text tokenizer, and MusicGen makes several streams of audio codes (seen in its source, `HuggingfaceModel`; not run).
 
 The JSON file keeps every row as soon as it is measured; a second call measures only what is missing (`--fresh`
 forgets the rows). A table in Markdown is written beside it.

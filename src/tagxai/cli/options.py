@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -121,10 +122,11 @@ def make_methods(names: Sequence[str], settings: Mapping[str, str]) -> dict[str,
             own[name][option] = value
         else:
             raise UnknownNameError("method in this --set", name, names)
-    known = {name: make_method(name).settings() for name in names}
+    classes: dict[str, Any] = {name: registry().method(name) for name in names}
+    known = {name: {f.name for f in fields(cls)} if is_dataclass(cls) else set() for name, cls in classes.items()}
     for key in shared:
         if len(names) > 1 and not any(key in options for options in known.values()):
-            raise UnknownNameError("option of these methods", key, set().union(*known.values()))
+            raise UnknownNameError("option of these methods", key, set[str]().union(*known.values()))
     return {
         name: make_method(name, {k: v for k, v in shared.items() if len(names) == 1 or k in known[name]} | own[name])
         for name in names
