@@ -8,8 +8,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are slower on
 from jaxtyping import install_import_hook
 
 _CHECKED = (
-    *("types", "hooks", "truth", "attribution", "scoring", "forward_mode", "attention_gradients", "localisation"),
-    *("generators", "methods", "metrics"),
+    *("types", "hooks", "truth", "attribution", "scoring", "forward_mode", "derivatives", "attention_gradients"),
+    *("localisation", "generators", "methods", "metrics"),
 )
 # never uninstalled: methods and metrics are imported when the registry first asks for them
 install_import_hook([f"tagxai.{name}" for name in _CHECKED], "beartype.beartype")

@@ -117,6 +117,7 @@ class Method(ABC):
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[Capability]] = frozenset()
+    passes: ClassVar[str] = "not stated"  # of the model that it takes, in words: its class of cost
 
     @abstractmethod
     def attribute(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tagxai.base import Generator, Method, Metric
-from tagxai.hookspecs import hookimpl
+from tagxai.hookspecs import MethodFamily, hookimpl
 
 
 @hookimpl
@@ -29,6 +29,7 @@ def tagxai_methods() -> Sequence[type[Method]]:
     from tagxai.methods.cross_attention import CrossAttention
     from tagxai.methods.daam import DAAM
     from tagxai.methods.generic_attention import GenericAttention
+    from tagxai.methods.gradient_shap import GradientShap
     from tagxai.methods.gradient_x_attention import GradientXAttention
     from tagxai.methods.input_x_gradient import InputXGradient
     from tagxai.methods.integrated_gradients import IntegratedGradients
@@ -36,12 +37,15 @@ def tagxai_methods() -> Sequence[type[Method]]:
     from tagxai.methods.lime import Lime
     from tagxai.methods.occlusion import Occlusion
     from tagxai.methods.random import Random
+    from tagxai.methods.saliency import Saliency
     from tagxai.methods.shapley import Shapley
+    from tagxai.methods.smooth_grad import SmoothGrad
     from tagxai.methods.value_norms import ValueNorms
     from tagxai.methods.value_zeroing import ValueZeroing
 
     return [
-        *(AudioGenX, CrossAttention, InputXGradient, IntegratedGradients, Random),
+        *(AudioGenX, CrossAttention, Random),
+        *(InputXGradient, IntegratedGradients, GradientShap, Saliency, SmoothGrad),
         *(Shapley, Banzhaf, KernelShap, Lime, ContextCite, Occlusion),
         *(AttentionRollout, GenericAttention, AttentionGradCAM, GradientXAttention),
         *(ValueNorms, ALTI, ValueZeroing, AtMan, DAAM),
@@ -60,3 +64,12 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
     from tagxai.metrics.roc_auc import RocAuc
 
     return [AveragePrecision, Hit, MaskSize, PointingGame, ReciprocalRank, RelevanceMass, RelevanceRank, RocAuc]
+
+
+def method_families() -> Mapping[str, MethodFamily]:
+    """Methods that another library brings: their classes are made when one is asked for."""
+    from tagxai.methods.captum import captum_method
+    from tagxai.methods.captum_names import ALGORITHMS, PREFIX
+
+    summaries = {PREFIX + name: algorithm.summary for name, algorithm in ALGORITHMS.items()}
+    return {"captum": MethodFamily("captum", summaries, captum_method)}

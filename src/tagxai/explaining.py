@@ -138,7 +138,8 @@ class Explanation:
     def save(self, folder: str | Path) -> Path:
         """Write all of it into `folder`, in place of an explanation that is already there; the JSON comes last."""
         target = storage.output_folder(folder)
-        (target / "explanation.json").unlink(missing_ok=True)  # from here on the folder holds no whole explanation
+        for earlier in ("explanation.json", "comparison.json"):  # from here on the folder holds no whole explanation
+            (target / earlier).unlink(missing_ok=True)
         for previous in target.glob("*.flac"):
             if re.fullmatch(_TRACK_FILE, previous.name):
                 previous.unlink()

@@ -11,7 +11,8 @@ A plugin is a package with an entry point in the group `tagxai` that names a mod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import pluggy
 
@@ -20,6 +21,14 @@ from tagxai.base import Generator, Method, Metric
 PROJECT = "tagxai"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class MethodFamily(NamedTuple):
+    """Methods named `PREFIX:NAME` of one distribution, with a line on each; `resolve` makes the class of a name."""
+
+    distribution: str
+    summaries: Mapping[str, str]
+    resolve: Callable[[str], type[Method]]
 
 
 @hookspec

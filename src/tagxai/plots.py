@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -105,6 +105,49 @@ def heat_map(
             axes.axvspan(*interval, fill=False, edgecolor="white", lw=2.5, clip_on=False)
             axes.axvspan(*interval, fill=False, edgecolor="black", lw=1.2, ls="--", clip_on=False)
     return figure
+
+
+def heat_maps(
+    generation: Generation,
+    maps: Mapping[str, Float[torch.Tensor, "units frames"]],
+    labels: Sequence[str],
+    intervals: Sequence[tuple[float, float]] = (),
+) -> Figure:
+    """A panel for each of `maps` by its name, on one scale (see `full_colour`)."""
+    from matplotlib.figure import Figure
+
+    height = max(0.9, 0.2 * len(labels))
+    figure = Figure(figsize=(9.0, (height + 0.35) * len(maps) + 1.9), dpi=150, layout="constrained")
+    grid = figure.add_gridspec(len(maps) + 1, 2, width_ratios=(60, 1), height_ratios=(*[height] * len(maps), 1.4))
+    sound = figure.add_subplot(grid[-1, 0])
+    panels = [figure.add_subplot(grid[row, 0], sharex=sound) for row in range(len(maps))]
+    for axes, (name, values) in zip(panels, maps.items(), strict=True):
+        scores = values.detach().float().cpu()
+        image = axes.imshow(
+            (scores / full_colour(scores)).numpy(),
+            aspect="auto",
+            interpolation="nearest",
+            cmap="RdBu_r",
+            vmin=-1.0,
+            vmax=1.0,
+            extent=(0.0, generation.duration, len(labels) - 0.5, -0.5),
+        )
+        axes.set_title(name, loc="left", fontsize=9, parse_math=False)
+        _label_words(axes, labels)
+    figure.colorbar(image, cax=figure.add_subplot(grid[:-1, 1]), label="share of full colour")
+    _draw_spectrogram(sound, generation)
+    for axes in (*panels, sound):
+        for interval in intervals:
+            axes.axvspan(*interval, fill=False, edgecolor="black", lw=1.2, ls="--", clip_on=False)
+    return figure
+
+
+def full_colour(values: Float[torch.Tensor, "units frames"]) -> float:
+    """The size of score that is drawn in full colour where methods are compared: 99 % of `values` are smaller.
+
+    Methods measure in units of their own. The largest score itself may be that of one code, beside which all is pale.
+    """
+    return max(values.abs().flatten().quantile(0.99).item(), 1e-30)
 
 
 def words_html(scores: Sequence[Scored]) -> str:

@@ -40,12 +40,20 @@ class Registry:
         self.generators: dict[str, Entry[Generator]] = self._collect("tagxai_generators", Generator)
         self.methods: dict[str, Entry[Method]] = self._collect("tagxai_methods", Method)
         self.metrics: dict[str, Entry[Metric]] = self._collect("tagxai_metrics", Metric)
+        self.families = builtin.method_families()
 
     def generator(self, name: str) -> type[Generator]:
         return _find("generator", name, self.generators)
 
     def method(self, name: str) -> type[Method]:
-        return _find("method", name, self.methods)
+        """A registered method, or one of another library, such as `captum:KernelShap`."""
+        family = self.families.get(name.partition(":")[0])
+        if family is not None and ":" in name:
+            return family.resolve(name)
+        if name not in self.methods:
+            others = (other for each in self.families.values() for other in each.summaries)
+            raise UnknownNameError("method", name, [*self.methods, *others])
+        return self.methods[name].cls
 
     def metric(self, name: str) -> type[Metric]:
         return _find("metric", name, self.metrics)

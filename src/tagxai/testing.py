@@ -593,12 +593,13 @@ def random_checkpoint(
     width: int = 32,
     text_width: int = 24,
     max_steps: int = 80,
+    feed_forward: int | None = None,
 ) -> Path:
     """Write an untrained model in MusicGen's format, tokenizer included, to `folder`: about 0.4 MB, 25 frames a second.
 
-    `codebooks` are those of one channel: a stereo decoder (`channels=2`) has twice as many. `layers`, `heads`, `width`
-    and `max_steps` are the decoder's, `text_width` the text encoder's. Its weights are large enough that the prompt
-    changes the audio codes. The same arguments write the same weights.
+    `codebooks` are those of one channel: a stereo decoder (`channels=2`) has twice as many. `layers`, `heads`, `width`,
+    `feed_forward` (None: twice the width) and `max_steps` are the decoder's, `text_width` the text encoder's. Its
+    weights are large enough that the prompt changes the audio codes. The same arguments write the same weights.
     """
     from transformers import (
         EncodecConfig,
@@ -634,7 +635,7 @@ def random_checkpoint(
             hidden_size=width,
             num_hidden_layers=layers,
             num_attention_heads=heads,
-            ffn_dim=2 * width,
+            ffn_dim=feed_forward or 2 * width,
             num_codebooks=codebooks * channels,
             audio_channels=channels,
             pad_token_id=vocabulary,

@@ -50,7 +50,7 @@ def _pipeline() -> Language:
 
 
 def tokens(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
-    """Every token as a unit of its own."""
+    """The model's own tokens, each a unit; one without characters is special."""
     return tuple(
         Unit(token, *span, (i,), special=span[0] == span[1])
         for i, (token, span) in enumerate(zip(tokens, spans, strict=True))

@@ -7,8 +7,9 @@ import inspect
 import json
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from importlib import metadata
 from itertools import pairwise
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -16,13 +17,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from tagxai.base import Method
 from tagxai.cli import display
+from tagxai.hookspecs import MethodFamily
 from tagxai.registry import Entry, registry
 
 
 def register(app: typer.Typer) -> None:
     app.command("list", epilog="Example: [bold]tagxai list[/]")(list_all)
-    app.command(epilog="Examples: [bold]tagxai methods[/]\n\n[bold]tagxai methods audiogenx[/]")(methods)
+    app.command(
+        epilog="Examples: [bold]tagxai methods[/]\n\n[bold]tagxai methods audiogenx[/]\n\n"
+        "[bold]tagxai methods captum:KernelShap --help[/]",
+        context_settings={"help_option_names": []},
+    )(methods)
 
 
 def list_all(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
@@ -38,28 +45,45 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="For programs.
             kind: {name: {"summary": entry.summary, "from": entry.origin} for name, entry in entries.items()}
             for kind, entries in kinds.items()
         }
+        for family in known.families.values():
+            origin = _origin(family)
+            rows["methods"] |= {n: {"summary": text, "from": origin} for n, text in family.summaries.items()}
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
     console = display.out()
-    for kind, entries in kinds.items():
-        _print_entries(console, kind, entries)
+    _print_methods(console)
+    for kind in ("generators", "metrics"):
+        _print_entries(console, kind, kinds[kind])
 
 
 def methods(
+    context: typer.Context,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A method; without it, all are listed.")] = None,
+    asked_for_help: Annotated[
+        bool, typer.Option("--help", help="Show this message; with NAME, what that method takes.")
+    ] = False,
 ) -> None:
-    """Describe a method: what it does, what it needs, and every setting that --set takes."""
+    """Describe a method: what it does, its paper, what it needs and costs, and every setting that --set takes."""
     console = display.out()
-    if name is None:
-        _print_entries(console, "methods", registry().methods)
-        return
-    cls = registry().method(name)
-    paper = (sys.modules[cls.__module__].__doc__ or "").strip().partition("\n\n")[0]
-    console.print(Text.assemble((name, "bold"), f"\n{(cls.__doc__ or '').strip()}\n"))
-    console.print(Text(paper + "\n", style="dim"))
-    console.print(f"It needs of a generator: {', '.join(sorted(cls.needs)) or 'nothing but generate and forward'}.\n")
+    if name is not None:
+        _describe(console, name, registry().method(name))
+    elif asked_for_help:
+        typer.echo(context.get_help())
+    else:
+        _print_methods(console)
+
+
+def _describe(console: Console, name: str, cls: type[Method]) -> None:
+    paper = getattr(cls, "paper", "") or (sys.modules[cls.__module__].__doc__ or "").strip().partition("\n\n")[0]
+    facts = display.plain_table("", "")
+    facts.show_header = False
+    facts.add_row("paper", Text(" ".join(paper.split())))
+    facts.add_row("needs", f"{', '.join(sorted(cls.needs)) or 'only forward passes'} (of a generator)")
+    facts.add_row("costs", f"{cls.passes} (passes of the model)")
+    console.print(Text.assemble((name, "bold"), f"\n{' '.join((cls.__doc__ or '').split())}\n"))
+    console.print(facts)
     if not (is_dataclass(cls) and fields(cls)):
-        console.print("It has no settings.")
+        console.print("\nIt has no settings.")
         return
     table = display.plain_table("setting", "default", "takes", "what it does")
     kinds, texts = get_type_hints(cls), field_docs(cls)
@@ -72,8 +96,9 @@ def methods(
             Text(kind_name(kinds[field.name])),
             Text(text),
         )
+    console.print()
     console.print(table)
-    console.print(f"\nExample: tagxai explain PROMPT --method {name} --set {fields(cls)[0].name}=...")
+    console.print(f"\nExample: tagxai explain PROMPT --method {name} --set {fields(cls)[-1].name}=...")
 
 
 def field_docs(cls: type) -> dict[str, str]:
@@ -89,6 +114,8 @@ def field_docs(cls: type) -> dict[str, str]:
             match field, below:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                     docs[name] = " ".join(text.split())
+    if is_dataclass(cls):  # a class made by `make_dataclass` has its texts in its fields
+        docs |= {field.name: field.metadata["text"] for field in fields(cls) if "text" in field.metadata}
     return docs
 
 
@@ -101,12 +128,30 @@ def kind_name(kind: Any) -> str:
     return {"bool": "true | false", "str": "text"}.get(kind.__name__, kind.__name__)
 
 
-def _print_entries(console: Console, kind: str, entries: Mapping[str, Entry[Any]]) -> None:
-    console.print(f"[bold underline]{kind}[/]")
-    table = display.plain_table("name", "what it is", "from")
-    for entry in entries.values():
-        table.add_row(
-            Text(entry.name, style="bold cyan", no_wrap=True), Text(entry.summary), Text(entry.origin, style="dim")
+def _print_methods(console: Console) -> None:
+    known = registry()
+    _print_entries(console, "methods", known.methods)
+    for prefix, family in known.families.items():
+        _print_rows(
+            console, f"methods of {prefix}", [(n, text, _origin(family)) for n, text in family.summaries.items()]
         )
+
+
+def _origin(family: MethodFamily) -> str:
+    try:
+        return f"{family.distribution} {metadata.version(family.distribution)}"
+    except metadata.PackageNotFoundError:
+        return f"not installed: pip install 'tagxai[{family.distribution}]'"
+
+
+def _print_entries(console: Console, kind: str, entries: Mapping[str, Entry[Any]]) -> None:
+    _print_rows(console, kind, [(entry.name, entry.summary, entry.origin) for entry in entries.values()])
+
+
+def _print_rows(console: Console, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    console.print(f"[bold underline]{title}[/]")
+    table = display.plain_table("name", "what it is", "from")
+    for name, text, origin in rows:
+        table.add_row(Text(name, style="bold cyan", no_wrap=True), Text(text), Text(origin, style="dim"))
     console.print(table)
     console.print()

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tagxai.comparing import passes
 from tagxai.plots import printable
 from tagxai.types import OnProgress, Progress
 
@@ -81,8 +82,13 @@ def score_table(
     """The units in prompt order, with a number and a bar for the whole clip and for each interval."""
     columns = {"clip": attribution.per_unit(units)}
     columns |= {f"{start:g}-{end:g} s": attribution.per_unit(units, start, end) for start, end in intervals}
+    return columns_table(units, columns, console)
+
+
+def columns_table(units: Sequence[Unit], columns: Mapping[str, Sequence[Score]], console: Console) -> Table:
+    """The units in prompt order, with a number and a bar for each of `columns` by its title."""
     labels = [(unit.text, unit.function or unit.special) for unit in units]
-    numbers = {name: [score.score for score in column] for name, column in columns.items()}
+    numbers = {title: [score.score for score in column] for title, column in columns.items()}
     return bar_table("word", labels, numbers, console)
 
 
@@ -92,7 +98,8 @@ def bar_table(
     """A row for each label (and whether it is dim), with a number and a bar in every column."""
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, header_style="bold", pad_edge=False)
     longest = max(len(label) for label, _ in labels)
-    width = max(4, min(16, (console.width - longest - 2) // len(columns) - 14))  # of a bar, beside its number
+    beside = max(14, *(len(title) + 7 for title in columns))
+    width = max(4, min(16, (console.width - longest - 2) // len(columns) - beside))  # of a bar, beside its number
     table.add_column(heading, no_wrap=True)
     for name in columns:
         table.add_column(name, justify="right")
@@ -105,6 +112,28 @@ def bar_table(
             largest = max(map(abs, column)) or 1.0
             cells += [Text(f"{column[row]:.3f}", style=style), _bar(column[row], largest, width, ascii_only, dim)]
         table.add_row(*cells)
+    return table
+
+
+def matrix_table(names: Sequence[str], matrix: Sequence[Sequence[float | None]]) -> Table:
+    """A number for each pair of `names`."""
+    table = plain_table("", *names)
+    for name, row in zip(names, matrix, strict=True):
+        table.add_row(
+            Text(name, style="bold"), *("-" if value is None else f"{round(value, 2) + 0.0:.2f}" for value in row)
+        )
+    return table
+
+
+def cost_table(attributions: Mapping[str, Attribution], generation_seconds: float | None) -> Table:
+    """What each method took, also beside the time that generating the clip took."""
+    table = plain_table("method", "seconds", "of generating", "passes")
+    for name, attribution in attributions.items():
+        seconds = attribution.cost.get("seconds")
+        share = "-" if seconds is None or not generation_seconds else f"{seconds / generation_seconds:.2g}x"
+        table.add_row(
+            Text(name, style="bold"), "-" if seconds is None else f"{seconds:.3g}", share, passes(attribution.cost)
+        )
     return table
 
 

@@ -6,17 +6,18 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from tagxai import storage
-from tagxai.base import Generator
-from tagxai.errors import TagxaiError
-from tagxai.explaining import Interval, load_generator
+from tagxai.base import Generator, Method
+from tagxai.errors import TagxaiError, UnknownNameError
+from tagxai.explaining import Interval, load_generator, make_method
 from tagxai.lazy import torch
 from tagxai.registry import registry
 
@@ -93,8 +94,43 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
         key, sign, value = pair.partition("=")
         if not sign or not key.strip():
             raise TagxaiError(f"--set takes KEY=VALUE, such as epochs=20, not {pair!r}")
-        settings[key.strip().replace("-", "_")] = value.strip()
+        method, dot, option = key.strip().rpartition(".")
+        settings[method + dot + option.replace("-", "_")] = value.strip()
     return settings
+
+
+def parse_methods(text: str) -> list[str]:
+    """Names with commas between them."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise TagxaiError(f"--method takes names with commas between them, such as audiogenx,shapley, not {text!r}")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise TagxaiError(f"--method names {twice!r} twice; give it once")
+    return names
+
+
+def make_methods(names: Sequence[str], settings: Mapping[str, str]) -> dict[str, Method]:
+    """The methods by name. A setting METHOD.KEY is that method's, a KEY alone that of every method that has it."""
+    own: dict[str, dict[str, str]] = {name: {} for name in names}
+    shared = {}
+    for key, value in settings.items():
+        name, dot, option = key.rpartition(".")
+        if not dot:
+            shared[key] = value
+        elif name in own:
+            own[name][option] = value
+        else:
+            raise UnknownNameError("method in this --set", name, names)
+    classes: dict[str, Any] = {name: registry().method(name) for name in names}
+    known = {name: {f.name for f in fields(cls)} if is_dataclass(cls) else set() for name, cls in classes.items()}
+    for key in shared:
+        if len(names) > 1 and not any(key in options for options in known.values()):
+            raise UnknownNameError("option of these methods", key, set[str]().union(*known.values()))
+    return {
+        name: make_method(name, {k: v for k, v in shared.items() if len(names) == 1 or k in known[name]} | own[name])
+        for name in names
+    }
 
 
 def parse_intervals(texts: Sequence[str], duration: float | None, option: str = "--interval") -> list[Interval]:

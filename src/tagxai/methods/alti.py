@@ -31,6 +31,7 @@ class ALTI(Method):
 
     name: ClassVar[str] = "alti"
     needs = frozenset({"attention"})
+    passes = "one forward pass, with each token's share of every layer"
 
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None

@@ -18,7 +18,7 @@ from tagxai.base import Generator, Method
 from tagxai.errors import TagxaiError
 from tagxai.hooks import AttentionSite, attention_call, choose, edit_attention
 from tagxai.lazy import torch
-from tagxai.scoring import ROWS_AT_ONCE
+from tagxai.scoring.passes import ROWS_AT_ONCE
 from tagxai.types import Generation, OnProgress, Progress
 
 
@@ -28,6 +28,7 @@ class AtMan(Method):
 
     name: ClassVar[str] = "atman"
     needs = frozenset({"attention"})
+    passes = "1 + tokens forward passes, in batches"
 
     suppression: float = 0.9
     """f: a suppressed token's logits are multiplied by 1 - f."""

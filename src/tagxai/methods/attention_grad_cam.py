@@ -23,6 +23,7 @@ class AttentionGradCAM(Method):
 
     name: ClassVar[str] = "attention_grad_cam"
     needs = frozenset({"attention", "gradients"})
+    passes = "one forward and one backward pass for each window of `resolution` seconds"
 
     resolution: float | None = 0.5
     """Seconds of audio whose log-probability is one target; each target costs a row of a forward and backward pass.

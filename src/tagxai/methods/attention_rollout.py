@@ -30,6 +30,7 @@ class AttentionRollout(Method):
 
     name: ClassVar[str] = "attention_rollout"
     needs = frozenset({"attention"})
+    passes = "one forward pass"
 
     residual: float = 0.5
     """The share of a sublayer's output that comes by the residual connection; the paper's is 0.5."""

@@ -16,6 +16,7 @@ class Banzhaf(TableMethod):
     """Banzhaf values of words: the mean gain over all subsets, each as likely (Banzhaf 1965; Wang & Jia 2023)."""
 
     name: ClassVar[str] = "banzhaf"
+    passes = "2^words forward passes, at most `samples`, in batches"
 
     samples: int = 4096
     """Subsets to score, at random with probability 1/2; all subsets where these are no more."""

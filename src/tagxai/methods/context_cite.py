@@ -16,6 +16,7 @@ class ContextCite(TableMethod):
     """ContextCite: the LASSO on random subsets of the words (Cohen-Wang et al., NeurIPS 2024)."""
 
     name: ClassVar[str] = "context_cite"
+    passes = "`samples` forward passes, in batches"
 
     samples: int = 64
     """Subsets to score, at random with probability 1/2; all subsets where these are no more."""

@@ -19,6 +19,7 @@ class CrossAttention(Method):
 
     name: ClassVar[str] = "cross_attention"
     needs = frozenset({"attention"})
+    passes = "one forward pass"
 
     layers: str | None = None
     """Layers to average over, such as `0,3,-1` (0 is the first, -1 the last); none stands for all."""

@@ -26,6 +26,7 @@ class DAAM(Method):
 
     name: ClassVar[str] = "daam"
     needs = frozenset({"attention"})
+    passes = "one forward pass"
 
     threshold: float | None = None
     """Give the paper's mask: 1 where a word's map is at least this share of its maximum (0.4, say), else 0. None gives

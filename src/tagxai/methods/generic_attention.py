@@ -32,6 +32,7 @@ class GenericAttention(Method):
 
     name: ClassVar[str] = "generic_attention"
     needs = frozenset({"attention", "gradients"})
+    passes = "one forward and one backward pass for each window of `resolution` seconds"
 
     resolution: float | None = 0.5
     """Seconds of audio whose log-probability is one target; each target costs a row of a forward and backward pass, and

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import perf_counter
 from typing import ClassVar
 
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
-from tagxai.forward_mode import token_derivatives
+from tagxai.derivatives import Derivatives, GradientTarget, Mode
 from tagxai.types import Generation, OnProgress
 
 
@@ -18,12 +17,16 @@ class InputXGradient(Method):
 
     name: ClassVar[str] = "input_x_gradient"
     needs = frozenset({"gradients"})
+    passes = "tokens, in forward mode (all in one batch)"
+
+    target: GradientTarget = "conditional"
+    """Whose log-probability: `conditional`, or `guided` (under classifier-free guidance)."""
+    mode: Mode = "auto"
+    """Of differentiation: `auto` takes forward mode where there are more codes than tokens, else reverse mode."""
 
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
     ) -> Attribution:
         self.check_supported(generator)
-        started = perf_counter()
-        scores = token_derivatives(generator, generation, generator.encode_prompt([generation.prompt]))
-        cost = {"seconds": perf_counter() - started, "forward_passes": len(generation.tokens)}
-        return Attribution(generation, scores.float().cpu(), self.name, self.settings(), cost=cost)
+        work = Derivatives(generator, generation, target=self.target, mode=self.mode, on_progress=on_progress)
+        return work.attribution(self, work.per_token(work.embeddings, work.embeddings))

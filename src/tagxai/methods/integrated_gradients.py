@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import perf_counter
 from typing import ClassVar
 
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
+from tagxai.derivatives import Derivatives, GradientTarget, Mode
 from tagxai.errors import TagxaiError
-from tagxai.forward_mode import token_derivatives
 from tagxai.lazy import torch
-from tagxai.types import Generation, OnProgress, Progress
+from tagxai.types import Generation, OnProgress
 
 
 @dataclass(frozen=True)
@@ -20,9 +19,14 @@ class IntegratedGradients(Method):
 
     name: ClassVar[str] = "integrated_gradients"
     needs = frozenset({"gradients"})
+    passes = "points x tokens, in forward mode (all tokens in one batch)"
 
     points: int = 20
     """Gauss-Legendre points of the integral along the path."""
+    target: GradientTarget = "conditional"
+    """Whose log-probability: `conditional`, or `guided` (under classifier-free guidance)."""
+    mode: Mode = "auto"
+    """Of differentiation: `auto` takes forward mode where there are more codes than tokens, else reverse mode."""
 
     def __post_init__(self) -> None:
         if self.points < 1:
@@ -34,31 +38,13 @@ class IntegratedGradients(Method):
         import numpy as np
 
         self.check_supported(generator)
-        started = perf_counter()
-        conditioning = generator.encode_prompt([generation.prompt])
-        places, weights = np.polynomial.legendre.leggauss(self.points)
-        total: torch.Tensor | float = 0.0
-        for done, (place, weight) in enumerate(zip(places.tolist(), weights.tolist(), strict=True)):
-            derivative = token_derivatives(generator, generation, conditioning, scale=(place + 1) / 2)
-            total = total + derivative * (weight / 2)
-            if on_progress is not None:
-                on_progress(Progress(done + 1, self.points, "integrating"))
-        scores = torch.as_tensor(total).float().cpu()
-        with torch.no_grad():
-            given = generator.forward(generation, conditioning).log_prob
-            null = generator.forward(generation, conditioning, branch="unconditional").log_prob
-        assert given is not None
-        assert null is not None
-        effect = given - null
-        missed = (scores.sum(-1) - effect[0].float().cpu()).abs()
-        return Attribution(
-            generation,
-            scores,
-            self.name,
-            self.settings(),
-            cost={"seconds": perf_counter() - started, "forward_passes": self.points * len(generation.tokens)},
-            diagnostics={
-                "completeness_error_mean": missed.mean().item(),
-                "completeness_error_max": missed.max().item(),
-            },
+        work = Derivatives(
+            generator, generation, target=self.target, mode=self.mode, calls=self.points, on_progress=on_progress
         )
+        prompt = work.embeddings
+        places, weights = np.polynomial.legendre.leggauss(self.points)
+        parts = [
+            work.per_token((place + 1) / 2 * prompt, prompt) * (weight / 2)
+            for place, weight in zip(places.tolist(), weights.tolist(), strict=True)
+        ]
+        return work.attribution(self, torch.stack(parts).sum(0), complete=True)

@@ -16,6 +16,7 @@ class KernelShap(TableMethod):
     """Kernel SHAP: Shapley values of words estimated by regression on subsets (Lundberg & Lee 2017)."""
 
     name: ClassVar[str] = "kernel_shap"
+    passes = "2^words forward passes, at most `samples`, in batches"
 
     samples: int = 256
     """Subsets to score, of all sizes equally often; all subsets where these are no more."""

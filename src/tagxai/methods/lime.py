@@ -16,6 +16,7 @@ class Lime(TableMethod):
     """LIME: kernel-weighted ridge regression on random subsets of the words (Ribeiro et al., KDD 2016)."""
 
     name: ClassVar[str] = "lime"
+    passes = "2^words forward passes, at most `samples`, in batches"
 
     samples: int = 256
     """Subsets to score, of all sizes equally often; all subsets where these are no more."""

@@ -16,6 +16,7 @@ class Occlusion(TableMethod):
     """Leave one out, by any operator: what each code loses without a word (Zeiler & Fergus 2014)."""
 
     name: ClassVar[str] = "occlusion"
+    passes = "1 + words forward passes, in batches"
 
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
         return leave_one_out(units)

@@ -16,6 +16,7 @@ class Random(Method):
     """Control: uniform random masks, one value for each step and token (Adebayo et al. 2018)."""
 
     name: ClassVar[str] = "random"
+    passes = "none"
 
     seed: int = 0
 

@@ -28,6 +28,7 @@ class Shapley(TableMethod):
     """Shapley values of words for every audio code, exact or sampled (Shapley 1953; Lundberg & Lee, NeurIPS 2017)."""
 
     name: ClassVar[str] = "shapley"
+    passes = "2^words forward passes up to 12 words, then one for each word of each sampled order; in batches"
 
     exact_up_to: int = 12
     """Up to this many words all subsets are scored; beyond, random orders of the words."""

@@ -25,6 +25,7 @@ class ValueNorms(Method):
 
     name: ClassVar[str] = "value_norms"
     needs = frozenset({"attention"})
+    passes = "one forward pass"
 
     layers: str | None = None
     """Layers to average over, such as `0,3,-1` (-1 is the last); none stands for all."""

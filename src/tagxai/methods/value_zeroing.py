@@ -17,7 +17,7 @@ from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.hooks import AttentionSite, Gate, choose, edit_attention
 from tagxai.lazy import torch
-from tagxai.scoring import ROWS_AT_ONCE
+from tagxai.scoring.passes import ROWS_AT_ONCE
 from tagxai.types import Generation, OnProgress, undo_delay
 
 
@@ -27,6 +27,7 @@ class ValueZeroing(Method):
 
     name: ClassVar[str] = "value_zeroing"
     needs = frozenset({"attention"})
+    passes = "1 + layers x tokens forward passes of one layer"
 
     layers: str | None = None
     """Layers to average over, such as `0,3,-1` (-1 is the last); none stands for all."""

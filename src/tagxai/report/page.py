@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tagxai import storage
 from tagxai.attribution import Score
+from tagxai.comparing import COMPARISON
 from tagxai.explaining import Explanation, Kind
 from tagxai.plots import LOWEST, Scale, printable, spectrogram
 
@@ -60,8 +61,15 @@ class Column(NamedTuple):
 
 
 def write_report(folder: str | Path) -> list[Path]:
-    """Make `heatmap.png` and `report.html` from the explanation in `folder`. Raises DamagedFileError."""
+    """Make `heatmap.png` and `report.html` from the explanation, or the comparison, in `folder`.
+
+    Raises DamagedFileError.
+    """
     target = Path(folder)
+    if (target / COMPARISON).is_file():
+        from tagxai.report.comparison import write_comparison
+
+        return write_comparison(target)
     explanation = Explanation.load(target)
     picture, page = target / "heatmap.png", target / "report.html"
     with storage.whole_file(picture) as temporary:
@@ -73,18 +81,13 @@ def write_report(folder: str | Path) -> list[Path]:
 
 def render(explanation: Explanation, folder: Path) -> str:
     """The page as text; its audio is that of `folder`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tagxai.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     attribution, clip = explanation.attribution, explanation.attribution.generation
     units = attribution.words()
     values = attribution.over_time(units)
     scale = Scale.of(values.flatten().tolist())
     columns = [_column("whole clip", attribution.per_unit(units))]
     columns += [_column(f"{a:g} to {b:g} s", attribution.per_unit(units, a, b)) for a, b in explanation.intervals]
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         prompt=printable(clip.prompt),
         attribution=attribution,
         clip=clip,
@@ -92,14 +95,23 @@ def render(explanation: Explanation, folder: Path) -> str:
         players=_players(explanation, folder),
         intervals=explanation.intervals,
         scale=scale,
-        gradient=_gradient(scale),
-        heat=_png(_coloured(values.cpu().numpy(), scale)),
-        sound=_png(_ink(spectrogram(clip)[::-1])),
-        data={"duration": clip.duration, "words": [u.text for u in units], "scores": _rounded(values.tolist())},
+        gradient=gradient(scale),
+        heat=png(coloured(values.cpu().numpy(), scale)),
+        sound=png(ink(spectrogram(clip)[::-1])),
+        data={"duration": clip.duration, "words": [u.text for u in units], "scores": rounded(values.tolist())},
         ticks=[clip.duration * i / 6 for i in range(7)],
         lowest=LOWEST,
         details=_details(explanation),
     )
+
+
+def template(name: str) -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("tagxai.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template(name)
 
 
 def _column(title: str, scores: Sequence[Score]) -> Column:
@@ -123,11 +135,11 @@ def _column(title: str, scores: Sequence[Score]) -> Column:
 def _players(explanation: Explanation, folder: Path) -> list[Player]:
     clip = explanation.attribution.generation
     first = f"What {clip.generator} made of the prompt. This is the clip that is explained."
-    players = [Player("Original", first, _data_uri(folder / "original.flac"), original=True)]
+    players = [Player("Original", first, data_uri(folder / "original.flac"), original=True)]
     for track in explanation.tracks:
         title, text = TELL[track.kind]
         number = track.name.removeprefix(track.kind).lstrip("-")
-        players.append(Player(f"{title} {number}".strip(), text, _data_uri(folder / track.file)))
+        players.append(Player(f"{title} {number}".strip(), text, data_uri(folder / track.file)))
     return players
 
 
@@ -145,29 +157,29 @@ def _details(explanation: Explanation) -> list[tuple[str, str]]:
         ("clip", f"{clip.duration:g} s, {clip.sample_rate} Hz, {clip.frame_rate:g} frames a second, seed {clip.seed}"),
         ("tokens", " ".join(printable(token) for token in clip.tokens)),
     ]
-    rows += [(name, ", ".join(f"{k} {_short(v)}" for k, v in group.items())) for name, group in groups.items() if group]
+    rows += [(name, ", ".join(f"{k} {short(v)}" for k, v in group.items())) for name, group in groups.items() if group]
     return rows
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False).strip('"')
 
 
-def _rounded(rows: list[list[float]]) -> list[list[float]]:
+def rounded(rows: list[list[float]]) -> list[list[float]]:
     return [[float(f"{value:.3g}") for value in row] for row in rows]
 
 
-def _data_uri(path: Path) -> str:
+def data_uri(path: Path) -> str:
     return f"data:audio/flac;base64,{b64encode(path.read_bytes()).decode()}"
 
 
-def _coloured(values: np.ndarray, scale: Scale) -> np.ndarray:
+def coloured(values: np.ndarray, scale: Scale) -> np.ndarray:
     from matplotlib import colormaps
 
     return colormaps[scale.colour_map]((values - scale.low) / (scale.high - scale.low))
 
 
-def _gradient(scale: Scale) -> str:
+def gradient(scale: Scale) -> str:
     """The colours of the scale as CSS colour stops."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
@@ -175,14 +187,14 @@ def _gradient(scale: Scale) -> str:
     return ", ".join(to_hex(colormaps[scale.colour_map](i / 8)) for i in range(9))
 
 
-def _ink(loudness: np.ndarray) -> np.ndarray:
+def ink(loudness: np.ndarray) -> np.ndarray:
     """Loudness as see-through grey, which shows on light and on dark ground."""
     import numpy as np
 
     return np.stack([np.full_like(loudness, 0.5)] * 3 + [loudness], axis=-1)
 
 
-def _png(pixels: np.ndarray) -> str:
+def png(pixels: np.ndarray) -> str:
     """A picture of one pixel for each value, which the page stretches."""
     from matplotlib.image import imsave
 

@@ -47,6 +47,7 @@ class AudioGenX(Method):
 
     name: ClassVar[str] = "audiogenx"
     needs = frozenset({"gradients", "attention"})
+    passes = "2 x epochs forward and backward passes"
 
     mode: Mode = "teacher_forced"
     """`teacher_forced` runs all steps in one causal pass, with audio context. `reference` replays every step alone at

@@ -1,0 +1,336 @@
+"""What every method costs for its full answer, beside generating the clip, one teacher-forced pass, and captum's way.
+
+    uv run python benchmarks/methods_cost.py [--models tiny small] [--seconds 1] [--threads 2] [--json FILE]
+
+`tiny` is the embedded model; `small` has the shape of MusicGen-small (24 layers, 1024 wide, 4 codebooks of 2048 codes)
+and random weights, at 25 frames a second, which are the same work. Every row runs in a process of its own, after a
+warm-up on the shortest of clips; peak memory is that process's highest resident size above what it had before.
+
+"captum, each code" is the direct route to `[codebooks, frames, words]`: captum, asked for one code after another by
+reverse mode or by perturbation. A few codes are measured, spread over the clip, and the seconds scaled up to all of
+them: such rows are marked "extrapolated". inseq has no row: it reads what a model makes as one sequence of ids of its
+text tokenizer, and MusicGen makes several streams of audio codes (seen in its source, `HuggingfaceModel`; not run).
+
+The JSON file keeps every row as soon as it is measured; a second call measures only what is missing (`--fresh`
+forgets the rows). A table in Markdown is written beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import gettempdir
+from time import perf_counter
+from typing import Any
+
+PROMPT = "a dog barks followed by rain falling"
+LONG_PROMPT = "a dog barks while rain falls then a loud bell"  # 10 words, for exact Shapley values
+SMALL = {
+    "layers": 24,
+    "heads": 16,
+    "width": 1024,
+    "feed_forward": 4096,
+    "text_width": 768,
+    "vocabulary": 2048,
+    "max_steps": 1600,
+}
+SAMPLED_CODES = 3
+DIRECT = {
+    "captum, each code: IntegratedGradients": "IntegratedGradients",
+    "captum, each code: Saliency": "Saliency",
+    "captum, each code: FeatureAblation": "FeatureAblation",
+    "captum, each code: KernelShap": "KernelShap",
+}
+
+
+def rows() -> list[str]:
+    """The names of all rows of one model, references first."""
+    from tagxai import registry
+
+    known = registry()
+    captums = [name for family in known.families.values() for name in family.summaries]
+    captums.remove("captum:ShapleyValues")  # all orders of the words: for prompts of up to 6 units
+    return [
+        "generate",
+        "pass",
+        "pass of words + 1 rows",
+        "generate, 10 words",
+        "shapley, 10 words",
+        "integrated_gradients, reverse mode",
+        *known.methods,
+        *captums,
+        *DIRECT,
+    ]
+
+
+def load(model: str) -> Any:
+    """`tiny`, `small`, or anything that `tagxai --generator` takes."""
+    from tagxai import load_generator
+    from tagxai.testing import random_checkpoint
+
+    if model != "small":
+        return load_generator(model)
+    folder = Path(gettempdir(), "tagxai-methods-cost-small")
+    if not (folder / "config.json").is_file():
+        random_checkpoint(folder, **SMALL)
+    return load_generator(f"musicgen:{folder}")
+
+
+def measure(model: str, row: str, seconds: float, threads: int) -> dict[str, Any]:
+    """Seconds, peak memory (MiB) and passes of one row; runs in a fresh process."""
+    import torch
+
+    torch.set_num_threads(threads)
+    generator = load(model)
+    prompt = LONG_PROMPT if "10 words" in row else PROMPT
+    short = generator.generate(prompt, duration=2 / generator.frame_rate, seed=0)
+    run = work(generator, row, seconds)
+    clip = short
+    if not row.startswith("generate"):
+        clip = generator.generate(prompt, duration=seconds, seed=0)
+        run(short)  # warm up: first calls load kernels and libraries
+    with resident_memory() as peak:
+        started = perf_counter()
+        found = run(clip)
+        taken = perf_counter() - started
+    return {"seconds": taken, "peak_mib": peak(), "codes": clip.codes.numel(), **found, **scaled(found, taken)}
+
+
+def scaled(found: dict[str, Any], taken: float) -> dict[str, Any]:
+    """The seconds for all codes, where only some were measured."""
+    if "measured_codes" not in found:
+        return {}
+    shared = found.get("shared_seconds", 0.0)  # what is done once, however many codes there are
+    each = (taken - shared) / found["measured_codes"]
+    return {"seconds": shared + each * found["all_codes"], "extrapolated": True}
+
+
+def work(generator: Any, row: str, seconds: float) -> Callable[[Any], dict[str, Any]]:
+    """What a row does with a clip; it returns what there is to tell beside the time."""
+    import torch
+
+    from tagxai import registry
+
+    def generate(clip: Any) -> dict[str, Any]:
+        generator.generate(clip.prompt, duration=seconds, seed=0)
+        return {}
+
+    def one_pass(clip: Any) -> dict[str, Any]:
+        conditioning = generator.encode_prompt([clip.prompt])
+        with torch.inference_mode():
+            generator.forward(clip, conditioning.expand(batch(clip)))
+        return {"passes": batch(clip)}
+
+    def batch(clip: Any) -> int:
+        from tagxai import words
+
+        return 1 if row == "pass" else 1 + len(words.words(clip.prompt, clip.token_spans, clip.tokens))
+
+    def explain(clip: Any) -> dict[str, Any]:
+        cost = method.attribute(generator, clip).cost
+        return {"passes": sum(value for key, value in cost.items() if key.endswith("_passes")), "cost": dict(cost)}
+
+    def explain_codes(clip: Any) -> dict[str, Any]:
+        """Some codes on their own, spread over codebooks and frames."""
+        every = clip.codes.numel()
+        chosen = [every * (2 * i + 1) // (2 * SAMPLED_CODES) for i in range(min(SAMPLED_CODES, every))]
+        passes = sum(direct(generator, clip, DIRECT[row], *divmod(code, clip.frames)) for code in chosen)
+        return {"passes": passes * every / len(chosen), "measured_codes": len(chosen), "all_codes": every}
+
+    if row.startswith("generate"):
+        return generate
+    if row.startswith("pass"):
+        return one_pass
+    if row in DIRECT:
+        return explain_codes
+    name, options = row.partition(",")[0], {"mode": "reverse"} if row.endswith("reverse mode") else {}
+    method = registry().method(name).configure(options)
+    if "reverse mode" in row:
+        return lambda clip: reverse_codes(generator, clip, method)
+    return explain
+
+
+def reverse_codes(generator: Any, clip: Any, method: Any) -> dict[str, Any]:
+    """Integrated gradients of some codes, each by its own backward pass; the forward passes are shared by all."""
+    from dataclasses import replace
+
+    import numpy as np
+    import torch
+
+    conditioning, every = generator.encode_prompt([clip.prompt]), clip.codes.numel()
+    chosen = [every * (2 * i + 1) // (2 * SAMPLED_CODES) for i in range(min(SAMPLED_CODES, every))]
+    forward = 0.0
+    for place in np.polynomial.legendre.leggauss(method.points)[0].tolist():
+        started = perf_counter()
+        point = ((place + 1) / 2 * conditioning.embeddings).requires_grad_()
+        outputs = generator.forward(clip, replace(conditioning, embeddings=point)).log_prob.flatten()
+        forward += perf_counter() - started
+        for code in chosen:
+            torch.autograd.grad(outputs[code], point, retain_graph=True)
+    passes = method.points * every
+    return {"passes": passes, "measured_codes": len(chosen), "all_codes": every, "shared_seconds": forward}
+
+
+def direct(generator: Any, clip: Any, algorithm: str, codebook: int, frame: int) -> int:
+    """captum on one code's log-probability; the number of rows that it ran."""
+    from dataclasses import replace
+
+    import captum.attr
+    import torch
+
+    from tagxai import words
+    from tagxai.hooks import Gate, edit_attention
+
+    conditioning, ran = generator.encode_prompt([clip.prompt]), 0
+    units = words.words(clip.prompt, clip.token_spans, clip.tokens)
+
+    def of_embeddings(embeddings: torch.Tensor) -> torch.Tensor:
+        nonlocal ran
+        ran += len(embeddings)
+        rows = replace(conditioning.expand(len(embeddings)), embeddings=embeddings.to(conditioning.embeddings))
+        return generator.forward(clip, rows).log_prob[:, codebook, frame]
+
+    def of_words(kept: torch.Tensor) -> torch.Tensor:
+        nonlocal ran
+        ran += len(kept)
+        gate = torch.ones(len(kept), 1, len(clip.tokens))
+        for column, unit in enumerate(units):
+            gate[:, :, list(unit.tokens)] = kept[:, column, None, None]
+        with torch.no_grad(), edit_attention(generator.cross_attention(), Gate(gate.expand(-1, clip.steps, -1))):
+            return generator.forward(clip, conditioning.expand(len(kept))).log_prob[:, codebook, frame]
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if algorithm in ("IntegratedGradients", "Saliency"):
+            options = {"n_steps": 20, "internal_batch_size": 4} if algorithm == "IntegratedGradients" else {}
+            point = conditioning.embeddings.clone().requires_grad_()
+            getattr(captum.attr, algorithm)(of_embeddings).attribute(point, **options)
+        else:
+            options = {"n_samples": 25} if algorithm == "KernelShap" else {}
+            ones = torch.ones(1, len(units))
+            getattr(captum.attr, algorithm)(of_words).attribute(ones, perturbations_per_eval=8, **options)
+    return ran
+
+
+@contextmanager
+def resident_memory() -> Iterator[Callable[[], float]]:
+    """Gives a function for the process's highest resident size since the start of the block, above it, in MiB."""
+    Path("/proc/self/clear_refs").write_text("5")  # forget the earlier peak (Linux)
+    before = status("VmRSS")
+    yield lambda: status("VmHWM") - before
+
+
+def status(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
+
+
+def aims(rows: dict[str, dict[str, Any]]) -> list[tuple[str, float, str, bool]]:
+    """(what, ratio found, what was aimed at, whether it is met), for the aims whose rows are there."""
+
+    def ratio(above: str, below: str) -> float | None:
+        found = [rows.get(name, {}).get("seconds") for name in (above, below)]
+        return found[0] / found[1] if all(found) else None
+
+    wanted = (
+        ("leave-one-out / one batch of words + 1 passes", ratio("leave_one_out", "pass of words + 1 rows"), "<=", 1.2),
+        (
+            "integrated gradients: reverse mode per output / forward mode",
+            ratio("integrated_gradients, reverse mode", "integrated_gradients"),
+            ">=",
+            15.0,
+        ),
+        ("exact Shapley values of 10 words / generating", ratio("shapley, 10 words", "generate, 10 words"), "<=", 2.0),
+        ("capturing attention / a plain pass", ratio("cross_attention", "pass"), "<=", 1.05),
+    )
+    return [
+        (what, found, f"{sign} {limit:g}", found <= limit if sign == "<=" else found >= limit)
+        for what, found, sign, limit in wanted
+        if found is not None
+    ]
+
+
+def markdown(results: dict[str, Any]) -> str:
+    lines = [
+        f"# What methods cost\n\n{PROMPT!r}, {results['seconds']:g} s; seconds beside those of generating the clip"
+    ]
+    lines += ["and of one teacher-forced pass over it. Failed rows tell why.\n"]
+    for model, found in results["models"].items():
+        lines += [
+            f"## {model}\n",
+            "| | seconds | of generating | of a pass | passes | peak MiB | |",
+            "| --- |" + " --- |" * 6,
+        ]
+        generate, one = (found.get(name, {}).get("seconds") for name in ("generate", "pass"))
+        for name, row in found.items():
+            if "error" in row:
+                lines.append(f"| {name} | | | | | | {row['error']} |")
+                continue
+            shares = ["" if not of else f"{row['seconds'] / of:.3g}" for of in (generate, one)]
+            note = (
+                f"extrapolated from {row['measured_codes']} of {row['all_codes']} codes"
+                if "extrapolated" in row
+                else ""
+            )
+            passes = f"{row['passes']:g}" if row.get("passes") else ""
+            cells = (name, f"{row['seconds']:.3g}", *shares, passes, f"{row['peak_mib']:.0f}", note)
+            lines.append(f"| {' | '.join(cells)} |")
+        lines += ["", "| aim | found | wanted | met |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| {what} | {value:.3g} | {wanted} | {'yes' if met else 'no'} |"
+            for what, value, wanted, met in aims(found)
+        ]
+        machines = sorted({row["machine"] for row in found.values()})
+        lines += ["", *machines, ""]
+    return "\n".join(lines)
+
+
+def machine(threads: int) -> str:
+    from importlib.metadata import version
+
+    here = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(here, capture_output=True, text=True).stdout.strip()
+    return f"{platform.machine()}, {threads} thread(s), torch {version('torch')}, commit {commit}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=["tiny", "small"], help="tiny, small, or NAME:SOURCE")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of the clip")
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--only", nargs="+", help="measure these rows alone")
+    parser.add_argument("--json", type=Path, default=Path("methods_cost.json"))
+    parser.add_argument("--fresh", action="store_true", help="measure again what the file holds")
+    arguments = parser.parse_args()
+
+    results: dict[str, Any] = {"seconds": arguments.seconds, "models": {}}
+    if arguments.json.is_file() and not arguments.fresh:
+        results = json.loads(arguments.json.read_text())
+        if results["seconds"] != arguments.seconds:
+            sys.exit(f"{arguments.json} is of clips of {results['seconds']:g} s; give --fresh, or another --json")
+    for model in arguments.models:
+        found = results["models"].setdefault(model, {})
+        for row in arguments.only or rows():
+            if "seconds" in found.get(row, {}):
+                continue
+            print(f"{model}: {row} ...", file=sys.stderr, flush=True)
+            try:
+                with get_context("spawn").Pool(1) as pool:
+                    found[row] = pool.apply(measure, (model, row, arguments.seconds, arguments.threads))
+            except Exception as error:  # one method that cannot work must not end the run
+                found[row] = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
+            found[row]["machine"] = machine(arguments.threads)
+            arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+            arguments.json.with_suffix(".md").write_text(markdown(results))
+    print(markdown(results))
+
+
+if __name__ == "__main__":
+    main()

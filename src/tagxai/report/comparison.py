@@ -1,0 +1,138 @@
+"""`report.html` and `heatmaps.png` of a comparison: a heat map for each method on one scale, agreement and cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tagxai import storage
+from tagxai.attribution import Attribution
+from tagxai.comparing import Comparison, Matrix, method_folder, passes
+from tagxai.plots import LOWEST, Scale, full_colour, heat_maps, printable, spectrogram
+from tagxai.report.page import coloured, data_uri, gradient, ink, png, rounded, short, template, write_report
+
+
+class Panel(NamedTuple):
+    """One method on the page."""
+
+    method: str
+    link: str
+    heat: str
+    full: str
+    scores: list[list[float]]
+
+
+class Cost(NamedTuple):
+    """What one method cost, as it is shown."""
+
+    method: str
+    seconds: str
+    share: str
+    passes: str
+    completeness: str
+
+
+class Cell(NamedTuple):
+    """A rank correlation; `strength` in [-1, 1] is its colour."""
+
+    text: str
+    strength: float
+    own: bool
+
+
+def write_comparison(folder: Path) -> list[Path]:
+    """Make the pages and pictures of a comparison and of each explanation in it. Raises DamagedFileError."""
+    comparison = Comparison.load(folder)
+    files = [file for method in comparison.explanations for file in write_report(folder / method_folder(method))]
+    picture, page = folder / "heatmaps.png", folder / "report.html"
+    words = comparison.generation_words()
+    maps = {name: e.attribution.over_time(words) for name, e in comparison.explanations.items()}
+    with storage.whole_file(picture) as temporary:
+        figure = heat_maps(comparison.generation, maps, [unit.text for unit in words], comparison.intervals)
+        figure.savefig(temporary, format="png")
+    with storage.whole_file(page) as temporary:
+        temporary.write_text(render(comparison, folder), encoding="utf-8")
+    return [page, picture, *files]
+
+
+def render(comparison: Comparison, folder: Path) -> str:
+    """The page as text; its audio is that of the first method's folder."""
+    clip, words = comparison.generation, comparison.generation_words()
+    scale = Scale(-1.0, 1.0)
+    panels = [_panel(name, explanation.attribution, scale) for name, explanation in comparison.explanations.items()]
+    first = next(iter(comparison.explanations))
+    return template("comparison.html.j2").render(
+        prompt=printable(clip.prompt),
+        clip=clip,
+        words=[(printable(unit.text), unit.function or unit.special) for unit in words],
+        panels=panels,
+        failures={name: printable(text) for name, text in comparison.failures.items()},
+        original=data_uri(folder / method_folder(first) / "original.flac"),
+        sound=png(ink(spectrogram(clip)[::-1])),
+        gradient=gradient(scale),
+        intervals=comparison.intervals,
+        agreement=[
+            ("Words by seconds", _cells(comparison.map_agreement())),
+            ("Words over the clip", _cells(comparison.word_agreement())),
+        ],
+        costs=[_cost(name, e.attribution, comparison) for name, e in comparison.explanations.items()],
+        data={
+            "duration": clip.duration,
+            "words": [unit.text for unit in words],
+            "methods": [panel.method for panel in panels],
+            "scores": [panel.scores for panel in panels],
+        },
+        ticks=[clip.duration * i / 4 for i in range(5)],
+        lowest=LOWEST,
+        details=_details(comparison),
+    )
+
+
+def _panel(name: str, attribution: Attribution, scale: Scale) -> Panel:
+    values = attribution.over_time(attribution.words())
+    return Panel(
+        name,
+        f"{method_folder(name)}/report.html",
+        png(coloured((values / full_colour(values)).cpu().numpy(), scale)),
+        f"{full_colour(values):.3g}",
+        rounded(values.tolist()),
+    )
+
+
+def _cells(matrix: Matrix) -> list[list[Cell]]:
+    return [
+        [
+            Cell(
+                "–" if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", "−"),
+                0.0 if value is None else value,
+                i == j,
+            )
+            for j, value in enumerate(row)
+        ]
+        for i, row in enumerate(matrix)
+    ]
+
+
+def _cost(name: str, attribution: Attribution, comparison: Comparison) -> Cost:
+    seconds, whole = attribution.cost.get("seconds"), comparison.generation_seconds
+    error = attribution.diagnostics.get("completeness_error_mean")
+    return Cost(
+        name,
+        "–" if seconds is None else f"{seconds:.3g}",
+        "–" if seconds is None or not whole else f"{seconds / whole:.2g}×",
+        passes(attribution.cost),
+        "–" if error is None else f"{error:.2g}",
+    )
+
+
+def _details(comparison: Comparison) -> list[tuple[str, str]]:
+    clip = comparison.generation
+    rows: list[tuple[str, Any]] = [
+        ("generator", clip.generator),
+        ("clip", f"{clip.duration:g} s, {clip.sample_rate} Hz, {clip.frame_rate:g} frames a second, seed {clip.seed}"),
+        ("generator settings", ", ".join(f"{k} {short(v)}" for k, v in clip.settings.items())),
+    ]
+    for name, explanation in comparison.explanations.items():
+        settings = explanation.attribution.settings
+        rows.append((name, ", ".join(f"{k} {short(v)}" for k, v in settings.items()) or "no settings"))
+    return rows
