@@ -48,6 +48,34 @@ def explain(out, *options):
     return run("explain", "a dog barks", "--method", "random", "--duration", "0.4", "--out", out, *options)
 
 
+@pytest.mark.parametrize(
+    ("given", "has_cuda", "has_bfloat16", "loaded"),
+    [
+        ([], False, False, ("cpu", "float32")),
+        ([], True, True, ("cuda", "bfloat16")),
+        ([], True, False, ("cuda", "float32")),
+        (["--device", "cpu"], True, True, ("cpu", "float32")),
+        (["--dtype", "float16"], True, True, ("cuda", "float16")),
+        (["--dtype", "bfloat16"], False, False, ("cpu", "bfloat16")),
+    ],
+)
+@pytest.mark.parametrize("command", ["explain", "generate"])
+def test_device_and_dtype_reach_the_generator(
+    command, given, has_cuda, has_bfloat16, loaded, monkeypatch, generator, tmp_path
+):
+    asked = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: has_cuda)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: has_bfloat16)
+    monkeypatch.setattr(
+        "tagxai.cli.options.load_generator",
+        lambda spec, device, dtype: asked.append((device, dtype)) or generator,
+    )
+    quick = ["--method", "random", "--audio-repeats", "0"] if command == "explain" else []
+    result = run(command, "a dog", "--duration", "0.2", "--out", tmp_path, *quick, *given)
+    assert result.exit_code == 0, result.output
+    assert asked == [loaded]
+
+
 # explain
 
 

@@ -59,6 +59,7 @@ def explain(
     top_k: options.TopKOption = None,
     temperature: options.TemperatureOption = None,
     device: options.DeviceOption = "auto",
+    dtype: options.DtypeOption = "auto",
     by: ByOption = "word",
     as_json: JsonOption = False,
 ) -> None:
@@ -75,7 +76,7 @@ def explain(
     with options.output_folder(target) as folder:
         with display.stages() as stage:
             stage(f"loading {generator}")
-            model = options.load_model(generator, device)
+            model = options.load_model(generator, device, dtype)
             chosen.check_supported(model)
             options.check_fits(model, duration, intervals)
             clip = model.generate(prompt, duration=duration, seed=seed, on_progress=stage("generating"), **sampling)

@@ -21,6 +21,7 @@ from tagxai.lazy import torch
 from tagxai.registry import registry
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 GeneratorOption = Annotated[
     str, typer.Option("--generator", "-g", metavar="NAME[:SOURCE]", help="The model; SOURCE is a folder or hub id.")
@@ -39,6 +40,9 @@ TopKOption = Annotated[
 ]
 TemperatureOption = Annotated[float | None, typer.Option("--temperature", help="Of sampling; 0 is greedy.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="auto is cuda where there is one, else cpu.")]
+DtypeOption = Annotated[
+    Dtype, typer.Option("--dtype", help="Of the weights; auto is bfloat16 on a cuda device that has it, else float32.")
+]
 IntervalOption = Annotated[
     list[str] | None,
     typer.Option("--interval", "-i", metavar="START:END", help="Score these seconds too; may be repeated."),
@@ -113,9 +117,10 @@ def parse_intervals(texts: Sequence[str], duration: float | None) -> list[Interv
     return intervals
 
 
-def load_model(spec: str, device: Device) -> Generator:
+def load_model(spec: str, device: Device, dtype: Dtype = "auto") -> Generator:
     """The generator, with as many threads as suit it, unless OMP_NUM_THREADS says how many."""
-    model = load_generator(spec, device=choose_device(device))
+    chosen = choose_device(device)
+    model = load_generator(spec, device=chosen, dtype=choose_dtype(dtype, chosen))
     if model.threads is not None and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(model.threads)
     return model
@@ -129,6 +134,13 @@ def choose_device(device: Device) -> str:
     if not available[device]:
         raise TagxaiError(f"this machine has no {device} device that torch can use; take --device cpu")
     return device
+
+
+def choose_dtype(dtype: Dtype, device: str) -> str:
+    """The weights' type on a device that `choose_device` gave. Loads torch for cuda alone."""
+    if dtype != "auto":
+        return dtype
+    return "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
 
 def slug(text: str, longest: int = 48) -> str:

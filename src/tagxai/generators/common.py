@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from math import inf, isfinite
 from pathlib import Path
@@ -51,6 +51,11 @@ class DelayPatternGenerator(Generator):
 
     @property
     @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """Of the decoder's matrices. Where that is lower than float32, the rest may still be float32."""
+
+    @property
+    @abstractmethod
     def _heads(self) -> Sequence[Callable[[Any], Any]]:
         """Hidden states to logits, for each codebook."""
 
@@ -65,6 +70,13 @@ class DelayPatternGenerator(Generator):
     @abstractmethod
     def _streaming(self, embeddings: torch.Tensor) -> AbstractContextManager[Callable[[Any], Any]]:
         """A function of the next `columns[batch, codebooks, 1]` that remembers the columns before."""
+
+    def _lower(self) -> AbstractContextManager[Any]:
+        """Only matrix products are in a lower dtype; norms and the sum of the layers stay as exact as the model has
+        them. A word often changes log-probabilities by less than rounding that sum would."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
 
     # -- making audio --------------------------------------------------------------------------------------------
 
@@ -137,7 +149,7 @@ class DelayPatternGenerator(Generator):
         columns = torch.full((self.codebooks, steps + 1), self.pad, device=embeddings.device)
         with self._streaming(torch.cat(halves)) as states:
             for step in range(steps):
-                with at_position(step, conditional_rows):
+                with at_position(step, conditional_rows), self._lower():
                     hidden = states(columns[:, step : step + 1].expand(rows, -1, -1))
                 logits = torch.stack([head(hidden[:, 0]) for head in self._heads], dim=1).float()
                 mixed = logits[0] if rows == 1 else logits[1] + guidance_scale * (logits[0] - logits[1])
@@ -223,7 +235,8 @@ class DelayPatternGenerator(Generator):
         if isolated:
             inputs = inputs.transpose(1, 2).reshape(batch * steps, self.codebooks, 1)
             embeddings, mask = embeddings.repeat_interleave(steps, 0), mask.repeat_interleave(steps, 0)
-        return self._states(inputs, embeddings, mask).reshape(batch, steps, -1)
+        with self._lower():
+            return self._states(inputs, embeddings, mask).reshape(batch, steps, -1)
 
     def _log_prob(
         self, codes: torch.Tensor, hidden: torch.Tensor, unconditional: torch.Tensor | None = None, scale: float = 1.0

@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from transformers import MusicgenForConditionalGeneration, PreTrainedTokenizerBase
 
 
+EXACT = [
+    "text_encoder",
+    "audio_encoder",
+    "enc_to_dec_proj",
+    "embed_tokens",
+    "embed_positions",
+    "layer_norm",
+    "lm_heads",
+]
+"""Parts that stay in float32 whatever the dtype."""
+
+
 class TransformersGenerator(DelayPatternGenerator):
     """MusicGen through transformers, from a local folder or a hub id (default facebook/musicgen-small)."""
 
@@ -55,6 +67,11 @@ class TransformersGenerator(DelayPatternGenerator):
     @property
     def device(self) -> torch.device:
         return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        layer: Any = self.model.decoder.model.decoder.layers[0]
+        return layer.fc1.weight.dtype
 
     @property
     def _heads(self) -> Sequence[Callable[[Any], Any]]:
@@ -109,9 +126,14 @@ def _from_pretrained(source: str, dtype: str, **options: Any) -> tuple[Any, Any]
     from transformers import AutoTokenizer, MusicgenForConditionalGeneration
 
     with quiet(), torch.random.fork_rng():  # building a model draws weights before it loads them
-        read: Any = partial(MusicgenForConditionalGeneration.from_pretrained, output_loading_info=True)
+        # As audiocraft has it, only the matrices of the decoder's layers are in a lower dtype.
+        exact = {"_keep_in_fp32_modules_strict": EXACT}
+        musicgen: Any = type("MusicgenForConditionalGeneration", (MusicgenForConditionalGeneration,), exact)
+        read: Any = partial(musicgen.from_pretrained, output_loading_info=True)
         model, loaded = read(source, dtype=getattr(torch, dtype), **options)
         _check_whole(source, loaded)
+        positions = model.decoder.model.decoder.embed_positions  # in no checkpoint: computed, and rounded to the dtype
+        positions.weights = positions.get_embedding(*positions.weights.shape).to(positions.weights.device)
         return model, AutoTokenizer.from_pretrained(source, **options)
 
 
