@@ -17,6 +17,7 @@ from tagxai.attribution import Attribution
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.hooks import AttentionSite
 from tagxai.lazy import torch
+from tagxai.memory import Workload
 from tagxai.types import Branch, Conditioning, Generation, OnProgress, StepOutput
 
 Capability = Literal["gradients", "attention"]
@@ -107,6 +108,10 @@ class Method(ABC):
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
     ) -> Attribution: ...
+
+    def memory(self, work: Workload) -> int:
+        """Bytes that `attribute` takes at its peak beside the weights, for the estimate before a run."""
+        return work.backward(2) if "gradients" in self.needs else work.forward(work.batch)
 
     def check_supported(self, generator: Generator) -> None:
         """Raises UnsupportedError naming what is missing."""

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float
 from tagxai.base import Generator
 from tagxai.hooks import AttentionSite, Gate, edit_attention
 from tagxai.lazy import torch
+from tagxai.memory import MARGIN, Workload, free
 from tagxai.types import Branch, Conditioning, Generation, OnProgress, Progress
 from tagxai.words import Unit
 
@@ -33,9 +34,6 @@ Operator = Literal["delete", "null", "attention", "gate"]
 
 Target = Literal["conditional", "guided", "contrast"]
 """Log-probability with the prompt, under classifier-free guidance, or with the prompt minus without it."""
-
-ROWS_AT_ONCE = 4096
-"""Decoder positions in one batch; small enough for a laptop, large enough to fill it."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +68,13 @@ def score(
 ) -> ScoreTable:
     """Score every coalition in `masks`. Tokens outside all units (`</s>`, say) are always kept.
 
-    Equal coalitions are run once. Batches are as large as memory allows: one that does not fit is halved. Results do
-    not depend on the split beyond rounding.
+    Equal coalitions are run once. Batches are as large as free memory allows, and one that does not fit all the same
+    is halved. Results do not depend on the split beyond rounding.
     """
     started = perf_counter()
     distinct, index = torch.unique(masks.cpu(), dim=0, return_inverse=True)
-    size = batch_size or max(1, ROWS_AT_ONCE // generation.steps)
     conditioning = generator.encode_prompt([generation.prompt])
+    size = batch_size or _rows_that_fit(generator, generation, conditioning)
     scored: list[torch.Tensor] = []
     done = 0
     with torch.no_grad():
@@ -96,6 +94,12 @@ def score(
         if target == "contrast":
             table = table - _log_prob(generator, generation, conditioning, "unconditional").cpu()
     return ScoreTable(tuple(units), masks.cpu(), table[index], perf_counter() - started, len(distinct))
+
+
+def _rows_that_fit(generator: Generator, generation: Generation, conditioning: Conditioning) -> int:
+    work = Workload.of(generator, generation.steps, conditioning)
+    left = free(conditioning.embeddings.device)
+    return work.batch if left is None else max(1, min(work.batch, int(left / MARGIN / work.forward(1))))
 
 
 def _score_batch(

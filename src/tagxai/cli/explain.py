@@ -60,6 +60,7 @@ def explain(
     temperature: options.TemperatureOption = None,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
+    memory_check: options.MemoryOption = True,
     by: ByOption = "word",
     as_json: JsonOption = False,
 ) -> None:
@@ -79,6 +80,7 @@ def explain(
             model = options.load_model(generator, device, dtype)
             chosen.check_supported(model)
             options.check_fits(model, duration, intervals)
+            options.check_memory(model, prompt, duration, chosen, refuse=memory_check)
             clip = model.generate(prompt, duration=duration, seed=seed, on_progress=stage("generating"), **sampling)
             for start, end in intervals:
                 clip.frame_range(start, end)

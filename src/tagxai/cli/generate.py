@@ -115,6 +115,7 @@ def generate(
     temperature: options.TemperatureOption = None,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
+    memory_check: options.MemoryOption = True,
 ) -> None:
     """Make audio and its codes from a prompt or a list of them; what is already made is not made again."""
     if is_list(prompts):
@@ -131,6 +132,8 @@ def generate(
     def load() -> Generator:
         model = options.load_model(generator, device, dtype)
         options.check_fits(model, duration)
+        longest = max((prompt.text for prompt in chosen), key=len)
+        options.check_memory(model, longest, duration, None, refuse=memory_check)
         return model
 
     with options.output_folder(target) as folder:

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from tagxai import storage
-from tagxai.base import Generator
+from tagxai import memory, storage
+from tagxai.base import Generator, Method
+from tagxai.cli import display
 from tagxai.errors import TagxaiError
 from tagxai.explaining import Interval, load_generator
 from tagxai.lazy import torch
@@ -22,6 +23,9 @@ from tagxai.registry import registry
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+LARGE = 1e9
+"""Bytes from which on a run's memory is told."""
 
 GeneratorOption = Annotated[
     str, typer.Option("--generator", "-g", metavar="NAME[:SOURCE]", help="The model; SOURCE is a folder or hub id.")
@@ -42,6 +46,9 @@ TemperatureOption = Annotated[float | None, typer.Option("--temperature", help="
 DeviceOption = Annotated[Device, typer.Option("--device", help="auto is cuda where there is one, else cpu.")]
 DtypeOption = Annotated[
     Dtype, typer.Option("--dtype", help="Of the weights; auto is bfloat16 on a cuda device that has it, else float32.")
+]
+MemoryOption = Annotated[
+    bool, typer.Option("--memory-check/--no-memory-check", help="Refuse a run that plainly does not fit into memory.")
 ]
 IntervalOption = Annotated[
     list[str] | None,
@@ -79,6 +86,17 @@ def check_fits(generator: Generator, duration: float | None, intervals: Sequence
     for start, end in intervals:
         if end > longest + 1e-6:
             raise TagxaiError(f"interval {start:g}:{end:g} s does not fit the clip: it has at most {longest:g} s")
+
+
+def check_memory(
+    generator: Generator, prompt: str, duration: float | None, method: Method | None, *, refuse: bool
+) -> None:
+    """Say how much memory a large run will take, before it starts, and refuse what plainly does not fit."""
+    estimate = memory.estimate(generator, prompt, duration, method)
+    if estimate.weights + estimate.needed > LARGE:
+        display.note(str(estimate))
+    if refuse:
+        estimate.check()
 
 
 def sampling_options(guidance_scale: float | None, top_k: int | None, temperature: float | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tagxai.base import Generator, Method
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.hooks import Gate, edit_attention
 from tagxai.lazy import torch
+from tagxai.memory import Workload
 from tagxai.types import Conditioning, Generation, OnProgress, Progress, undo_delay
 
 Mode = Literal["teacher_forced", "reference"]
@@ -143,6 +144,13 @@ class AudioGenX(Method):
                 "cosine_counterfactual": reached.counterfactual.mean().item(),
             },
         )
+
+    def memory(self, work: Workload) -> int:
+        learned = work.tokens if self._explainer == "logits" else (work.width + 2) * self.hidden_units + 2
+        explainer = 4 * work.steps * learned * 4  # float32; a gradient and Adam's two moments beside each
+        # Isolated steps do not share the text's keys and values.
+        text = 2 * work.steps * work.layers * 2 * work.tokens * work.width * work.element if self._isolated else 0
+        return work.backward(2) + explainer + text
 
     def loss(self, similarity: Similarity, mask: Float[torch.Tensor, "steps tokens"]) -> Float[torch.Tensor, ""]:
         """The paper's loss, with this method's weights."""

@@ -11,6 +11,7 @@ from tagxai.base import Generator, Method
 from tagxai.errors import TagxaiError
 from tagxai.hooks import Capture, edit_attention
 from tagxai.lazy import torch
+from tagxai.memory import Workload
 from tagxai.types import Generation, OnProgress, undo_delay
 
 
@@ -47,6 +48,9 @@ class CrossAttention(Method):
             self.settings(),
             cost={"seconds": perf_counter() - started, "forward_passes": 1},
         )
+
+    def memory(self, work: Workload) -> int:
+        return work.forward(1)
 
 
 def _pick(kind: str, choices: list, index: int):

@@ -9,6 +9,7 @@ from typing import ClassVar
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.forward_mode import token_derivatives
+from tagxai.memory import Workload
 from tagxai.types import Generation, OnProgress
 
 
@@ -27,3 +28,6 @@ class InputXGradient(Method):
         scores = token_derivatives(generator, generation, generator.encode_prompt([generation.prompt]))
         cost = {"seconds": perf_counter() - started, "forward_passes": len(generation.tokens)}
         return Attribution(generation, scores.float().cpu(), self.name, self.settings(), cost=cost)
+
+    def memory(self, work: Workload) -> int:
+        return work.tangents(work.tokens)

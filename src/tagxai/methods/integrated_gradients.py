@@ -11,6 +11,7 @@ from tagxai.base import Generator, Method
 from tagxai.errors import TagxaiError
 from tagxai.forward_mode import token_derivatives
 from tagxai.lazy import torch
+from tagxai.memory import Workload
 from tagxai.types import Generation, OnProgress, Progress
 
 
@@ -62,3 +63,6 @@ class IntegratedGradients(Method):
                 "completeness_error_max": missed.max().item(),
             },
         )
+
+    def memory(self, work: Workload) -> int:
+        return work.tangents(work.tokens)
