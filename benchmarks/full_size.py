@@ -88,26 +88,27 @@ def build(shape: Shape, dtype: str) -> TransformersGenerator:
     from tagxai.testing import _tokenizer
 
     bits = (shape.vocabulary - 1).bit_length()
-    codec = EncodecConfig(
-        codebook_size=shape.vocabulary,
-        target_bandwidths=[shape.codebooks * bits * 50 / 1000],
-        use_causal_conv=False,
-        **shape.codec,
-    )
-    decoder = MusicgenDecoderConfig(
-        vocab_size=shape.vocabulary,
-        hidden_size=shape.width,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        ffn_dim=4 * shape.width,
-        num_codebooks=shape.codebooks,
-        pad_token_id=shape.vocabulary,
-        bos_token_id=shape.vocabulary,
-        max_position_embeddings=512,
-        dropout=0.0,
-    )
-    text = T5Config(**shape.text)
-    config = MusicgenConfig(text_encoder=text.to_dict(), audio_encoder=codec.to_dict(), decoder=decoder.to_dict())
+    with quiet():  # a code more than the vocabulary has is right: it stands where the pattern has none
+        codec = EncodecConfig(
+            codebook_size=shape.vocabulary,
+            target_bandwidths=[shape.codebooks * bits * 50 / 1000],
+            use_causal_conv=False,
+            **shape.codec,
+        )
+        decoder = MusicgenDecoderConfig(
+            vocab_size=shape.vocabulary,
+            hidden_size=shape.width,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            ffn_dim=4 * shape.width,
+            num_codebooks=shape.codebooks,
+            pad_token_id=shape.vocabulary,
+            bos_token_id=shape.vocabulary,
+            max_position_embeddings=512,
+            dropout=0.0,
+        )
+        text = T5Config(**shape.text)
+        config = MusicgenConfig(text_encoder=text.to_dict(), audio_encoder=codec.to_dict(), decoder=decoder.to_dict())
     default = torch.get_default_dtype()
     try:
         torch.set_default_dtype(getattr(torch, dtype))

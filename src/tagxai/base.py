@@ -29,6 +29,7 @@ class Generator(ABC):
 
     name: ClassVar[str]
     offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention"})
+    shards: ClassVar[bool] = False  # whether `load` takes the device "sharded": over all that there are, by accelerate
     threads: ClassVar[int | None] = None  # of torch on a CPU that suit it; the command line sets them
 
     sample_rate: int  # Hz

@@ -126,7 +126,7 @@ def weights(generator: Generator) -> int:
     """Of the models that a generator holds as attributes."""
     models = [value for value in vars(generator).values() if isinstance(value, torch.nn.Module)]
     tensors = {id(tensor): tensor for model in models for tensor in (*model.parameters(), *model.buffers())}
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    return sum(t.numel() * t.element_size() for t in tensors.values() if t.device.type != "meta")  # meta: offloaded
 
 
 def free(device: torch.device) -> int | None:

@@ -142,7 +142,7 @@ class _Renormalised:
         self.kept = kept[:, None, None]
 
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:
-        left = weights * self.kept
+        left = weights * self.kept.to(weights)
         return left / left.sum(-1, keepdim=True).clamp(min=torch.finfo(left.dtype).tiny)
 
 

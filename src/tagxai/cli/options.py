@@ -21,7 +21,7 @@ from tagxai.explaining import Interval, load_generator
 from tagxai.lazy import torch
 from tagxai.registry import registry
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
+Device = Literal["auto", "cpu", "cuda", "mps", "sharded"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 LARGE = 1e9
@@ -43,7 +43,9 @@ TopKOption = Annotated[
     typer.Option("--top-k", min=0, help="Draw from this many likeliest codes; 0 from all."),
 ]
 TemperatureOption = Annotated[float | None, typer.Option("--temperature", help="Of sampling; 0 is greedy.")]
-DeviceOption = Annotated[Device, typer.Option("--device", help="auto is cuda where there is one, else cpu.")]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", help="auto is cuda where there is one, else cpu; sharded is all there are.")
+]
 DtypeOption = Annotated[
     Dtype, typer.Option("--dtype", help="Of the weights; auto is bfloat16 on a cuda device that has it, else float32.")
 ]
@@ -148,7 +150,12 @@ def choose_device(device: Device) -> str:
     """The device to load a model on. Loads torch."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {
+        "cpu": True,
+        "sharded": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if not available[device]:
         raise TagxaiError(f"this machine has no {device} device that torch can use; take --device cpu")
     return device
@@ -158,7 +165,8 @@ def choose_dtype(dtype: Dtype, device: str) -> str:
     """The weights' type on a device that `choose_device` gave. Loads torch for cuda alone."""
     if dtype != "auto":
         return dtype
-    return "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    on_cuda = device == "cuda" or (device == "sharded" and torch.cuda.is_available())
+    return "bfloat16" if on_cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
 
 def slug(text: str, longest: int = 48) -> str:

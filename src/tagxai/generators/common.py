@@ -26,8 +26,8 @@ class DelayPatternGenerator(Generator):
     """A decoder of codes in a delay pattern that reads the prompt by cross-attention, under classifier-free guidance.
 
     A backend sets the attributes in its constructor, and says how its model is called: `_embed`, `_states`,
-    `_streaming`, `_heads` and `decode`. The null condition of guidance is an embedding of zeros: attention over zero
-    values adds nothing.
+    `_streaming`, `_heads` and `decode`. The null condition of guidance is an embedding of zeros, over which attention
+    adds nothing; a model that has another overrides `_null`, and one without a fast tokenizer `_tokenize`.
     """
 
     default_source: ClassVar[str]
@@ -37,7 +37,7 @@ class DelayPatternGenerator(Generator):
     default_temperature: ClassVar[float] = 1.0
 
     source: str
-    tokenizer: Any  # a fast one, of transformers
+    tokenizer: Any  # of transformers
     pad: int  # what the decoder reads where the pattern has no code
     max_frames: int
 
@@ -58,6 +58,19 @@ class DelayPatternGenerator(Generator):
     @abstractmethod
     def _heads(self) -> Sequence[Callable[[Any], Any]]:
         """Hidden states to logits, for each codebook."""
+
+    def _tokenize(self, prompt: str) -> tuple[Sequence[int], Sequence[str], Sequence[tuple[int, int]]]:
+        """Token ids, their names, and their characters in the prompt; at least one token, also of an empty text."""
+        encoded = self.tokenizer(prompt, return_offsets_mapping=True, return_special_tokens_mask=True)
+        spans = [
+            (len(prompt), len(prompt)) if is_special else trim(prompt, *offset)
+            for offset, is_special in zip(encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
+        ]
+        return encoded["input_ids"], self.tokenizer.convert_ids_to_tokens(encoded["input_ids"]), spans
+
+    def _null(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """The null condition of guidance, in the shape of `embeddings`."""
+        return torch.zeros_like(embeddings)
 
     @abstractmethod
     def _embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -140,7 +153,7 @@ class DelayPatternGenerator(Generator):
         on_progress: OnProgress | None,
     ) -> Int[torch.Tensor, "codebooks frames"]:
         """Stream through the delay pattern, one step a call. Temperature 0 is greedy."""
-        null = torch.zeros_like(embeddings)
+        null = self._null(embeddings)
         halves = {"guided": [embeddings, null], "conditional": [embeddings], "unconditional": [null]}[branch]
         rows, conditional_rows = len(halves), {"guided": 1, "conditional": None, "unconditional": 0}[branch]
         random = torch.Generator(device=embeddings.device).manual_seed(seed)
@@ -173,28 +186,16 @@ class DelayPatternGenerator(Generator):
     # -- looking at it -------------------------------------------------------------------------------------------
 
     def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
-        encoded = self.tokenizer(
-            list(prompts),
-            padding=True,
-            return_tensors="pt",
-            return_offsets_mapping=True,
-            return_special_tokens_mask=True,
-        )
-        ids, mask = encoded["input_ids"].to(self.device), encoded["attention_mask"].to(self.device)
+        rows = [self._tokenize(prompt) for prompt in prompts]
+        longest = max(len(ids) for ids, _, _ in rows)
+        pad = self.tokenizer.pad_token_id
+        ids = torch.tensor([[*ids, *[pad] * (longest - len(ids))] for ids, _, _ in rows], device=self.device)
+        mask = torch.tensor([[i < len(ids) for i in range(longest)] for ids, _, _ in rows], device=self.device)
         with torch.no_grad():
-            embeddings = self._embed(ids, mask) * mask[..., None]
-        lengths = mask.sum(1).tolist()
-        tokens = [self.tokenizer.convert_ids_to_tokens(row[:n].tolist()) for row, n in zip(ids, lengths, strict=True)]
-        spans = [
-            tuple(
-                (len(prompt), len(prompt)) if is_special else trim(prompt, *offset)
-                for offset, is_special in zip(offsets[:n].tolist(), special[:n].tolist(), strict=True)
-            )
-            for prompt, offsets, special, n in zip(
-                prompts, encoded["offset_mapping"], encoded["special_tokens_mask"], lengths, strict=True
-            )
-        ]
-        return Conditioning(embeddings, mask.bool(), tuple(map(tuple, tokens)), tuple(spans))
+            embeddings = self._embed(ids, mask.long()) * mask[..., None]
+        return Conditioning(
+            embeddings, mask, tuple(tuple(tokens) for _, tokens, _ in rows), tuple(tuple(spans) for *_, spans in rows)
+        )
 
     def forward(
         self,
@@ -207,7 +208,7 @@ class DelayPatternGenerator(Generator):
     ) -> StepOutput:
         if conditioning is None:
             conditioning = self.encode_prompt([generation.prompt])
-        null = replace(conditioning, embeddings=torch.zeros_like(conditioning.embeddings))
+        null = replace(conditioning, embeddings=self._null(conditioning.embeddings))
         codes = generation.codes.to(self.device)
         if branch == "unconditional":
             with at_position(0, conditional_rows=0):  # edits belong to the conditional branch
