@@ -88,9 +88,9 @@ class Generator(ABC):
     def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         """Codes to sound at `sample_rate`."""
 
-    @abstractmethod
     def attention_sites(self) -> Sequence[AttentionSite]:
-        """All attention modules of the decoder, in order; empty where "attention" is not offered."""
+        """All attention modules of the decoder, in order; none where "attention" is not offered."""
+        return ()
 
     def cross_attention(self) -> Sequence[AttentionSite]:
         return [site for site in self.attention_sites() if site.kind == "cross"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
@@ -22,7 +22,8 @@ ROWS_AT_ONCE = 4096
 _SYSTEM, _CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 _FLOAT32 = 4
 
-Generator = Method = Any  # of `tagxai.base`, which imports this module
+Generator: TypeAlias = Any  # of `tagxai.base`, which imports this module
+Method: TypeAlias = Any
 
 
 @dataclass(frozen=True)
