@@ -320,9 +320,10 @@ def finish(shape: str, dtype: str, wanted: list[str], out: Path, threads: int) -
             continue
         print(f"{shape} {dtype} {stage} ...", file=sys.stderr, flush=True)
         command = [sys.executable, __file__, "--shape", shape, "--dtype", dtype, "--threads", str(threads)]
-        child = subprocess.run(
-            [*command, "--out", str(out.parent), "--only", stage], stdout=subprocess.PIPE, text=True, check=True
-        )
+        child = subprocess.run([*command, "--out", str(out.parent), "--only", stage], stdout=subprocess.PIPE, text=True)
+        if child.returncode:  # out of memory, most likely; the next stages may fit
+            print(f"{shape} {dtype} {stage}: FAILED, exit status {child.returncode}", file=sys.stderr)
+            continue
         done[stage] = json.loads(child.stdout.splitlines()[-1])
         written = out.with_suffix(".partial")
         written.write_text(json.dumps(done, indent=2) + "\n")
@@ -400,6 +401,9 @@ def main() -> None:
         f"\n{arguments.shape}, random weights, {PROMPT!r}; {platform.machine()}, {arguments.threads} thread(s), "
         f"torch {version('torch')}, commit {commit}"
     )
+    missing = [f"{dtype} {stage}" for dtype, done in results.items() for stage in arguments.stages if stage not in done]
+    if missing:
+        sys.exit(f"failed: {', '.join(missing)}; the same command tries these again")
 
 
 if __name__ == "__main__":
