@@ -8,13 +8,14 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from tagxai import explaining
+from tagxai import Attribution, explaining, storage
 from tagxai.base import Generator
 from tagxai.cli import app, catalogue
 from tagxai.cli import generate as generate_command
 from tagxai.cli.prompts import read_prompts
 from tagxai.errors import TagxaiError
 from tagxai.methods.audiogenx import AudioGenX
+from tagxai.testing import random_checkpoint
 
 
 def run(*arguments):
@@ -46,6 +47,34 @@ def nothing_is_made(monkeypatch):
 
 def explain(out, *options):
     return run("explain", "a dog barks", "--method", "random", "--duration", "0.4", "--out", out, *options)
+
+
+@pytest.mark.parametrize(
+    ("given", "has_cuda", "has_bfloat16", "loaded"),
+    [
+        ([], False, False, ("cpu", "float32")),
+        ([], True, True, ("cuda", "bfloat16")),
+        ([], True, False, ("cuda", "float32")),
+        (["--device", "cpu"], True, True, ("cpu", "float32")),
+        (["--dtype", "float16"], True, True, ("cuda", "float16")),
+        (["--dtype", "bfloat16"], False, False, ("cpu", "bfloat16")),
+    ],
+)
+@pytest.mark.parametrize("command", ["explain", "generate"])
+def test_device_and_dtype_reach_the_generator(
+    command, given, has_cuda, has_bfloat16, loaded, monkeypatch, generator, tmp_path
+):
+    asked = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: has_cuda)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: has_bfloat16)
+    monkeypatch.setattr(
+        "tagxai.cli.options.load_generator",
+        lambda spec, device, dtype: asked.append((device, dtype)) or generator,
+    )
+    quick = ["--method", "random", "--audio-repeats", "0"] if command == "explain" else []
+    result = run(command, "a dog", "--duration", "0.2", "--out", tmp_path, *quick, *given)
+    assert result.exit_code == 0, result.output
+    assert asked == [loaded]
 
 
 # explain
@@ -202,6 +231,23 @@ def test_an_interval_outside_a_saved_clip_is_told(loads, tmp_path):
     result = run("show", tmp_path, "--interval", "0:9")
     assert result.exit_code == 2
     assert "does not fit the clip" in result.stderr
+
+
+@pytest.mark.parametrize("method", [["audiogenx", "--set", "epochs=1"], ["input_x_gradient"]], ids=lambda m: m[0])
+def test_a_stereo_model_is_explained_shown_and_reported(method, tmp_path):
+    model = random_checkpoint(tmp_path / "model", channels=2, codebooks=2, max_steps=20)
+    options = ["--generator", f"musicgen:{model}", "--duration", "0.4", "--interval", "0:0.2", "--method", *method]
+    result = run("explain", "a dog barks", *options, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    for name in ("original", "factual", "counterfactual", "unconditional"):
+        waveform, rate = storage.read_audio(tmp_path / "out" / f"{name}.flac")
+        assert (waveform.shape, rate) == ((2, 6400), 16_000)
+    assert Attribution.load(tmp_path / "out").generation.codes.shape == (4, 10)
+    for again in (["show", tmp_path / "out"], ["report", tmp_path / "out"]):
+        result = run(*again)
+        assert result.exit_code == 0, result.output
+    assert "barks" in run("show", tmp_path / "out").stdout
+    assert "<audio" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_an_interruption_is_one_line_and_exit_130(loads, tmp_path, monkeypatch, generator):

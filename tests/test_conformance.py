@@ -44,7 +44,10 @@ def test_every_registered_metric_conforms(name):
     check_metric(registry().metric(name))
 
 
-@pytest.mark.parametrize("name", registry().generators)
+BUILT_IN = [name for name, entry in registry().generators.items() if entry.origin == "tagxai"]  # a plugin tests its own
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_every_registered_generator_conforms(name, request):
     # A new generator: say here which fixture it loads.
     models = {"musicgen": "random_model", "audiogen": "audiocraft_model", "audiocraft_musicgen": "audiocraft_model"}

@@ -17,6 +17,7 @@ from tagxai.attribution import Attribution
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.hooks import AttentionSite
 from tagxai.lazy import torch
+from tagxai.memory import Workload
 from tagxai.truth import Truth
 from tagxai.types import Branch, Conditioning, Generation, Memory, OnProgress, StepOutput
 
@@ -30,6 +31,7 @@ class Generator(ABC):
 
     name: ClassVar[str]
     offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention"})
+    shards: ClassVar[bool] = False  # whether `load` takes the device "sharded": over all that there are, by accelerate
     threads: ClassVar[int | None] = None  # of torch on a CPU that suit it; the command line sets them
 
     sample_rate: int  # Hz
@@ -97,9 +99,9 @@ class Generator(ABC):
     def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         """Codes to sound at `sample_rate`."""
 
-    @abstractmethod
     def attention_sites(self) -> Sequence[AttentionSite]:
-        """All attention modules of the decoder, in order; empty where "attention" is not offered."""
+        """All attention modules of the decoder, in order; none where "attention" is not offered."""
+        return ()
 
     def cross_attention(self) -> Sequence[AttentionSite]:
         return [site for site in self.attention_sites() if site.kind == "cross"]
@@ -123,6 +125,10 @@ class Method(ABC):
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
     ) -> Attribution: ...
+
+    def memory(self, work: Workload) -> int:
+        """Bytes that `attribute` takes at its peak beside the weights, for the estimate before a run."""
+        return work.backward(2) if "gradients" in self.needs else work.forward(work.batch)
 
     def check_supported(self, generator: Generator) -> None:
         """Raises UnsupportedError naming what is missing."""

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from tagxai import storage
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
-from tagxai.errors import DamagedFileError, TagxaiError
+from tagxai.errors import DamagedFileError, TagxaiError, UnsupportedError
 from tagxai.lazy import torch
 from tagxai.registry import registry
 from tagxai.types import OnProgress, Progress
@@ -31,7 +31,10 @@ _TRACK_FILE = rf"(({'|'.join(get_args(Kind))})(?:-(\d+))?)\.flac"
 def load_generator(spec: str = "tiny", *, device: str = "cpu", dtype: str = "float32") -> Generator:
     """A generator by name, or by `name:source` where the source is a folder or hub id ("musicgen:./my-model")."""
     name, _, source = spec.partition(":")
-    return registry().generator(name).load(source or None, device=device, dtype=dtype)
+    generator = registry().generator(name)
+    if device == "sharded" and not generator.shards:
+        raise UnsupportedError(f"generator {name!r} cannot be sharded; take one device, or the generator 'musicgen'")
+    return generator.load(source or None, device=device, dtype=dtype)
 
 
 def make_method(name: str, options: Mapping[str, Any] | None = None) -> Method:

@@ -205,9 +205,11 @@ class Capture:
         self.keep_layers, self.keep_heads = keep_layers, keep_heads
         # layer (or 0) -> first step -> sum over what is not kept, and of how many
         self._sums: dict[int, dict[int, tuple[torch.Tensor, int]]] = {}
+        self._device: torch.device | None = None  # of the first weights; layers of a sharded model have several
 
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
-        weights = weights.detach()
+        self._device = self._device or weights.device
+        weights = weights.detach().to(self._device)
         seen = weights if self.keep_heads else weights.mean(1, keepdim=True)
         steps = self._sums.setdefault(site.layer if self.keep_layers else 0, {})
         first = position().first_step

@@ -65,6 +65,8 @@ def explain(
     top_k: options.TopKOption = None,
     temperature: options.TemperatureOption = None,
     device: options.DeviceOption = "auto",
+    dtype: options.DtypeOption = "auto",
+    memory_check: options.MemoryOption = True,
     by: ByOption = "word",
     as_json: JsonOption = False,
 ) -> None:
@@ -83,10 +85,11 @@ def explain(
     with options.output_folder(target) as folder:
         with display.stages() as stage:
             stage(f"loading {generator}")
-            model = options.load_model(generator, device)
+            model = options.load_model(generator, device, dtype)
             if len(names) == 1:
                 chosen[names[0]].check_supported(model)
             options.check_fits(model, duration, intervals)
+            options.check_memory(model, prompt, duration, *chosen.values(), refuse=memory_check)
             generating = perf_counter()
             clip = model.generate(prompt, duration=duration, seed=seed, on_progress=stage("generating"), **sampling)
             generating = perf_counter() - generating

@@ -114,6 +114,8 @@ def generate(
     top_k: options.TopKOption = None,
     temperature: options.TemperatureOption = None,
     device: options.DeviceOption = "auto",
+    dtype: options.DtypeOption = "auto",
+    memory_check: options.MemoryOption = True,
 ) -> None:
     """Make audio and its codes from a prompt or a list of them; what is already made is not made again."""
     if is_list(prompts):
@@ -128,8 +130,10 @@ def generate(
     target = out or Path("tagxai-out", Path(prompts).stem if is_list(prompts) else options.unique_slug(prompts))
 
     def load() -> Generator:
-        model = options.load_model(generator, device)
+        model = options.load_model(generator, device, dtype)
         options.check_fits(model, duration)
+        longest = max((prompt.text for prompt in chosen), key=len)
+        options.check_memory(model, longest, duration, refuse=memory_check)
         return model
 
     with options.output_folder(target) as folder:

@@ -14,14 +14,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from tagxai import storage
+from tagxai import memory, storage
 from tagxai.base import Generator, Method
+from tagxai.cli import display
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.explaining import Interval, load_generator, make_method
 from tagxai.lazy import torch
 from tagxai.registry import registry
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
+Device = Literal["auto", "cpu", "cuda", "mps", "sharded"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+LARGE = 1e9
+"""Bytes from which on a run's memory is told."""
 
 GeneratorOption = Annotated[
     str, typer.Option("--generator", "-g", metavar="NAME[:SOURCE]", help="The model; SOURCE is a folder or hub id.")
@@ -39,7 +44,15 @@ TopKOption = Annotated[
     typer.Option("--top-k", min=0, help="Draw from this many likeliest codes; 0 from all."),
 ]
 TemperatureOption = Annotated[float | None, typer.Option("--temperature", help="Of sampling; 0 is greedy.")]
-DeviceOption = Annotated[Device, typer.Option("--device", help="auto is cuda where there is one, else cpu.")]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", help="auto is cuda where there is one, else cpu; sharded is all there are.")
+]
+DtypeOption = Annotated[
+    Dtype, typer.Option("--dtype", help="Of the weights; auto is bfloat16 on a cuda device that has it, else float32.")
+]
+MemoryOption = Annotated[
+    bool, typer.Option("--memory-check/--no-memory-check", help="Refuse a run that plainly does not fit into memory.")
+]
 IntervalOption = Annotated[
     list[str] | None,
     typer.Option("--interval", "-i", metavar="START:END", help="Score these seconds too; may be repeated."),
@@ -76,6 +89,15 @@ def check_fits(generator: Generator, duration: float | None, intervals: Sequence
     for start, end in intervals:
         if end > longest + 1e-6:
             raise TagxaiError(f"interval {start:g}:{end:g} s does not fit the clip: it has at most {longest:g} s")
+
+
+def check_memory(generator: Generator, prompt: str, duration: float | None, *methods: Method, refuse: bool) -> None:
+    """Say how much memory a large run will take, before it starts, and refuse what plainly does not fit."""
+    estimate = memory.estimate(generator, prompt, duration, *methods)
+    if estimate.weights + estimate.needed > LARGE:
+        display.note(str(estimate))
+    if refuse:
+        estimate.check()
 
 
 def sampling_options(guidance_scale: float | None, top_k: int | None, temperature: float | None) -> dict[str, Any]:
@@ -149,9 +171,10 @@ def parse_intervals(texts: Sequence[str], duration: float | None, option: str = 
     return intervals
 
 
-def load_model(spec: str, device: Device) -> Generator:
+def load_model(spec: str, device: Device, dtype: Dtype = "auto") -> Generator:
     """The generator, with as many threads as suit it, unless OMP_NUM_THREADS says how many."""
-    model = load_generator(spec, device=choose_device(device))
+    chosen = choose_device(device)
+    model = load_generator(spec, device=chosen, dtype=choose_dtype(dtype, chosen))
     if model.threads is not None and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(model.threads)
     return model
@@ -161,10 +184,23 @@ def choose_device(device: Device) -> str:
     """The device to load a model on. Loads torch."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {
+        "cpu": True,
+        "sharded": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if not available[device]:
         raise TagxaiError(f"this machine has no {device} device that torch can use; take --device cpu")
     return device
+
+
+def choose_dtype(dtype: Dtype, device: str) -> str:
+    """The weights' type on a device that `choose_device` gave. Loads torch for cuda alone."""
+    if dtype != "auto":
+        return dtype
+    on_cuda = device == "cuda" or (device == "sharded" and torch.cuda.is_available())
+    return "bfloat16" if on_cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
 
 def slug(text: str, longest: int = 48) -> str:

@@ -6,7 +6,7 @@ import logging
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -76,6 +76,10 @@ class AudiocraftGenerator(DelayPatternGenerator):
         return self.lm.emb[0].weight.device
 
     @property
+    def dtype(self) -> torch.dtype:
+        return self.lm.transformer.layers[0].linear1.weight.dtype
+
+    @property
     def _heads(self) -> Sequence[Callable[[Any], Any]]:
         return list(self.lm.linears)
 
@@ -102,11 +106,8 @@ class AudiocraftGenerator(DelayPatternGenerator):
     def _run(self, columns: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
         """`LMModel.forward` up to its heads."""
         embedded = sum(table(codes) for table, codes in zip(self.lm.emb, columns.unbind(1), strict=True))
-        dtype = self.lm.transformer.layers[0].linear1.weight.dtype
-        lower = dtype != torch.float32  # then only matrix products are, as audiocraft has it on a GPU
-        with torch.autocast(self.device.type, dtype=dtype, enabled=True) if lower else nullcontext():
-            hidden = self.lm.transformer(embedded, cross_attention_src=embeddings)
-            return hidden if self.lm.out_norm is None else self.lm.out_norm(hidden)
+        hidden = self.lm.transformer(embedded, cross_attention_src=embeddings)
+        return hidden if self.lm.out_norm is None else self.lm.out_norm(hidden)
 
     def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         with torch.no_grad():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from math import inf, isfinite
 from pathlib import Path
@@ -26,8 +26,8 @@ class DelayPatternGenerator(Generator):
     """A decoder of codes in a delay pattern that reads the prompt by cross-attention, under classifier-free guidance.
 
     A backend sets the attributes in its constructor, and says how its model is called: `_embed`, `_states`,
-    `_streaming`, `_heads` and `decode`. The null condition of guidance is an embedding of zeros: attention over zero
-    values adds nothing.
+    `_streaming`, `_heads` and `decode`. The null condition of guidance is an embedding of zeros, over which attention
+    adds nothing; a model that has another overrides `_null`, and one without a fast tokenizer `_tokenize`.
     """
 
     default_source: ClassVar[str]
@@ -37,7 +37,7 @@ class DelayPatternGenerator(Generator):
     default_temperature: ClassVar[float] = 1.0
 
     source: str
-    tokenizer: Any  # a fast one, of transformers
+    tokenizer: Any  # of transformers
     pad: int  # what the decoder reads where the pattern has no code
     max_frames: int
 
@@ -51,8 +51,26 @@ class DelayPatternGenerator(Generator):
 
     @property
     @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """Of the decoder's matrices. Where that is lower than float32, the rest may still be float32."""
+
+    @property
+    @abstractmethod
     def _heads(self) -> Sequence[Callable[[Any], Any]]:
         """Hidden states to logits, for each codebook."""
+
+    def _tokenize(self, prompt: str) -> tuple[Sequence[int], Sequence[str], Sequence[tuple[int, int]]]:
+        """Token ids, their names, and their characters in the prompt; at least one token, also of an empty text."""
+        encoded = self.tokenizer(prompt, return_offsets_mapping=True, return_special_tokens_mask=True)
+        spans = [
+            (len(prompt), len(prompt)) if is_special else trim(prompt, *offset)
+            for offset, is_special in zip(encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
+        ]
+        return encoded["input_ids"], self.tokenizer.convert_ids_to_tokens(encoded["input_ids"]), spans
+
+    def _null(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """The null condition of guidance, in the shape of `embeddings`."""
+        return torch.zeros_like(embeddings)
 
     @abstractmethod
     def _embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -65,6 +83,13 @@ class DelayPatternGenerator(Generator):
     @abstractmethod
     def _streaming(self, embeddings: torch.Tensor) -> AbstractContextManager[Callable[[Any], Any]]:
         """A function of the next `columns[batch, codebooks, 1]` that remembers the columns before."""
+
+    def _lower(self) -> AbstractContextManager[Any]:
+        """Only matrix products are in a lower dtype; norms and the sum of the layers stay as exact as the model has
+        them. A word often changes log-probabilities by less than rounding that sum would."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
 
     # -- making audio --------------------------------------------------------------------------------------------
 
@@ -128,7 +153,7 @@ class DelayPatternGenerator(Generator):
         on_progress: OnProgress | None,
     ) -> Int[torch.Tensor, "codebooks frames"]:
         """Stream through the delay pattern, one step a call. Temperature 0 is greedy."""
-        null = torch.zeros_like(embeddings)
+        null = self._null(embeddings)
         halves = {"guided": [embeddings, null], "conditional": [embeddings], "unconditional": [null]}[branch]
         rows, conditional_rows = len(halves), {"guided": 1, "conditional": None, "unconditional": 0}[branch]
         random = torch.Generator(device=embeddings.device).manual_seed(seed)
@@ -137,7 +162,7 @@ class DelayPatternGenerator(Generator):
         columns = torch.full((self.codebooks, steps + 1), self.pad, device=embeddings.device)
         with self._streaming(torch.cat(halves)) as states:
             for step in range(steps):
-                with at_position(step, conditional_rows):
+                with at_position(step, conditional_rows), self._lower():
                     hidden = states(columns[:, step : step + 1].expand(rows, -1, -1))
                 logits = torch.stack([head(hidden[:, 0]) for head in self._heads], dim=1).float()
                 mixed = logits[0] if rows == 1 else logits[1] + guidance_scale * (logits[0] - logits[1])
@@ -161,28 +186,16 @@ class DelayPatternGenerator(Generator):
     # -- looking at it -------------------------------------------------------------------------------------------
 
     def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
-        encoded = self.tokenizer(
-            list(prompts),
-            padding=True,
-            return_tensors="pt",
-            return_offsets_mapping=True,
-            return_special_tokens_mask=True,
-        )
-        ids, mask = encoded["input_ids"].to(self.device), encoded["attention_mask"].to(self.device)
+        rows = [self._tokenize(prompt) for prompt in prompts]
+        longest = max(len(ids) for ids, _, _ in rows)
+        pad = self.tokenizer.pad_token_id
+        ids = torch.tensor([[*ids, *[pad] * (longest - len(ids))] for ids, _, _ in rows], device=self.device)
+        mask = torch.tensor([[i < len(ids) for i in range(longest)] for ids, _, _ in rows], device=self.device)
         with torch.no_grad():
-            embeddings = self._embed(ids, mask) * mask[..., None]
-        lengths = mask.sum(1).tolist()
-        tokens = [self.tokenizer.convert_ids_to_tokens(row[:n].tolist()) for row, n in zip(ids, lengths, strict=True)]
-        spans = [
-            tuple(
-                (len(prompt), len(prompt)) if is_special else trim(prompt, *offset)
-                for offset, is_special in zip(offsets[:n].tolist(), special[:n].tolist(), strict=True)
-            )
-            for prompt, offsets, special, n in zip(
-                prompts, encoded["offset_mapping"], encoded["special_tokens_mask"], lengths, strict=True
-            )
-        ]
-        return Conditioning(embeddings, mask.bool(), tuple(map(tuple, tokens)), tuple(spans))
+            embeddings = self._embed(ids, mask.long()) * mask[..., None]
+        return Conditioning(
+            embeddings, mask, tuple(tuple(tokens) for _, tokens, _ in rows), tuple(tuple(spans) for *_, spans in rows)
+        )
 
     def forward(
         self,
@@ -197,7 +210,7 @@ class DelayPatternGenerator(Generator):
     ) -> StepOutput:
         if conditioning is None:
             conditioning = self.encode_prompt([generation.prompt])
-        null = replace(conditioning, embeddings=torch.zeros_like(conditioning.embeddings))
+        null = replace(conditioning, embeddings=self._null(conditioning.embeddings))
         codes = generation.codes.to(self.device)
         if memory is not None and (branch == "unconditional" or (branch == "guided" and unconditional is None)):
             raise ValueError("a memory is of the conditional branch: give the states of the unconditional one")
@@ -234,7 +247,8 @@ class DelayPatternGenerator(Generator):
         if isolated:
             inputs = inputs.transpose(1, 2).reshape(batch * steps, self.codebooks, 1)
             embeddings, mask = embeddings.repeat_interleave(steps, 0), mask.repeat_interleave(steps, 0)
-        return self._states(inputs, embeddings, mask).reshape(batch, steps, -1)
+        with self._lower():
+            return self._states(inputs, embeddings, mask).reshape(batch, steps, -1)
 
     def _columns(self, codes: torch.Tensor) -> Int[torch.Tensor, "codebooks steps"]:
         """What the decoder reads: step t reads column t, and predicts column t + 1."""

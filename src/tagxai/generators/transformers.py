@@ -20,11 +20,24 @@ if TYPE_CHECKING:
     from transformers import EncoderDecoderCache, MusicgenForConditionalGeneration, PreTrainedTokenizerBase
 
 
+EXACT = [
+    "text_encoder",
+    "audio_encoder",
+    "enc_to_dec_proj",
+    "embed_tokens",
+    "embed_positions",
+    "layer_norm",
+    "lm_heads",
+]
+"""Parts that stay in float32 whatever the dtype."""
+
+
 class TransformersGenerator(DelayPatternGenerator):
     """MusicGen through transformers, from a local folder or a hub id (default facebook/musicgen-small)."""
 
     name: ClassVar[str] = "musicgen"
     default_source: ClassVar[str] = "facebook/musicgen-small"
+    shards: ClassVar[bool] = True
 
     def __init__(
         self, model: MusicgenForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, source: str = ""
@@ -47,15 +60,24 @@ class TransformersGenerator(DelayPatternGenerator):
     def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> TransformersGenerator:
         source = source or cls.default_source
         model, tokenizer = load_from(
-            source, partial(_from_pretrained, dtype=dtype), what="a MusicGen model", layout="in transformers format"
+            source,
+            partial(_from_pretrained, device=device, dtype=dtype),
+            what="a MusicGen model",
+            layout="in transformers format",
         )
-        generator = cls(model.to(device), tokenizer, source=source)
+        generator = cls(model, tokenizer, source=source)
         golden.check(generator, source)
         return generator
 
     @property
     def device(self) -> torch.device:
-        return self.model.device
+        device = self.model.device
+        return torch.device("cpu") if device.type == "meta" else device  # meta: a shard that is loaded when it is used
+
+    @property
+    def dtype(self) -> torch.dtype:
+        layer: Any = self.model.decoder.model.decoder.layers[0]
+        return layer.fc1.weight.dtype
 
     @property
     def _heads(self) -> Sequence[Callable[[Any], Any]]:
@@ -119,7 +141,7 @@ class TransformersGenerator(DelayPatternGenerator):
     def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         codec = self.model.audio_encoder
         with torch.no_grad():
-            sides = [codes[side :: self.channels] for side in range(self.channels)]
+            sides = [codes[side :: self.channels].to(codec.device) for side in range(self.channels)]
             audio = [codec.decode(side[None, None], [None]).audio_values[0] for side in sides]
         return torch.cat(audio).float()
 
@@ -132,14 +154,46 @@ class TransformersGenerator(DelayPatternGenerator):
         return sites
 
 
-def _from_pretrained(source: str, dtype: str, **options: Any) -> tuple[Any, Any]:
+def _from_pretrained(source: str, device: str, dtype: str, **options: Any) -> tuple[Any, Any]:
     from transformers import AutoTokenizer, MusicgenForConditionalGeneration
 
+    placed = _placement() if device == "sharded" else {}
+
     with quiet(), torch.random.fork_rng():  # building a model draws weights before it loads them
-        read: Any = partial(MusicgenForConditionalGeneration.from_pretrained, output_loading_info=True)
-        model, loaded = read(source, dtype=getattr(torch, dtype), **options)
+        # As audiocraft has it, only the matrices of the decoder's layers are in a lower dtype.
+        exact = {"_keep_in_fp32_modules_strict": EXACT}
+        musicgen: Any = type("MusicgenForConditionalGeneration", (MusicgenForConditionalGeneration,), exact)
+        read: Any = partial(musicgen.from_pretrained, output_loading_info=True)
+        model, loaded = read(source, dtype=getattr(torch, dtype), **placed, **options)
         _check_whole(source, loaded)
+        positions = model.decoder.model.decoder.embed_positions  # in no checkpoint: computed, and rounded to the dtype
+        positions.weights = positions.get_embedding(*positions.weights.shape).to(positions.weights.device)
+        if placed:
+            _answer_where_asked(model)
+        else:
+            model.to(device)
         return model, AutoTokenizer.from_pretrained(source, **options)
+
+
+def _placement() -> dict[str, Any]:
+    try:
+        import accelerate  # noqa: F401
+    except ImportError:
+        raise TagxaiError("--device sharded needs accelerate; install tagxai's extra 'sharding'") from None
+    return {"device_map": "auto"}
+
+
+def _answer_where_asked(model: Any) -> None:
+    """Whatever the device of a part that is called from here, its result is on the device of what it was given."""
+    from accelerate.hooks import AlignDevicesHook, add_hook_to_module
+
+    parts = [model.text_encoder, model.decoder.model, *model.decoder.lm_heads]
+    for part in [*parts, model.enc_to_dec_proj] if hasattr(model, "enc_to_dec_proj") else parts:
+        hook = getattr(part, "_hf_hook", None)
+        if hook is None:
+            add_hook_to_module(part, AlignDevicesHook(io_same_device=True))
+        else:
+            hook.io_same_device = True
 
 
 def _check_whole(source: str, loaded: Mapping[str, Any]) -> None:

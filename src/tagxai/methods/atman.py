@@ -18,7 +18,7 @@ from tagxai.base import Generator, Method
 from tagxai.errors import TagxaiError
 from tagxai.hooks import AttentionSite, attention_call, choose, edit_attention
 from tagxai.lazy import torch
-from tagxai.scoring.passes import ROWS_AT_ONCE
+from tagxai.memory import ROWS_AT_ONCE
 from tagxai.types import Generation, OnProgress, Progress
 
 

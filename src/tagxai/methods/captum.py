@@ -25,12 +25,10 @@ from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.lazy import torch
+from tagxai.memory import ROWS_AT_ONCE
 from tagxai.methods.captum_names import ALGORITHMS, PREFIX, REFUSED, Algorithm, option_docs
 from tagxai.scoring import Operator, Target, score
 from tagxai.types import Generation, OnProgress, Progress
-
-ROWS_AT_ONCE = 4096
-"""Decoder positions in one batch of a gradient algorithm that splits its own batches."""
 
 MOST_UNITS = {"captum:ShapleyValues": 6}
 """Units up to which an algorithm ends: exact Shapley values go through all orders of the words."""

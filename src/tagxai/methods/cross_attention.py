@@ -10,6 +10,7 @@ from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.hooks import AttentionSite, Capture, choose, edit_attention
 from tagxai.lazy import torch
+from tagxai.memory import Workload
 from tagxai.types import Generation, OnProgress, undo_delay
 
 
@@ -48,3 +49,6 @@ class CrossAttention(Method):
             self.settings(),
             cost={"seconds": perf_counter() - started, "forward_passes": 1},
         )
+
+    def memory(self, work: Workload) -> int:
+        return work.forward(1)

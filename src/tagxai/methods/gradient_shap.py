@@ -15,6 +15,7 @@ from tagxai.base import Generator, Method
 from tagxai.derivatives import Derivatives, GradientTarget, Mode
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
+from tagxai.memory import Workload
 from tagxai.types import Generation, OnProgress
 
 
@@ -58,3 +59,6 @@ class GradientShap(Method):
             noisy = prompt + spread * torch.randn(prompt.shape, generator=random).to(prompt)
             total = total + work.per_token(place * noisy, noisy)
         return work.attribution(self, torch.as_tensor(total) / self.samples, complete=True)
+
+    def memory(self, work: Workload) -> int:
+        return work.tangents(work.tokens)

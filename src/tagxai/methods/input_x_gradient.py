@@ -8,6 +8,7 @@ from typing import ClassVar
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.derivatives import Derivatives, GradientTarget, Mode
+from tagxai.memory import Workload
 from tagxai.types import Generation, OnProgress
 
 
@@ -30,3 +31,6 @@ class InputXGradient(Method):
         self.check_supported(generator)
         work = Derivatives(generator, generation, target=self.target, mode=self.mode, on_progress=on_progress)
         return work.attribution(self, work.per_token(work.embeddings, work.embeddings))
+
+    def memory(self, work: Workload) -> int:
+        return work.tangents(work.tokens)

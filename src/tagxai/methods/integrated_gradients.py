@@ -10,6 +10,7 @@ from tagxai.base import Generator, Method
 from tagxai.derivatives import Derivatives, GradientTarget, Mode
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
+from tagxai.memory import Workload
 from tagxai.types import Generation, OnProgress
 
 
@@ -48,3 +49,6 @@ class IntegratedGradients(Method):
             for place, weight in zip(places.tolist(), weights.tolist(), strict=True)
         ]
         return work.attribution(self, torch.stack(parts).sum(0), complete=True)
+
+    def memory(self, work: Workload) -> int:
+        return work.tangents(work.tokens)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.lazy import torch
+from tagxai.memory import Workload
 from tagxai.types import Generation, OnProgress
 
 
@@ -26,3 +27,6 @@ class Random(Method):
         random = torch.Generator().manual_seed(self.seed)
         scores = torch.rand(1, generation.frames, len(generation.tokens), generator=random)
         return Attribution(generation, scores, self.name, self.settings(), is_mask=True, merge="mean")
+
+    def memory(self, work: Workload) -> int:
+        return 0

@@ -17,7 +17,7 @@ from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.hooks import AttentionSite, Gate, choose, edit_attention
 from tagxai.lazy import torch
-from tagxai.scoring.passes import ROWS_AT_ONCE
+from tagxai.memory import ROWS_AT_ONCE
 from tagxai.types import Generation, OnProgress, undo_delay
 
 

@@ -14,14 +14,12 @@ from jaxtyping import Bool, Float
 from tagxai.base import Generator
 from tagxai.hooks import AttentionSite, edit_attention, scale_values
 from tagxai.lazy import torch
+from tagxai.memory import MARGIN, Workload, free
 from tagxai.scoring import cache
 from tagxai.scoring.coalitions import token_masks, without
 from tagxai.scoring.table import Operator, Prefix, ScoreTable, Target
 from tagxai.types import Conditioning, Generation, Memory, OnProgress, Progress, StepOutput, undo_delay
 from tagxai.words import Unit
-
-ROWS_AT_ONCE = 4096
-"""Decoder positions in one batch; small enough for a laptop, large enough to fill it."""
 
 
 def score(
@@ -79,7 +77,7 @@ def _run(
     kept = {} if store is None else store.read()
     scored = {key: kept[cache.name(key)] for key in distinct if cache.name(key) in kept} if kept else {}
     missing = [key for key in distinct if key not in scored]
-    size = batch_size or max(1, ROWS_AT_ONCE // passes.clip.steps)
+    size = batch_size or passes.rows_that_fit()
     done = 0
     while done < len(missing):
         part = missing[done : done + size]
@@ -126,6 +124,12 @@ class _Passes:
             return [without(self.generation.prompt, units, row) for row in masks.tolist()]
         tokens = token_masks(masks, units, len(self.generation.tokens))
         return ["".join("01"[bit] for bit in row) for row in tokens.tolist()]
+
+    def rows_that_fit(self) -> int:
+        """As many as suit the machine, fewer where little memory is free."""
+        work = Workload.of(self.generator, self.clip.steps, self.conditioning)
+        left = free(self.conditioning.embeddings.device)
+        return work.batch if left is None else max(1, min(work.batch, int(left / MARGIN / work.forward(1))))
 
     def batch(self, keys: Sequence[str]) -> Float[torch.Tensor, "coalitions codebooks frames"]:
         conditioning, edit = self._edited(keys)
@@ -215,7 +219,7 @@ class _Renormalised(_Gated):
     """An edit that blocks tokens before the softmax: the weights of the others are scaled to sum to one again."""
 
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:
-        left = weights * self.kept
+        left = weights * self.kept.to(weights)
         return left / left.sum(-1, keepdim=True).clamp(min=torch.finfo(left.dtype).tiny)
 
 

@@ -16,6 +16,7 @@ from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.lazy import torch
+from tagxai.memory import Workload
 from tagxai.methods.audiogenx import masks
 from tagxai.methods.audiogenx.masks import Distribution, WarmStart
 from tagxai.methods.audiogenx.objective import (
@@ -149,6 +150,14 @@ class AudioGenX(Method):
                 "cosine_counterfactual": reached.counterfactual.mean().item(),
             },
         )
+
+    def memory(self, work: Workload) -> int:
+        learned = work.tokens if self._explainer == "logits" else (work.width + 2) * self.hidden_units + 2
+        explainer = 4 * work.steps * learned * 4  # float32; a gradient and Adam's two moments beside each
+        # Isolated steps do not share the text's keys and values.
+        isolated = self.mode == "reference"
+        text = 2 * work.steps * work.layers * 2 * work.tokens * work.width * work.element if isolated else 0
+        return work.backward(2) + explainer + text
 
     def _learn(
         self,

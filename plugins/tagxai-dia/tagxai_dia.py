@@ -1,0 +1,99 @@
+"""Dia (Nari Labs, 2025): speech and sounds from text, read byte by byte, as a generator of tagxai."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+
+from tagxai import Generator, hookimpl
+from tagxai.generators.common import DelayPatternGenerator, load_from, quiet
+from tagxai.lazy import torch  # imported when it is first used: `tagxai list` need not wait for it
+
+
+class DiaGenerator(DelayPatternGenerator):
+    """Dia through transformers, from a local folder or a hub id (default nari-labs/Dia-1.6B-0626)."""
+
+    name = "dia"
+    offers = frozenset({"gradients"})  # a gate of zeros is not Dia's null condition, which is a text of zero bytes
+    default_source = "nari-labs/Dia-1.6B-0626"
+    default_guidance_scale = 4.0  # Dia's own 3.0 counts from the conditional logits
+    default_top_k, default_temperature = 45, 1.8
+
+    def __init__(self, model, tokenizer, codec, *, source=""):
+        self.model, self.codec = (part.eval().requires_grad_(False) for part in (model, codec))
+        self.tokenizer, self.source = tokenizer, source
+        self.delays = tuple(model.config.delay_pattern)
+        self.pad = model.config.decoder_config.bos_token_id
+        self.sample_rate = codec.config.sampling_rate
+        self.frame_rate = codec.config.sampling_rate / codec.config.hop_length
+        self.max_frames = model.config.decoder_config.max_position_embeddings - max(self.delays)
+        self.max_duration = self.max_frames / self.frame_rate
+
+    @classmethod
+    def load(cls, source=None, *, device="cpu", dtype="float32"):
+        source, read = source or cls.default_source, partial(_from_pretrained, dtype=dtype)
+        model, tokenizer, codec = load_from(source, read, what="a Dia model", layout="in transformers format")
+        return cls(model.to(device), tokenizer, codec.to(device), source=source)
+
+    @property
+    def device(self):
+        return self.model.device
+
+    @property
+    def dtype(self):
+        return self.model.dtype
+
+    @property
+    def _heads(self):
+        sounds = self.codec.config.codebook_size  # the rows after them are for the end of a clip and such
+        rows = self.model.logits_dense.weight.chunk(self.codebooks)
+        return [partial(torch.nn.functional.linear, weight=weight[:sounds]) for weight in rows]
+
+    def _tokenize(self, prompt):
+        ids = self.tokenizer(prompt)["input_ids"] or [self.tokenizer.pad_token_id]
+        tokens = self.tokenizer.convert_ids_to_tokens(ids)
+        characters = [i for i, character in enumerate(prompt) for _ in character.encode()]  # of each byte
+        spans, byte = [], 0
+        for token in tokens if prompt else []:
+            first, byte = byte, byte + len(token)  # a token is a byte, or the name of a speaker such as "[S1]"
+            last = byte - 1 + prompt[characters[first]].isspace()  # a space belongs to the word after it
+            spans.append((characters[first], characters[min(last, len(characters) - 1)] + 1))
+        return ids, tokens, spans or [(0, 0)]
+
+    def _embed(self, ids, mask):
+        return self.model.model.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+
+    def _null(self, embeddings):
+        zero = torch.zeros(1, 1, dtype=torch.long, device=self.device)  # any number of them gives the same states
+        with torch.no_grad():
+            return self._embed(zero, torch.ones_like(zero)).expand_as(embeddings)
+
+    def _states(self, columns, embeddings, mask):
+        read = {"encoder_hidden_states": embeddings, "encoder_attention_mask": None if mask.all() else mask.long()}
+        return self.model.model.decoder(columns.transpose(1, 2), **read).last_hidden_state
+
+    @contextmanager
+    def _streaming(self, embeddings):
+        from transformers import DynamicCache, EncoderDecoderCache
+
+        past = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        decoder = partial(self.model.model.decoder, encoder_hidden_states=embeddings, past_key_values=past)
+        yield lambda columns: decoder(columns.transpose(1, 2)).last_hidden_state
+
+    def decode(self, codes):
+        with torch.no_grad():
+            return self.codec.decode(audio_codes=codes[None].to(self.device)).audio_values.reshape(1, -1).float()
+
+
+def _from_pretrained(source, dtype, **hub):
+    from transformers import AutoProcessor, DiaForConditionalGeneration
+
+    with quiet(), torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
+        model = DiaForConditionalGeneration.from_pretrained(source, dtype=getattr(torch, dtype), **hub)
+        processor = AutoProcessor.from_pretrained(source, **hub)
+        return model, processor.tokenizer, processor.audio_tokenizer
+
+
+@hookimpl
+def tagxai_generators() -> list[type[Generator]]:
+    return [DiaGenerator]

@@ -1,0 +1,103 @@
+"""The contract, on random weights; and Dia's own `generate`, which the plugin must agree with."""
+
+import pytest
+import torch
+from tagxai_dia import DiaGenerator
+
+from tagxai import load_generator
+from tagxai.generators.common import quiet
+from tagxai.methods.input_x_gradient import InputXGradient
+from tagxai.testing import check_generator, check_method
+from tagxai.words import words
+
+CODES, DELAYS = 32, [0, 2, 3]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small Dia with its codec, tokenizer and processor, as `save_pretrained` writes them."""
+    from transformers import (
+        DacConfig,
+        DacModel,
+        DiaConfig,
+        DiaFeatureExtractor,
+        DiaForConditionalGeneration,
+        DiaProcessor,
+        DiaTokenizer,
+    )
+
+    target = tmp_path_factory.mktemp("dia")
+    shared = {
+        "num_hidden_layers": 2,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "head_dim": 8,
+        "initializer_range": 0.3,
+    }
+    decoder = shared | {
+        "num_attention_heads": 4, "num_key_value_heads": 2, "cross_num_attention_heads": 4, "cross_head_dim": 8,
+        "cross_num_key_value_heads": 4, "cross_hidden_size": 32, "vocab_size": CODES + 4, "num_channels": len(DELAYS),
+        "eos_token_id": CODES, "pad_token_id": CODES + 1, "bos_token_id": CODES + 2, "max_position_embeddings": 120,
+    }  # fmt: skip
+    encoder = shared | {"num_attention_heads": 4, "num_key_value_heads": 4}
+    codec = DacConfig(
+        encoder_hidden_size=4, decoder_hidden_size=16, downsampling_ratios=[8, 8, 10], n_codebooks=len(DELAYS),
+        codebook_size=CODES, codebook_dim=4, sampling_rate=16_000,
+    )  # fmt: skip
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = DiaConfig(encoder_config=encoder, decoder_config=decoder, delay_pattern=DELAYS)
+        DiaForConditionalGeneration(config).save_pretrained(target)
+        DacModel(codec).save_pretrained(target / "codec")
+        saved = DacModel.from_pretrained(target / "codec")
+        DiaProcessor(DiaFeatureExtractor(), DiaTokenizer(), saved).save_pretrained(target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def generator(folder):
+    return load_generator(f"dia:{folder}")
+
+
+def test_it_keeps_the_contract_of_generators(generator):
+    assert isinstance(generator, DiaGenerator)
+    check_generator(generator)
+
+
+def test_a_method_that_asks_for_gradients_keeps_its_contract_on_it(generator):
+    check_method(InputXGradient(), generator)
+
+
+def test_hidden_states_and_logits_are_those_of_transformers_own_forward(generator):
+    clip = generator.generate("[S1] a dog barks", duration=0.4, seed=1)
+    ids = generator.tokenizer("[S1] a dog barks", return_tensors="pt")["input_ids"]
+    columns = torch.full((1, clip.steps, len(DELAYS)), CODES + 2)
+    for q, delay in enumerate(DELAYS):
+        for frame in range(clip.frames):
+            if frame + delay + 1 < clip.steps:
+                columns[0, frame + delay + 1, q] = clip.codes[q, frame]
+    with torch.no_grad():
+        logits = generator.model(input_ids=ids, decoder_input_ids=columns).logits  # [codebooks, steps, vocabulary]
+    scored = generator.forward(clip).log_prob[0]
+    for q, delay in enumerate(DELAYS):
+        for frame in range(clip.frames):
+            expected = logits[q, frame + delay, :CODES].log_softmax(-1)[clip.codes[q, frame]]
+            torch.testing.assert_close(scored[q, frame], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_null_condition_is_a_text_of_zeros_of_any_length(generator):
+    for length in (1, 7):
+        zeros = torch.zeros(1, length, dtype=torch.long)
+        with torch.no_grad():
+            expected = generator.model.model.encoder(input_ids=zeros).last_hidden_state
+        torch.testing.assert_close(generator._null(expected), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_bytes_belong_to_the_words_that_they_spell(generator):
+    prompt = "[S1] a Bär growls"
+    encoded = generator.encode_prompt([prompt])
+    tokens, spans = encoded.tokens[0], encoded.spans[0]
+    assert len(tokens) == len(prompt.encode()) - 3  # a speaker is one token, "ä" is two
+    units = words(prompt, spans, tokens)
+    assert [unit.text for unit in units] == ["[S1]", "a", "Bär", "growls"]
+    assert [len(unit.tokens) for unit in units] == [1, 2, 5, 7]
