@@ -70,7 +70,7 @@ class DiaGenerator(DelayPatternGenerator):
 
     def _states(self, columns, embeddings, mask):
         read = {"encoder_hidden_states": embeddings, "encoder_attention_mask": None if mask.all() else mask.long()}
-        return self.model.model.decoder(columns.transpose(1, 2), **read).last_hidden_state
+        return self.model.model.decoder(columns.transpose(1, 2).contiguous(), **read).last_hidden_state
 
     @contextmanager
     def _streaming(self, embeddings):

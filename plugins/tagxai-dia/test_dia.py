@@ -99,5 +99,5 @@ def test_bytes_belong_to_the_words_that_they_spell(generator):
     tokens, spans = encoded.tokens[0], encoded.spans[0]
     assert len(tokens) == len(prompt.encode()) - 3  # a speaker is one token, "ä" is two
     units = words(prompt, spans, tokens)
-    assert [unit.text for unit in units] == ["[S1]", "a", "Bär", "growls"]
+    assert [unit.text for unit in units] == ["S1", "a", "Bär", "growls"]
     assert [len(unit.tokens) for unit in units] == [1, 2, 5, 7]
