@@ -75,7 +75,7 @@ def crops(
     ).float()
 
 
-def train_decoder(out: Path, steps: int = 4300, seed: int = 0, batch: int = 16) -> None:
+def train_decoder(out: Path, steps: int = 5000, seed: int = 0, batch: int = 16) -> None:
     """Codes to waveform. Checkpoints in `out/decoder.pt`."""
     space, loss = latent_space(out, seed), CodecLoss()
 
@@ -104,7 +104,7 @@ def worst(out: Path, objective: Objective, clips: int = 6) -> tuple[str, ...]:
     return tuple(sorted(loss, key=lambda event: -loss[event])[:WORST])
 
 
-def train_encoder(out: Path, steps: int = 1500, seed: int = 0, batch: int = 16) -> None:
+def train_encoder(out: Path, steps: int = 1200, seed: int = 0, batch: int = 16) -> None:
     """Waveform to latents. Checkpoints in `out/encoder.pt`."""
     space = latent_space(out, seed)
 

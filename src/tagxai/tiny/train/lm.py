@@ -113,7 +113,7 @@ def embed(encoder: T5EncoderModel, tokens: Int[Tensor, "clips tokens"]) -> Float
     return torch.cat(parts)
 
 
-def train(out: Path, encoder: T5EncoderModel, data: Pairs, steps: int = 15_000, seed: int = 0, batch: int = 32) -> None:
+def train(out: Path, encoder: T5EncoderModel, data: Pairs, steps: int = 12_000, seed: int = 0, batch: int = 32) -> None:
     """Train or resume the decoder; checkpoints in `out/lm.pt`."""
     torch.manual_seed(seed)
     say, path, rate = report("lm"), out / "lm.pt", 1.5e-3

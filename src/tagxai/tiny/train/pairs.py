@@ -30,7 +30,7 @@ def make(out: Path, tokenizer: PreTrainedTokenizerBase, count: int, seed: int = 
     for number in range(-(-count // BLOCK)):
         path = out / "pairs" / f"{number:03}.pt"
         if (state := load(path)) is None:
-            source, rng = stream("train", seed + 100 + number), np.random.default_rng([seed, number])
+            source, rng = stream("train", 1000 * seed + 100 + number), np.random.default_rng([seed, number])
             texts, codes = [], []
             for _ in range(BLOCK):
                 prompt = next(source)

@@ -133,7 +133,7 @@ def train(
     out: Path,
     tokenizer: PreTrainedTokenizerBase,
     captions_folder: Path | None = None,
-    steps: int = 4000,
+    steps: int = 2750,
     seed: int = 0,
     batch: int = 64,
 ) -> T5EncoderModel:
