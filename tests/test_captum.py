@@ -193,7 +193,7 @@ def test_a_wrong_option_is_one_sentence(name, options, told):
 # Names
 
 
-@pytest.mark.parametrize("name", ["captum:KernalShap", "captum:kernelshap", "KernelShap"])
+@pytest.mark.parametrize("name", ["captum:KernalShap", "captum:kernelshap", "captum:KernelSHAP"])
 def test_an_unknown_name_suggests_a_near_one(name):
     with pytest.raises(UnknownNameError, match=r"did you mean 'captum:KernelShap'\?"):
         registry().method(name)

@@ -228,7 +228,7 @@ def test_a_self_test_that_is_not_whole_is_one_sentence(musicgen, tmp_path, missi
 
 
 def test_a_converted_model_loads_in_bfloat16(musicgen):
-    assert TransformersGenerator.load(str(musicgen), dtype="bfloat16").model.dtype == torch.bfloat16
+    assert TransformersGenerator.load(str(musicgen), dtype="bfloat16").dtype == torch.bfloat16
 
 
 def test_without_audiocraft_a_model_is_converted_and_not_compared(audiocraft_model, musicgen, tmp_path, monkeypatch):

@@ -105,10 +105,10 @@ def test_scoring_takes_smaller_batches_where_little_is_free(generator, generatio
     sizes = []
     plain = generator.forward
     monkeypatch.setattr(generator, "forward", lambda *a, **o: sizes.append(len(a[1])) or plain(*a, **o))
-    monkeypatch.setattr("tagxai.scoring.free", lambda device: int(2.5 * MARGIN * work.forward(1)))
+    monkeypatch.setattr("tagxai.scoring.passes.free", lambda device: int(2.5 * MARGIN * work.forward(1)))
     table = score(generator, generation, units, masks)
     assert max(sizes) == 2
-    monkeypatch.setattr("tagxai.scoring.free", lambda device: None)
+    monkeypatch.setattr("tagxai.scoring.passes.free", lambda device: None)
     torch.testing.assert_close(table.log_prob, score(generator, generation, units, masks).log_prob)
     assert max(sizes) == len(masks)
 

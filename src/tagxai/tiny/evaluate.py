@@ -3,7 +3,8 @@
     python -m tagxai.tiny.evaluate --clips 240 --brief
 
 Prompts are of the test split: no event combination, and no sentence about a single event, was trained on. The judge is
-the event detector; attributes are measured on the sound. Both are first tried on synthesised clips of the same prompts.
+the event detector; attributes are measured on the sound. Both are first tried on synthesised clips of the same
+prompts.
 """
 
 import argparse
@@ -123,7 +124,7 @@ def evaluate(
     original = synthesised(asked, seed)
     codec = reconstructed(model, original)
     ears = hearing(detector, asked, original)
-    meters = attributes(detector, alone, synthesised(alone, seed))
+    meters = attributes(detector, alone, reconstructed(model, synthesised(alone, seed)))
     say("generated clips")
     once = time.perf_counter()
     made = make([prompt.text for prompt in asked], seed)
@@ -152,7 +153,7 @@ def evaluate(
         "bars": bars(figures, BARS),
         "generated": judged,
         "attributes": measured,
-        "attributes_of_synthesised_clips": meters,
+        "attributes_of_reconstructed_clips": meters,
         "detector_on_synthesised_clips": ears,
         "codec": {
             "log_mel_distance_nepers": round(

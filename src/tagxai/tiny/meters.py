@@ -2,16 +2,24 @@
 
 Each kind of attribute has one number, so that it takes no trained judge: level, brightness, pitch, change from frame to
 frame, strikes. What counts as loud for a dog is loud for a clock no longer, so the boundary between the two values of a
-kind lies half way between their medians over synthesised sounds of that event.
+kind lies half way between their medians over synthesised sounds of that event, as the codec renders them: what the
+codec takes from both is no mistake of the model. The boundaries are kept beside the weights (`meters.json`).
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 
-from tagxai.tiny import CLIP_FRAMES, FRAME_RATE, HOP, SAMPLE_RATE
-from tagxai.tiny.sounds import VALUES, Kind, Style, Wave, synthesise
+from tagxai.tiny import FRAME_RATE, HOP, SAMPLE_RATE, WEIGHTS
+from tagxai.tiny.sounds import ATTRIBUTES, VALUES, Kind, Style, Wave, synthesise
+
+Boundaries = dict[str, dict[str, dict[str, float]]]
+"""Of an event, a kind and a number of frames."""
+
+SLOT_FRAMES = (75, 37, 25)
+"""Frames of a slot where the clip has one, two or three."""
 
 FLOOR = 3e-3
 """Root mean square below which nothing is heard."""
@@ -82,21 +90,43 @@ METERS: dict[Kind, Callable[[Wave], float]] = {
 }
 
 
+def calibrate(
+    render: Callable[[Wave], Wave], sounds: int = 9, seed: int = 0, lengths: Sequence[int] = SLOT_FRAMES
+) -> Boundaries:
+    """The boundaries of every event and kind, for each length of a slot in frames.
+
+    `render` gives back clips `[clips, samples]` as the codec does.
+    """
+    rng = np.random.default_rng(seed)
+    table: Boundaries = {}
+    for event, kinds in ATTRIBUTES.items():
+        for kind in kinds:
+            if kind == "count":
+                continue
+            for frames in lengths:
+                styles = [Style(**{kind: value}) for value in VALUES[kind] for _ in range(sounds)]
+                waves = render(np.stack([synthesise(event, frames, rng, style).mix for style in styles]))
+                measured = np.array([METERS[kind](wave) for wave in waves]).reshape(-1, sounds)
+                middle = float(np.median(measured, axis=1).mean())
+                table.setdefault(event, {}).setdefault(kind, {})[str(frames)] = round(middle, 5)
+    return table
+
+
 @cache
-def boundary(event: str, kind: Kind, frames: int = CLIP_FRAMES, sounds: int = 9) -> float:
-    """What parts the two values of a kind for an event that has `frames` codec frames."""
-    rng, meter = np.random.default_rng(0), METERS[kind]
-    medians = [
-        np.median([meter(synthesise(event, frames, rng, Style(**{kind: value})).mix) for _ in range(sounds)])
-        for value in VALUES[kind]
-    ]
-    return float(np.mean(medians))
+def _boundaries() -> Boundaries:
+    return json.loads((WEIGHTS / "meters.json").read_text())
 
 
-def value_of(event: str, kind: Kind, wave: Wave) -> str:
+def boundary(event: str, kind: Kind, frames: int, table: Boundaries | None = None) -> float:
+    """What parts the two values of a kind for an event in a stretch of about `frames` codec frames."""
+    lengths = (table or _boundaries())[event][kind]
+    return lengths[min(lengths, key=lambda length: abs(int(length) - frames))]
+
+
+def value_of(event: str, kind: Kind, wave: Wave, table: Boundaries | None = None) -> str:
     """The value of a kind that an event has in a stretch of sound that holds nothing else."""
     measured = METERS[kind](wave)
     if kind == "count":
         return {1: "once", 2: "twice", 3: "three times"}.get(int(measured), f"{int(measured)} times")
     frames = round(len(wave) / SAMPLE_RATE * FRAME_RATE)
-    return VALUES[kind][0 if measured > boundary(event, kind, frames) else 1]
+    return VALUES[kind][0 if measured > boundary(event, kind, frames, table) else 1]

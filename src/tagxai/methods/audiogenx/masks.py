@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import log
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from jaxtyping import Float
 
@@ -17,7 +17,7 @@ from tagxai.types import Conditioning, Generation, apply_delay
 Distribution = Literal["concrete", "hard_concrete"]
 WarmStart = Literal["attention", "gradient"]
 
-Explainer = Callable[[], torch.Tensor]
+Explainer: TypeAlias = "Callable[[], torch.Tensor]"
 """Gives the mask's logits `[steps, tokens]`."""
 
 LOW, HIGH = -0.1, 1.1

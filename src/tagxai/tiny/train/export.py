@@ -2,15 +2,19 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import AutoTokenizer, GenerationConfig, MusicgenForConditionalGeneration, T5EncoderModel
 from transformers.utils import logging
 
-from tagxai.tiny import CLIP_FRAMES, CODEBOOKS
+from tagxai.tiny import CLIP_FRAMES, CODEBOOKS, meters
+from tagxai.tiny.sounds import Wave
 from tagxai.tiny.train import codec, lm
 from tagxai.tiny.train.common import load
+from tagxai.tiny.train.detect import reconstruct
 
 
 def assemble(out: Path) -> MusicgenForConditionalGeneration:
@@ -30,7 +34,7 @@ def assemble(out: Path) -> MusicgenForConditionalGeneration:
     model.enc_to_dec_proj.load_state_dict(conditioned.enc_to_dec_proj.state_dict())
     model.generation_config = GenerationConfig(
         do_sample=True,
-        guidance_scale=3.0,
+        guidance_scale=2.0,
         top_k=250,
         temperature=1.0,
         max_new_tokens=CLIP_FRAMES + CODEBOOKS - 1,
@@ -44,12 +48,19 @@ def assemble(out: Path) -> MusicgenForConditionalGeneration:
 def export(out: Path, weights: Path) -> None:
     """Write the model folder `weights`."""
     weights.mkdir(parents=True, exist_ok=True)
+    (weights / "meters.json").write_text(json.dumps(meters.calibrate(_rendering(out)), indent=1) + "\n")
     assemble(out).half().save_pretrained(weights)  # half the megabytes; the figures are measured on what is shipped
     _load_as_float32(weights / "config.json")
     AutoTokenizer.from_pretrained(out / "tokenizer").save_pretrained(weights)
     for name in ("detector.safetensors", "detector.json"):
         if (out / "detector" / name).exists():
             shutil.copyfile(out / "detector" / name, weights / name)
+
+
+def _rendering(out: Path) -> Callable[[Wave], Wave]:
+    """What the codec's decoder makes of clips `[clips, samples]` from their exact codes."""
+    decoder, space = codec.assemble(out), codec.latent_space(out)
+    return lambda waves: reconstruct(decoder, space, torch.from_numpy(waves).float().clamp(-1, 1)).double().numpy()
 
 
 def _load_as_float32(path: Path) -> None:

@@ -15,6 +15,10 @@ PAD = 512
 """The code that fills the delay pattern's empty places: one past the last real code."""
 
 CODEBOOK_WEIGHTS = (0.4, 0.25, 0.2, 0.15)
+FORGETFUL, LAST_PART = 2 / 3, 0.77
+"""Share of clips with a wrong history (`forget`), and the share of the steps after which it is halved: who is to count
+strikes has to learn from true histories, too."""
+
 NULL_SHARE = 0.12
 """Share of clips trained without their prompt, for classifier-free guidance."""
 
@@ -74,26 +78,26 @@ def delay(codes: Int[Tensor, "batch codebooks frames"]) -> Int[Tensor, "batch co
 
 
 def forget(
-    codes: Int[Tensor, "batch codebooks frames"], generator: torch.Generator
+    codes: Int[Tensor, "batch codebooks frames"], generator: torch.Generator, share: float = 2 / 3
 ) -> Int[Tensor, "batch codebooks frames"]:
-    """The history that the decoder gets to see: true for a third of the clips, full of gaps or of another clip's for
+    """The history that the decoder gets to see: full of gaps or of another clip's for a `share` of the clips, true for
     the rest.
 
-    A decoder that can always copy its history asks the text at onsets only. One third has 20-60 % of its frames
-    replaced by frames from elsewhere or by nothing, and one third has a long stretch of another clip in its place, so
-    that the history may name the wrong event: the decoder has to ask the text in every frame.
+    A decoder that can always copy its history asks the text at onsets only. Half of the share has 20-60 % of its
+    frames replaced by frames from elsewhere or by nothing, the other half has a long stretch of another clip in its
+    place, so that the history may name the wrong event: the decoder has to ask the text in every frame.
     """
     batch, _, frames = codes.shape
     kind = torch.rand(batch, 1, 1, generator=generator)
     clips, places = torch.randperm(batch, generator=generator), torch.randperm(frames, generator=generator)
     rate = 0.2 + 0.4 * torch.rand(batch, 1, 1, generator=generator)
-    gaps = (torch.rand(batch, 1, frames, generator=generator) < rate) & (kind < 0.33)
+    gaps = (torch.rand(batch, 1, frames, generator=generator) < rate) & (kind < share / 2)
     empty = torch.rand(batch, 1, frames, generator=generator) < 0.3
     elsewhere = codes[clips][:, :, places].masked_fill(empty, PAD)
     start = torch.randint(0, frames // 2, (batch, 1, 1), generator=generator)
     length = torch.randint(frames // 4, frames, (batch, 1, 1), generator=generator)
     frame = torch.arange(frames)
-    stretch = (frame >= start) & (frame < start + length) & (kind > 0.67)
+    stretch = (frame >= start) & (frame < start + length) & (kind > 1 - share / 2)
     return torch.where(gaps, elsewhere, torch.where(stretch, codes.roll(1, 0), codes))
 
 
@@ -134,7 +138,8 @@ def train(out: Path, encoder: T5EncoderModel, data: Pairs, steps: int = 12_000, 
         index = torch.randint(len(data.tokens), (batch,), generator=generator)
         codes = data.codes[index].long()
         kept = (torch.rand(batch, 1, generator=generator) >= NULL_SHARE).long()
-        logits = model(delay(forget(codes, generator))[..., :-1], text[index].float(), mask[index] * kept)
+        share = FORGETFUL if step < LAST_PART * steps else FORGETFUL / 2
+        logits = model(delay(forget(codes, generator, share))[..., :-1], text[index].float(), mask[index] * kept)
         losses = loss_of(logits, codes)
         optimiser.zero_grad()
         (torch.stack(losses) * torch.tensor(CODEBOOK_WEIGHTS)).sum().backward()
