@@ -32,12 +32,41 @@ def tagxai_methods() -> Sequence[type[Method]]:
 @hookimpl
 def tagxai_metrics() -> Sequence[type[Metric]]:
     from tagxai.metrics.average_precision import AveragePrecision
+    from tagxai.metrics.comprehensiveness import Comprehensiveness
+    from tagxai.metrics.effective_words import EffectiveWords
+    from tagxai.metrics.gini import Gini
     from tagxai.metrics.hit import Hit
+    from tagxai.metrics.infidelity import Infidelity
+    from tagxai.metrics.linear_datamodelling import LinearDatamodelling
     from tagxai.metrics.mask_size import MaskSize
+    from tagxai.metrics.perturbation_curves import PerturbationCurves
     from tagxai.metrics.pointing_game import PointingGame
     from tagxai.metrics.reciprocal_rank import ReciprocalRank
     from tagxai.metrics.relevance_mass import RelevanceMass
     from tagxai.metrics.relevance_rank import RelevanceRank
     from tagxai.metrics.roc_auc import RocAuc
+    from tagxai.metrics.share_of_optimum import ShareOfOptimum
+    from tagxai.metrics.soft_comprehensiveness import SoftComprehensiveness
+    from tagxai.metrics.soft_sufficiency import SoftSufficiency
+    from tagxai.metrics.sufficiency import Sufficiency
 
-    return [AveragePrecision, Hit, MaskSize, PointingGame, ReciprocalRank, RelevanceMass, RelevanceRank, RocAuc]
+    return [
+        AveragePrecision,
+        Comprehensiveness,
+        EffectiveWords,
+        Gini,
+        Hit,
+        Infidelity,
+        LinearDatamodelling,
+        MaskSize,
+        PerturbationCurves,
+        PointingGame,
+        ReciprocalRank,
+        RelevanceMass,
+        RelevanceRank,
+        RocAuc,
+        ShareOfOptimum,
+        SoftComprehensiveness,
+        SoftSufficiency,
+        Sufficiency,
+    ]
