@@ -9,7 +9,8 @@ from jaxtyping import install_import_hook
 
 _CHECKED = (
     *("types", "hooks", "truth", "attribution", "scoring", "forward_mode", "localisation"),
-    *("faithfulness", "similarity", "generators", "methods", "metrics"),
+    *("faithfulness", "similarity", "divergence", "randomising", "classifiers", "regeneration"),
+    *("generators", "methods", "metrics"),
 )
 # never uninstalled: methods and metrics are imported when the registry first asks for them
 install_import_hook([f"tagxai.{name}" for name in _CHECKED], "beartype.beartype")

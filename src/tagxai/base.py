@@ -95,6 +95,12 @@ class Generator(ABC):
     def cross_attention(self) -> Sequence[AttentionSite]:
         return [site for site in self.attention_sites() if site.kind == "cross"]
 
+    def weights(self) -> Mapping[str, Sequence[torch.Tensor]]:
+        """The trained weights that lead from the text to the codes, by part, from the output back: "heads", then of
+        each layer, last first, "layer3" and "layer3.cross" (its cross-attention), and "text_encoder". Empty where they
+        are not known. For metrics that randomise a copy of the model."""
+        return {}
+
     def truth(self, generation: Generation) -> Truth | None:
         """Which words cause which frames of the clip; None for a prompt about which that is not known."""
         return None

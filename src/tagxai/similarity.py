@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jaxtyping import Float
 
+from tagxai.attribution import Attribution
 from tagxai.lazy import torch
 
 
@@ -31,3 +32,8 @@ def spearman(first: Float[torch.Tensor, " items"], second: Float[torch.Tensor, "
     if norm == 0:
         return float(not a.any() and not b.any())
     return max(-1.0, min(1.0, round(float(a @ b) / norm, 12)))
+
+
+def alike(first: Attribution, second: Attribution) -> float:
+    """The rank correlation of two explanations over tokens x frames, for clips of one size."""
+    return spearman(*(explanation.scores.double().mean(0).flatten().cpu() for explanation in (first, second)))
