@@ -3,6 +3,7 @@
 from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -215,6 +216,11 @@ def test_measure_finds_the_method_that_an_attribution_names(generator, generatio
         SeedRobustness().score(generator, generation, explained)
     with pytest.raises(TagxaiError, match="no method named 'gone'"):
         measure(SeedRobustness(), generator, replace(explained, method="gone"))
+
+
+def test_the_page_of_metrics_names_them_all():
+    page = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert [name for name, entry in registry().metrics.items() if f"`{name}`" not in page] == []
 
 
 def test_metrics_that_ask_again_declare_what_all_metrics_do():

@@ -421,7 +421,8 @@ def check_metric(
     prompt: str = PROMPTS[0],
     duration: float = 0.6,
 ) -> None:
-    """Check a metric on masks and on signed scores: random, all equal, and all zero.
+    """Check a metric on masks and on signed scores: random, all equal, and all zero; one that asks the method again, on
+    the explanation of a method that looks at attention.
 
     The default `generator` is a small random one; for a metric that needs the truth, made-up truth goes with it.
     """
