@@ -11,10 +11,18 @@ from tagxai.lazy import torch
 
 
 def copy_to_randomise(generator: Generator) -> Generator:
-    """A copy with its own weights. Raises UnsupportedError where the parts of a model are not known."""
-    if not generator.weights():
+    """A copy with its own weights. Raises UnsupportedError where the parts of a model are not known.
+
+    A model of its own that has none of the parts, such as a codec, is shared: torch cannot copy every codec.
+    """
+    parts = {id(weight) for part in generator.weights().values() for weight in part}
+    if not parts:
         raise UnsupportedError(f"generator {generator.name!r} does not say which weights its parts have")
-    return deepcopy(generator)
+    shared: dict[int, object] = {}
+    for model in vars(generator).values():
+        if isinstance(model, torch.nn.Module) and not any(id(weight) in parts for weight in model.parameters()):
+            shared |= {id(held): held for held in (*model.modules(), *model.parameters())}
+    return deepcopy(generator, shared)
 
 
 def randomise(generator: Generator, parts: Iterable[str], seed: int) -> None:
