@@ -30,7 +30,7 @@ class Classifier(ABC):
         """Of mono clips of one length, at the model's sample rate. Called without gradients."""
 
     def __call__(
-        self, waveforms: Sequence[Float[torch.Tensor, "channels samples"]], sample_rate: int
+        self, waveforms: Sequence[Float[torch.Tensor, "channels _"]], sample_rate: int
     ) -> Float[torch.Tensor, "clips labels"]:
         """Channels are averaged, and the rate converted; clips of one length go through the model together."""
         lengths = [waveform.shape[-1] for waveform in waveforms]
