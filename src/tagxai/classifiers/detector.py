@@ -25,7 +25,8 @@ class Detector(Classifier):
     def load(cls) -> Detector:
         from tagxai.tiny.detector import EventDetector
 
-        return cls(EventDetector.load())
+        with torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
+            return cls(EventDetector.load())
 
     def probabilities(self, waveform: Float[torch.Tensor, "clips samples"]) -> Float[torch.Tensor, "clips labels"]:
         return self.model.strength(waveform.to(self.model.window.device))
