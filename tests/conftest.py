@@ -9,6 +9,7 @@ from jaxtyping import install_import_hook
 
 _CHECKED = (
     *("types", "hooks", "truth", "attribution", "scoring", "forward_mode", "derivatives", "attention_gradients"),
+    *("faithfulness", "similarity", "divergence", "randomising", "classifiers", "regeneration"),
     *("localisation", "generators", "methods", "metrics"),
 )
 # never uninstalled: methods and metrics are imported when the registry first asks for them

@@ -106,12 +106,49 @@ class Generator(ABC):
     def cross_attention(self) -> Sequence[AttentionSite]:
         return [site for site in self.attention_sites() if site.kind == "cross"]
 
+    def weights(self) -> Mapping[str, Sequence[torch.Tensor]]:
+        """The trained weights that lead from the text to the codes, by part, from the output back: "heads", then of
+        each layer, last first, "layer3" and "layer3.cross" (its cross-attention), and "text_encoder". Empty where they
+        are not known. For metrics that randomise a copy of the model."""
+        return {}
+
     def truth(self, generation: Generation) -> Truth | None:
         """Which words cause which frames of the clip; None for a prompt about which that is not known."""
         return None
 
 
-class Method(ABC):
+class Configurable:
+    """What methods and metrics share: a frozen dataclass (or no fields at all) whose fields are its options."""
+
+    name: ClassVar[str]
+
+    def settings(self) -> dict[str, Any]:
+        """The options, as they go into a saved result."""
+        return asdict(self) if is_dataclass(self) else {}
+
+    @classmethod
+    def configure(cls, options: Mapping[str, Any]) -> Self:
+        """Make it from options by name; values may be text (`--set key=value`).
+
+        Raises TagxaiError for a wrong key or value.
+        """
+        kind = "metric" if issubclass(cls, Metric) else "method"
+        types = get_type_hints(cls)
+        known: dict[str, Any] = {f.name: types[f.name] for f in fields(cls)} if is_dataclass(cls) else {}
+        for key in options:
+            if key not in known:
+                raise UnknownNameError(f"option of {kind} {cls.name!r}", key, known)
+        return cls(
+            **{
+                key: _parse(f"option {key!r} of {kind} {cls.name!r}", value, known[key])
+                if isinstance(value, str)
+                else value
+                for key, value in options.items()
+            }
+        )
+
+
+class Method(Configurable, ABC):
     """An attribution method: a frozen dataclass whose fields are its hyper-parameters.
 
     `needs` says what it asks of a generator; a mismatch is an error before any work (`check_supported`).
@@ -134,38 +171,18 @@ class Method(ABC):
         """Raises UnsupportedError naming what is missing."""
         _check_offered(f"method {self.name!r}", self.needs, generator)
 
-    def settings(self) -> dict[str, Any]:
-        """The hyper-parameters, as they go into a saved result."""
-        return asdict(self) if is_dataclass(self) else {}
 
-    @classmethod
-    def configure(cls, options: Mapping[str, Any]) -> Self:
-        """Make the method from options by name; values may be text (`--set key=value`).
+class Metric(Configurable, ABC):
+    """A measure of one explanation: a number with a direction and bounds. `needs` is as that of a method.
 
-        Raises TagxaiError for a wrong key or value.
-        """
-        types = get_type_hints(cls)
-        known: dict[str, Any] = {f.name: types[f.name] for f in fields(cls)} if is_dataclass(cls) else {}
-        for key in options:
-            if key not in known:
-                raise UnknownNameError(f"option of method {cls.name!r}", key, known)
-        return cls(
-            **{
-                key: _parse(f"option {key!r} of method {cls.name!r}", value, known[key])
-                if isinstance(value, str)
-                else value
-                for key, value in options.items()
-            }
-        )
-
-
-class Metric(ABC):
-    """A measure of one explanation: a number with a direction and bounds. `needs` is as that of a method."""
+    `cost` says in words what it takes: "arithmetic", or passes or clips of the model.
+    """
 
     name: ClassVar[str]
     family: ClassVar[str]
     higher_is_better: ClassVar[bool]
     bounds: ClassVar[tuple[float, float]]
+    cost: ClassVar[str] = "arithmetic"
     needs: ClassVar[frozenset[Capability]] = frozenset()
 
     @abstractmethod
@@ -174,6 +191,24 @@ class Metric(ABC):
     def check_supported(self, generator: Generator) -> None:
         """Raises UnsupportedError naming what is missing."""
         _check_offered(f"metric {self.name!r}", self.needs, generator)
+
+
+class MethodMetric(Metric):
+    """A measure of the method behind an explanation, which it asks again: of another clip, seed or model.
+
+    `tagxai.measuring.measure` finds the method that an attribution names.
+    """
+
+    @abstractmethod
+    def score_method(
+        self, generator: Generator, generation: Generation, attribution: Attribution, method: Method
+    ) -> float: ...
+
+    def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
+        self.check_supported(generator)
+        raise TagxaiError(
+            f"metric {self.name!r} asks the method again: call score_method with it, or tagxai.measuring.measure"
+        )
 
 
 def _check_offered(what: str, needs: frozenset[Capability], generator: Generator) -> None:

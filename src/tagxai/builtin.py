@@ -55,15 +55,72 @@ def tagxai_methods() -> Sequence[type[Method]]:
 @hookimpl
 def tagxai_metrics() -> Sequence[type[Metric]]:
     from tagxai.metrics.average_precision import AveragePrecision
+    from tagxai.metrics.comprehensiveness import Comprehensiveness
+    from tagxai.metrics.effective_words import EffectiveWords
+    from tagxai.metrics.fid_cf import CounterfactualFidelity
+    from tagxai.metrics.fid_f import FactualFidelity
+    from tagxai.metrics.gini import Gini
     from tagxai.metrics.hit import Hit
+    from tagxai.metrics.infidelity import Infidelity
+    from tagxai.metrics.kl_cf import CounterfactualKL
+    from tagxai.metrics.kl_f import FactualKL
+    from tagxai.metrics.linear_datamodelling import LinearDatamodelling
     from tagxai.metrics.mask_size import MaskSize
+    from tagxai.metrics.max_sensitivity import MaxSensitivity
+    from tagxai.metrics.model_randomisation import (
+        CascadingRandomisation,
+        CrossAttentionRandomisation,
+        TextEncoderRandomisation,
+    )
+    from tagxai.metrics.other_audio import OtherAudio
+    from tagxai.metrics.paraphrase_robustness import ParaphraseRobustness
+    from tagxai.metrics.perturbation_curves import PerturbationCurves
     from tagxai.metrics.pointing_game import PointingGame
     from tagxai.metrics.reciprocal_rank import ReciprocalRank
     from tagxai.metrics.relevance_mass import RelevanceMass
     from tagxai.metrics.relevance_rank import RelevanceRank
+    from tagxai.metrics.removal import Removal, RemovalOfThree, RemovalOfTwo
     from tagxai.metrics.roc_auc import RocAuc
+    from tagxai.metrics.seed_robustness import SeedRobustness
+    from tagxai.metrics.share_of_optimum import ShareOfOptimum
+    from tagxai.metrics.soft_comprehensiveness import SoftComprehensiveness
+    from tagxai.metrics.soft_sufficiency import SoftSufficiency
+    from tagxai.metrics.sufficiency import Sufficiency
 
-    return [AveragePrecision, Hit, MaskSize, PointingGame, ReciprocalRank, RelevanceMass, RelevanceRank, RocAuc]
+    return [
+        AveragePrecision,
+        CascadingRandomisation,
+        Comprehensiveness,
+        CounterfactualFidelity,
+        CounterfactualKL,
+        CrossAttentionRandomisation,
+        EffectiveWords,
+        FactualFidelity,
+        FactualKL,
+        Gini,
+        Hit,
+        Infidelity,
+        LinearDatamodelling,
+        MaskSize,
+        MaxSensitivity,
+        OtherAudio,
+        ParaphraseRobustness,
+        PerturbationCurves,
+        PointingGame,
+        ReciprocalRank,
+        RelevanceMass,
+        RelevanceRank,
+        Removal,
+        RemovalOfThree,
+        RemovalOfTwo,
+        RocAuc,
+        SeedRobustness,
+        ShareOfOptimum,
+        SoftComprehensiveness,
+        SoftSufficiency,
+        Sufficiency,
+        TextEncoderRandomisation,
+    ]
 
 
 def method_families() -> Mapping[str, MethodFamily]:

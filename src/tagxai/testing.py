@@ -16,13 +16,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn, get_args
 
 from tagxai.attribution import Attribution
-from tagxai.base import Capability, Generator, Method, Metric
+from tagxai.base import Capability, Generator, Method, MethodMetric, Metric
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.hooks import AttentionSite, Capture, Gate, edit_attention, position, scale_values
 from tagxai.lazy import torch
@@ -428,7 +428,8 @@ def check_metric(
     prompt: str = PROMPTS[0],
     duration: float = 0.6,
 ) -> None:
-    """Check a metric on masks and on signed scores: random, all equal, and all zero.
+    """Check a metric on masks and on signed scores: random, all equal, and all zero; one that asks the method again, on
+    the explanation of a method that looks at attention.
 
     The default `generator` is a small random one; for a metric that needs the truth, made-up truth goes with it.
     """
@@ -454,6 +455,20 @@ def check_metric(
         )
     shape = (1, clip.frames, len(clip.tokens))
     drawn = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    if isinstance(metric, MethodMetric):
+        from tagxai.methods.cross_attention import CrossAttention
+
+        method = CrossAttention()
+        explained = method.attribute(generator, clip)
+        _check_value(
+            promise,
+            bounds,
+            "a method",
+            generator,
+            clip,
+            lambda: metric.score_method(generator, clip, explained, method),
+        )
+        return
     for scores, is_mask, what in (
         (drawn, True, "a random mask"),
         (torch.ones(shape), True, "a mask of ones"),
@@ -462,13 +477,24 @@ def check_metric(
         (torch.full(shape, 2.0), False, "equal scores"),
     ):
         attribution = Attribution(clip, scores, "random", is_mask=is_mask, merge="mean" if is_mask else "sum")
-        with _global_seed(1), promise.leaves_alone(generator, clip):
-            value = metric.score(generator, clip, attribution)
-        promise(isinstance(value, float), f"returns a {type(value).__name__} for {what}; expected a float")
-        promise(math.isfinite(value), f"is {value} for {what}")
-        promise(bounds[0] <= value <= bounds[1], f"is {value:g} for {what}, outside its bounds {bounds}")
-        with _global_seed(2):
-            promise(metric.score(generator, clip, attribution) == value, f"gives another value for {what} again")
+        _check_value(promise, bounds, what, generator, clip, partial(metric.score, generator, clip, attribution))
+
+
+def _check_value(
+    promise: _Promise,
+    bounds: tuple[float, float],
+    what: str,
+    generator: Generator,
+    clip: Generation,
+    call: Callable[[], float],
+) -> None:
+    with _global_seed(1), promise.leaves_alone(generator, clip):
+        value = call()
+    promise(isinstance(value, float), f"returns a {type(value).__name__} for {what}; expected a float")
+    promise(math.isfinite(value), f"is {value} for {what}")
+    promise(bounds[0] <= value <= bounds[1], f"is {value:g} for {what}, outside its bounds {bounds}")
+    with _global_seed(2):
+        promise(call() == value, f"gives another value for {what} again")
 
 
 # -- what the checks stand on ----------------------------------------------------------------------------------------

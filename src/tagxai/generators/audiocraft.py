@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators import golden
 from tagxai.generators.audiocraft_attention import AudiocraftSite, hide_padding, recompute
-from tagxai.generators.common import DelayPatternGenerator, first_line, load_from, load_from_hub, quiet
+from tagxai.generators.common import DelayPatternGenerator, first_line, layers_of, load_from, load_from_hub, quiet
 from tagxai.lazy import torch
 
 LANGUAGE_MODEL, CODEC = "state_dict.bin", "compression_state_dict.bin"
@@ -112,6 +112,12 @@ class AudiocraftGenerator(DelayPatternGenerator):
     def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         with torch.no_grad():
             return self.codec.decode(codes[None].to(self.device))[0].float()
+
+    def weights(self) -> Mapping[str, Sequence[torch.Tensor]]:
+        parts = {"heads": list(self.lm.linears.parameters())}
+        parts |= layers_of(self.lm.transformer.layers, "cross_attention")
+        text = [*self.text_encoder.parameters(), *self.conditioner.output_proj.parameters()]
+        return parts | {"text_encoder": text}
 
     def attention_sites(self) -> Sequence[AudiocraftSite]:
         sites = []

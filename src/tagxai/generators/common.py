@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from math import inf, isfinite
@@ -308,6 +308,16 @@ def trim(prompt: str, start: int, end: int) -> tuple[int, int]:
     while start < end and prompt[start].isspace():
         start += 1
     return start, end
+
+
+def layers_of(layers: Iterable[Any], cross_attention: str) -> dict[str, list[torch.Tensor]]:
+    """For `weights`: those of each layer, last first, its cross-attention apart."""
+    parts = {}
+    for i, layer in reversed(list(enumerate(layers))):
+        named = list(layer.named_parameters())
+        parts[f"layer{i}"] = [weight for name, weight in named if not name.startswith(f"{cross_attention}.")]
+        parts[f"layer{i}.cross"] = [weight for name, weight in named if name.startswith(f"{cross_attention}.")]
+    return parts
 
 
 # -- where models come from ------------------------------------------------------------------------------------------

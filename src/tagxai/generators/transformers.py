@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators import golden
-from tagxai.generators.common import DelayPatternGenerator, load_from, quiet
+from tagxai.generators.common import DelayPatternGenerator, layers_of, load_from, quiet
 from tagxai.generators.transformers_attention import TransformersSite
 from tagxai.lazy import torch
 from tagxai.types import Conditioning, Generation, Memory
@@ -144,6 +144,14 @@ class TransformersGenerator(DelayPatternGenerator):
             sides = [codes[side :: self.channels].to(codec.device) for side in range(self.channels)]
             audio = [codec.decode(side[None, None], [None]).audio_values[0] for side in sides]
         return torch.cat(audio).float()
+
+    def weights(self) -> Mapping[str, Sequence[torch.Tensor]]:
+        decoder = self.model.decoder
+        parts = {"heads": list(decoder.lm_heads.parameters())}
+        parts |= layers_of(decoder.model.decoder.layers, "encoder_attn")
+        text = list(self.model.text_encoder.parameters())
+        projection: Any = getattr(self.model, "enc_to_dec_proj", None)
+        return parts | {"text_encoder": text + (list(projection.parameters()) if projection is not None else [])}
 
     def attention_sites(self) -> Sequence[TransformersSite]:
         heads = self.model.decoder.config.num_attention_heads

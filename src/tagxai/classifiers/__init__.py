@@ -1,0 +1,81 @@
+"""What a clip sounds like: classifiers as callables, which metrics compare clips by.
+
+classifier = load_classifier("passt")                  # or "detector", "passt_sigmoid", "clap:FOLDER"
+classifier([waveform], sample_rate)                    # [clips, labels], probabilities of `classifier.labels`
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cache
+
+from jaxtyping import Float
+
+from tagxai.errors import TagxaiError, UnknownNameError
+from tagxai.lazy import torch
+
+
+class Classifier(ABC):
+    """Clips to probabilities of labels. A subclass sets the attributes and says what its model does with mono sound."""
+
+    labels: tuple[str, ...]
+    sample_rate: int  # Hz, that the model wants
+    exclusive: bool
+    """Whether the probabilities of all labels add up to 1, or each label is a yes or no of its own."""
+    batch_size: int = 16
+
+    @abstractmethod
+    def probabilities(self, waveform: Float[torch.Tensor, "clips samples"]) -> Float[torch.Tensor, "clips labels"]:
+        """Of mono clips of one length, at the model's sample rate. Called without gradients."""
+
+    def __call__(
+        self, waveforms: Sequence[Float[torch.Tensor, "channels _"]], sample_rate: int
+    ) -> Float[torch.Tensor, "clips labels"]:
+        """Channels are averaged, and the rate converted; clips of one length go through the model together."""
+        lengths = [waveform.shape[-1] for waveform in waveforms]
+        rows: dict[int, torch.Tensor] = {}
+        with torch.no_grad():
+            for length in dict.fromkeys(lengths):
+                mine = [i for i, other in enumerate(lengths) if other == length]
+                for start in range(0, len(mine), self.batch_size):
+                    part = mine[start : start + self.batch_size]
+                    mono = torch.stack([waveforms[i].float().mean(0) for i in part])
+                    found = self.probabilities(resampled(mono, sample_rate, self.sample_rate)).float().cpu()
+                    rows.update(zip(part, found, strict=True))
+        return torch.stack([rows[i] for i in range(len(lengths))])
+
+
+def resampled(waveform: Float[torch.Tensor, "clips samples"], given: int, wanted: int) -> torch.Tensor:
+    """At another sample rate, by torchaudio's windowed sinc."""
+    if given == wanted:
+        return waveform
+    try:
+        from torchaudio.functional import resample
+    except ImportError:
+        raise TagxaiError(
+            f"a clip of {given} Hz for a classifier of {wanted} Hz needs torchaudio: pip install 'tagxai[passt]'"
+        ) from None
+    return resample(waveform, given, wanted)
+
+
+NAMES = ("clap", "detector", "passt", "passt_sigmoid")
+
+
+@cache
+def load_classifier(spec: str) -> Classifier:
+    """A classifier by name, or by `name:source` where the source is a file or folder of weights; loaded once."""
+    name, _, source = spec.partition(":")
+    if name == "detector":
+        from tagxai.classifiers.detector import Detector
+
+        return Detector.load()
+    if name in ("passt", "passt_sigmoid"):
+        from tagxai.classifiers.passt import Passt
+
+        return Passt.load(source or None, exclusive=name == "passt")
+    if name == "clap":
+        from tagxai.classifiers.clap import Clap
+
+        return Clap.load(source or None)
+    raise UnknownNameError("classifier", name, NAMES)

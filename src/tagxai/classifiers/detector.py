@@ -1,0 +1,32 @@
+"""The embedded model's event detector as a classifier: which of the laboratory's events are heard in a clip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jaxtyping import Float
+
+from tagxai.classifiers import Classifier
+from tagxai.lazy import torch
+
+if TYPE_CHECKING:
+    from tagxai.tiny.detector import EventDetector
+
+
+class Detector(Classifier):
+    """How surely each event is heard somewhere in the clip; several may be, or none."""
+
+    exclusive = False
+
+    def __init__(self, model: EventDetector) -> None:
+        self.model, self.labels, self.sample_rate = model, tuple(model.events), model.sample_rate
+
+    @classmethod
+    def load(cls) -> Detector:
+        from tagxai.tiny.detector import EventDetector
+
+        with torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
+            return cls(EventDetector.load())
+
+    def probabilities(self, waveform: Float[torch.Tensor, "clips samples"]) -> Float[torch.Tensor, "clips labels"]:
+        return self.model.strength(waveform.to(self.model.window.device))

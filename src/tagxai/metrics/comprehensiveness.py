@@ -1,0 +1,47 @@
+"""Comprehensiveness: what is lost without the best words (DeYoung et al., "ERASER", ACL 2020, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, inf
+from typing import ClassVar
+
+from jaxtyping import Float
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator
+from tagxai.faithfulness import ScoringMetric, Value, best, rankings
+from tagxai.lazy import torch
+from tagxai.types import Generation
+
+SHARES = (0.05, 0.1, 0.2, 0.5)
+"""Of the words: DeYoung et al.'s bins but the smallest, which is no word of a prompt. At least one word is taken."""
+
+
+def comprehensiveness(scores: Float[torch.Tensor, " words"], value: Value, shares: Sequence[float] = SHARES) -> float:
+    """value(all) - value(all but the best words), a mean over `shares` of how many are the best.
+
+    >>> import torch
+    >>> comprehensiveness(torch.tensor([0.9, 0.1]), lambda masks: 3 * masks[:, 0].double())
+    3.0
+    """
+    sizes = [ceil(share * len(scores)) for share in shares]
+    lost = []
+    for order in rankings(scores):
+        left = value(~best(order))
+        lost.append((left[0] - left[sizes]).mean())
+    return float(torch.stack(lost).mean())
+
+
+@dataclass(frozen=True)
+class Comprehensiveness(ScoringMetric):
+    """Faithfulness: log-probability lost, in nats a code, without the best words (DeYoung et al. 2020)."""
+
+    name: ClassVar[str] = "comprehensiveness"
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (-inf, inf)
+    cost: ClassVar[str] = "n + 1 passes for n words, twice as many with ties"
+
+    def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
+        return comprehensiveness(*self.word_game(generator, generation, attribution))

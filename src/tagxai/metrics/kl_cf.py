@@ -1,0 +1,32 @@
+"""KL_CF: how far clips sampled under one minus the mask are from the original (Kang et al., AAAI 2025)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar
+
+from jaxtyping import Float
+
+from tagxai.divergence import divergence
+from tagxai.lazy import torch
+from tagxai.regeneration import RegenerationMetric
+
+
+@dataclass(frozen=True)
+class CounterfactualKL(RegenerationMetric):
+    """Regeneration: divergence of clips sampled under 1 - mask from the original, high is good (Kang et al. 2025)."""
+
+    name: ClassVar[str] = "kl_cf"
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (-0.01, inf)  # the 1e-6 of its definition takes it a little below 0
+    factual: ClassVar[bool] = False
+
+    reverse: bool = False
+    """KL(original || new) in place of KL(new || original), which is AudioGenX's."""
+
+    def compare(
+        self, original: Float[torch.Tensor, " labels"], new: Float[torch.Tensor, "repeats labels"], exclusive: bool
+    ) -> float:
+        same = original.expand_as(new)
+        return divergence(same, new, exclusive) if self.reverse else divergence(new, same, exclusive)

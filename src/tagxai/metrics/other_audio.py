@@ -1,0 +1,41 @@
+"""Same prompt, other audio: an explanation must change with the clip (after Adebayo et al., NeurIPS 2018, section 3).
+
+AudioGenX claims so of itself: two clips of one prompt, one of them without the bird, are explained differently (Kang
+et al. 2025).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator, Method, MethodMetric
+from tagxai.similarity import alike
+from tagxai.types import Generation
+
+
+@dataclass(frozen=True)
+class OtherAudio(MethodMetric):
+    """Randomisation: likeness to the explanation of audio that was sampled without the prompt (Adebayo et al. 2018)."""
+
+    name: ClassVar[str] = "other_audio"
+    family: ClassVar[str] = "randomisation"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    cost: ClassVar[str] = "1 clip and 1 explanation"
+
+    def score_method(
+        self, generator: Generator, generation: Generation, attribution: Attribution, method: Method
+    ) -> float:
+        """The rank correlation over tokens x frames; the prompt of both is the same."""
+        settings = {key: generation.settings.get(key) for key in ("guidance_scale", "top_k", "temperature")}
+        other = generator.generate(
+            generation.prompt,
+            duration=generation.duration,
+            seed=generation.seed + 1,
+            branch="unconditional",
+            **settings,
+        )
+        swapped = replace(generation, codes=other.codes, waveform=other.waveform)
+        return alike(method.attribute(generator, swapped), attribution)

@@ -1,0 +1,67 @@
+"""Removal: what the top words are for is gone from clips of the prompt without them (input deletion, regenerated)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator, Metric
+from tagxai.lazy import torch
+from tagxai.regeneration import classifier_for, sampled
+from tagxai.scoring import without
+from tagxai.types import Generation
+
+
+def top_words(scores: list[float], k: int) -> list[int]:
+    """The k best words, or all if there are fewer; equal ones are drawn by a fixed seed, not in their order.
+
+    >>> top_words([0.1, 3.0, 2.0], 2)
+    [1, 2]
+    """
+    draw = torch.rand(len(scores), generator=torch.Generator().manual_seed(0)).tolist()
+    return sorted(range(len(scores)), key=lambda word: (-scores[word], draw[word]))[:k]
+
+
+@dataclass(frozen=True)
+class Removal(Metric):
+    """Removal: drop of the original's top label in clips of the prompt without its best word."""
+
+    name: ClassVar[str] = "removal_1"
+    family: ClassVar[str] = "removal"
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    cost: ClassVar[str] = "2 `repeats` clips, half of which are shared by all methods"
+
+    k: int = 1
+    repeats: int = 2
+    classifier: str | None = None
+    """By name; None takes the embedded detector for `tiny`, else `passt`."""
+
+    def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
+        """Clips of the whole prompt and of what is left have the same seeds; neither has the original's, whose top
+        label would be high by selection."""
+        units = [unit for unit in attribution.words() if not unit.special]
+        gone = top_words(attribution.over_time(units).mean(1).tolist(), self.k)
+        left = without(generation.prompt, units, [i not in gone for i in range(len(units))])
+        _, judge = classifier_for(generator, self.classifier)
+        top = int(judge([generation.waveform], generation.sample_rate)[0].argmax())
+        whole = sampled(generator, generation, self.classifier, self.repeats)
+        less = sampled(generator, generation, self.classifier, self.repeats, prompt=left)
+        return float((whole[:, top] - less[:, top]).mean())
+
+
+@dataclass(frozen=True)
+class RemovalOfTwo(Removal):
+    """Removal: drop of the original's top label in clips of the prompt without its two best words."""
+
+    name: ClassVar[str] = "removal_2"
+    k: int = 2
+
+
+@dataclass(frozen=True)
+class RemovalOfThree(Removal):
+    """Removal: drop of the original's top label in clips of the prompt without its three best words."""
+
+    name: ClassVar[str] = "removal_3"
+    k: int = 3

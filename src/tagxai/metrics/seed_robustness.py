@@ -1,0 +1,37 @@
+"""Robustness to the method's own seed: the same clip explained again (after Alvarez-Melis & Jaakkola, WHI 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator, Method, MethodMetric
+from tagxai.similarity import alike
+from tagxai.types import Generation
+
+
+@dataclass(frozen=True)
+class SeedRobustness(MethodMetric):
+    """Robustness: likeness of explanations of one clip under other seeds of the method; 1 without randomness."""
+
+    name: ClassVar[str] = "seed_robustness"
+    family: ClassVar[str] = "robustness"
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    cost: ClassVar[str] = "`repeats` explanations, none for a method without a seed"
+
+    repeats: int = 2
+
+    def score_method(
+        self, generator: Generator, generation: Generation, attribution: Attribution, method: Method
+    ) -> float:
+        """The mean rank correlation, over tokens x frames, with the explanation at hand."""
+        settings = method.settings()
+        if "seed" not in settings:
+            return 1.0
+        found = []
+        for i in range(1, self.repeats + 1):
+            other = type(method).configure({**settings, "seed": settings["seed"] + i})
+            found.append(alike(other.attribute(generator, generation), attribution))
+        return sum(found) / len(found)

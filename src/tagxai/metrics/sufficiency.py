@@ -1,0 +1,47 @@
+"""Sufficiency: what is lost with the best words alone (DeYoung et al., "ERASER", ACL 2020, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, inf
+from typing import ClassVar
+
+from jaxtyping import Float
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator
+from tagxai.faithfulness import ScoringMetric, Value, best, rankings
+from tagxai.lazy import torch
+from tagxai.types import Generation
+
+SHARES = (0.05, 0.1, 0.2, 0.5)
+"""Of the words: DeYoung et al.'s bins but the smallest, which is no word of a prompt. At least one word is kept."""
+
+
+def sufficiency(scores: Float[torch.Tensor, " words"], value: Value, shares: Sequence[float] = SHARES) -> float:
+    """value(all) - value(the best words alone), a mean over `shares` of how many are the best; small is good.
+
+    >>> import torch
+    >>> sufficiency(torch.tensor([0.1, 0.9]), lambda masks: 3 * masks[:, 0].double())
+    3.0
+    """
+    sizes = [ceil(share * len(scores)) for share in shares]
+    lost = []
+    for order in rankings(scores):
+        with_best = value(best(order))
+        lost.append((with_best[-1] - with_best[sizes]).mean())
+    return float(torch.stack(lost).mean())
+
+
+@dataclass(frozen=True)
+class Sufficiency(ScoringMetric):
+    """Faithfulness: log-probability lost, in nats a code, with the best words alone (DeYoung et al. 2020)."""
+
+    name: ClassVar[str] = "sufficiency"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (-inf, inf)
+    cost: ClassVar[str] = "n + 1 passes for n words, twice as many with ties"
+
+    def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
+        return sufficiency(*self.word_game(generator, generation, attribution))
