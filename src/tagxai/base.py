@@ -111,7 +111,38 @@ class Generator(ABC):
         return None
 
 
-class Method(ABC):
+class Configurable:
+    """What methods and metrics share: a frozen dataclass (or no fields at all) whose fields are its options."""
+
+    name: ClassVar[str]
+
+    def settings(self) -> dict[str, Any]:
+        """The options, as they go into a saved result."""
+        return asdict(self) if is_dataclass(self) else {}
+
+    @classmethod
+    def configure(cls, options: Mapping[str, Any]) -> Self:
+        """Make it from options by name; values may be text (`--set key=value`).
+
+        Raises TagxaiError for a wrong key or value.
+        """
+        kind = "metric" if issubclass(cls, Metric) else "method"
+        types = get_type_hints(cls)
+        known: dict[str, Any] = {f.name: types[f.name] for f in fields(cls)} if is_dataclass(cls) else {}
+        for key in options:
+            if key not in known:
+                raise UnknownNameError(f"option of {kind} {cls.name!r}", key, known)
+        return cls(
+            **{
+                key: _parse(f"option {key!r} of {kind} {cls.name!r}", value, known[key])
+                if isinstance(value, str)
+                else value
+                for key, value in options.items()
+            }
+        )
+
+
+class Method(Configurable, ABC):
     """An attribution method: a frozen dataclass whose fields are its hyper-parameters.
 
     `needs` says what it asks of a generator; a mismatch is an error before any work (`check_supported`).
@@ -134,38 +165,18 @@ class Method(ABC):
         """Raises UnsupportedError naming what is missing."""
         _check_offered(f"method {self.name!r}", self.needs, generator)
 
-    def settings(self) -> dict[str, Any]:
-        """The hyper-parameters, as they go into a saved result."""
-        return asdict(self) if is_dataclass(self) else {}
 
-    @classmethod
-    def configure(cls, options: Mapping[str, Any]) -> Self:
-        """Make the method from options by name; values may be text (`--set key=value`).
+class Metric(Configurable, ABC):
+    """A measure of one explanation: a number with a direction and bounds. `needs` is as that of a method.
 
-        Raises TagxaiError for a wrong key or value.
-        """
-        types = get_type_hints(cls)
-        known: dict[str, Any] = {f.name: types[f.name] for f in fields(cls)} if is_dataclass(cls) else {}
-        for key in options:
-            if key not in known:
-                raise UnknownNameError(f"option of method {cls.name!r}", key, known)
-        return cls(
-            **{
-                key: _parse(f"option {key!r} of method {cls.name!r}", value, known[key])
-                if isinstance(value, str)
-                else value
-                for key, value in options.items()
-            }
-        )
-
-
-class Metric(ABC):
-    """A measure of one explanation: a number with a direction and bounds. `needs` is as that of a method."""
+    `cost` says in words what it takes: "arithmetic", or passes or clips of the model.
+    """
 
     name: ClassVar[str]
     family: ClassVar[str]
     higher_is_better: ClassVar[bool]
     bounds: ClassVar[tuple[float, float]]
+    cost: ClassVar[str] = "arithmetic"
     needs: ClassVar[frozenset[Capability]] = frozenset()
 
     @abstractmethod
