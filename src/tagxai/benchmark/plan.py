@@ -113,7 +113,7 @@ class Options:
         return Plan(
             tuple(dict.fromkeys(self.generators)),
             (*controls.parts(Part), *methods),
-            _parts("metric", self.metrics, list(registry().metrics)),
+            parse_metrics(self.metrics),
             tuple(find_prompts(self.prompts, folder)),
             tuple(dict.fromkeys(self.seeds)),
             self.duration,
@@ -173,6 +173,10 @@ def read_options(path: Path) -> dict[str, Any]:
 def make_plan(content: Mapping[str, Any], *, folder: Path = Path()) -> Plan:
     """A plan from the keys of `Options`, such as `read_options` gives."""
     return Options(**content).make(folder=folder)
+
+
+def parse_metrics(given: str | Sequence[Any]) -> tuple[Part, ...]:
+    return _parts("metric", given, list(registry().metrics))
 
 
 def _parts(kind: str, given: Any, everything: Sequence[str]) -> tuple[Part, ...]:
