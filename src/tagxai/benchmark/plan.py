@@ -75,7 +75,9 @@ class Plan:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Plan:
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
+        }
         for key in ("methods", "metrics"):
             values[key] = tuple(Part(**{**part, "needs": tuple(part["needs"])}) for part in content[key])
         return cls(**values)

@@ -53,12 +53,12 @@ def _laboratory(text: str) -> list[str]:
 
 
 def _file(table: Mapping[str, Any], folder: Path) -> list[str]:
-    for key in table:
-        if key not in KEYS:
-            raise UnknownNameError("key of prompts", key, KEYS)
+    for name in table:
+        if name not in KEYS:
+            raise UnknownNameError("key of prompts", name, KEYS)
     if not isinstance(table.get("file"), str):
         raise TagxaiError(f"a table of prompts needs a file, not {dict(table)!r}")
-    limit, key, exclude = (table.get(name) for name in ("limit", "one_per", "exclude"))
+    limit, key, exclude = (table.get(each) for each in ("limit", "one_per", "exclude"))
     if limit is not None and (type(limit) is not int or limit < 1):
         raise TagxaiError(f"limit of prompts takes a number from 1 up, not {limit!r}")
     if exclude is not None and key is None:

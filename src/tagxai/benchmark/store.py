@@ -216,7 +216,7 @@ class Store:
             return None
         content, tensors = found
         seconds = content.pop("seconds")
-        placed = {name: tensor.to(clip.codes.device) for name, tensor in tensors.items()}
+        placed: dict[str, Any] = {name: tensor.to(clip.codes.device) for name, tensor in tensors.items()}
         return Attribution(clip, **placed, **content), seconds
 
     def _write(self, kind: str, name: str, content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
