@@ -12,9 +12,9 @@ from tagxai import Attribution, explaining, storage
 from tagxai.base import Generator
 from tagxai.cli import app, catalogue
 from tagxai.cli import generate as generate_command
-from tagxai.cli.prompts import read_prompts
 from tagxai.errors import TagxaiError
 from tagxai.methods.audiogenx import AudioGenX
+from tagxai.prompts import read_prompts
 from tagxai.testing import random_checkpoint
 
 

@@ -24,8 +24,33 @@ Interval = tuple[float, float]
 Kind = Literal["factual", "counterfactual", "unconditional"]
 """Sampled under the explanation's mask, under one minus it, and without the prompt."""
 
+Device = Literal["auto", "cpu", "cuda", "mps", "sharded"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 _TRACK_FILE = rf"(({'|'.join(get_args(Kind))})(?:-(\d+))?)\.flac"
+
+
+def choose_device(device: Device) -> str:
+    """The device to load a model on. Loads torch."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    available = {
+        "cpu": True,
+        "sharded": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available[device]:
+        raise TagxaiError(f"this machine has no {device} device that torch can use; take --device cpu")
+    return device
+
+
+def choose_dtype(dtype: Dtype, device: str) -> str:
+    """The weights' type on a device that `choose_device` gave. Loads torch for cuda alone."""
+    if dtype != "auto":
+        return dtype
+    on_cuda = device == "cuda" or (device == "sharded" and torch.cuda.is_available())
+    return "bfloat16" if on_cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
 
 def load_generator(spec: str = "tiny", *, device: str = "cpu", dtype: str = "float32") -> Generator:

@@ -71,6 +71,10 @@ class AnalyticGenerator(DelayPatternGenerator):
     def device(self) -> torch.device:
         return self.meanings.device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.meanings.dtype
+
     def attention_sites(self) -> Sequence[AttentionSite]:
         return [self.site]
 

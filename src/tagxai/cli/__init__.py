@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from tagxai.cli import ask, catalogue, convert, explain, generate
+from tagxai.cli import ask, bench, catalogue, convert, explain, generate
 from tagxai.cli.display import complain
 from tagxai.errors import TagxaiError
 
@@ -58,6 +58,7 @@ def _top(
 explain.register(app)
 ask.register(app)
 generate.register(app)
+bench.register(app)
 convert.register(app)
 catalogue.register(app)
 

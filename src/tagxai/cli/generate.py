@@ -21,8 +21,8 @@ from tagxai import storage
 from tagxai.attribution import installed_versions
 from tagxai.base import Generator
 from tagxai.cli import display, options
-from tagxai.cli.prompts import Prompt, is_list, read_prompts
 from tagxai.errors import DamagedFileError, TagxaiError
+from tagxai.prompts import Prompt, is_list, read_prompts
 
 SCHEMA = "tagxai.clip"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -18,12 +18,9 @@ from tagxai import memory, storage
 from tagxai.base import Generator, Method
 from tagxai.cli import display
 from tagxai.errors import TagxaiError, UnknownNameError
-from tagxai.explaining import Interval, load_generator, make_method
+from tagxai.explaining import Device, Dtype, Interval, choose_device, choose_dtype, load_generator, make_method
 from tagxai.lazy import torch
 from tagxai.registry import registry
-
-Device = Literal["auto", "cpu", "cuda", "mps", "sharded"]
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 LARGE = 1e9
 """Bytes from which on a run's memory is told."""
@@ -178,29 +175,6 @@ def load_model(spec: str, device: Device, dtype: Dtype = "auto") -> Generator:
     if model.threads is not None and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(model.threads)
     return model
-
-
-def choose_device(device: Device) -> str:
-    """The device to load a model on. Loads torch."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    available = {
-        "cpu": True,
-        "sharded": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not available[device]:
-        raise TagxaiError(f"this machine has no {device} device that torch can use; take --device cpu")
-    return device
-
-
-def choose_dtype(dtype: Dtype, device: str) -> str:
-    """The weights' type on a device that `choose_device` gave. Loads torch for cuda alone."""
-    if dtype != "auto":
-        return dtype
-    on_cuda = device == "cuda" or (device == "sharded" and torch.cuda.is_available())
-    return "bfloat16" if on_cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
 
 def slug(text: str, longest: int = 48) -> str:

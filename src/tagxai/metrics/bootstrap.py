@@ -8,6 +8,9 @@ from jaxtyping import Float
 
 from tagxai.lazy import torch
 
+CHUNK = 1000
+"""Resamples drawn at once."""
+
 
 class Interval(NamedTuple):
     """A mean, and the bounds of its confidence interval."""
@@ -42,7 +45,10 @@ def bootstrap(
         raise ValueError("expected at least one clip, and the same clips of both")
     clips = (values if others is None else values - others).double().cpu()
     random = torch.Generator().manual_seed(seed)
-    means = [clips[torch.randint(len(clips), clips.shape, generator=random)].mean() for _ in range(resamples)]
     tail = (1 - level) / 2
-    low, high = torch.stack(means).quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    means = []
+    for left in range(resamples, 0, -CHUNK):
+        drawn = torch.randint(len(clips), (min(left, CHUNK), len(clips)), generator=random)
+        means.append(clips[drawn].mean(1))
+    low, high = torch.cat(means).quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
     return Interval(float(clips.mean()), low, high)

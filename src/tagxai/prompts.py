@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,11 +26,17 @@ def is_list(argument: str) -> bool:
     return argument.lower().endswith(SUFFIXES)
 
 
-def read_prompts(path: Path) -> list[Prompt]:
-    """The prompts of a file, empty ones too. Raises TagxaiError naming the line that cannot be read."""
-    text = _read_text(path)
-    delimiter = DELIMITERS.get(path.suffix.lower())
-    prompts = _read_table(path, text, delimiter) if delimiter else _read_lines(text)
+def read_prompts(path: Path, column: str | None = None) -> list[Prompt]:
+    """The prompts of a file, empty ones too; in a table, those of `column`, if it is not called prompt or caption.
+
+    Raises TagxaiError naming the line that cannot be read.
+    """
+    if path.suffix.lower() in DELIMITERS:
+        prompts = read_column(path, column)
+    elif column is None:
+        prompts = _read_lines(_read_text(path))
+    else:
+        raise TagxaiError(f"{path} has no column {column!r}; columns are for {' and '.join(DELIMITERS)}")
     if not prompts:
         raise TagxaiError(f"{path} holds no prompts")
     return prompts
@@ -52,9 +59,11 @@ def _read_lines(text: str) -> list[Prompt]:
     return [Prompt(line.strip(), number) for number, line in enumerate(text.rstrip().splitlines(), 1)]
 
 
-def _read_table(path: Path, text: str, delimiter: str) -> list[Prompt]:
+def read_column(path: Path, name: str | None = None) -> list[Prompt]:
+    """One column of a table, and the line of each row; without a name, the column of the prompts."""
+    text, delimiter = _read_text(path), DELIMITERS.get(path.suffix.lower(), ",")
     lines = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
-    prompts: list[Prompt] = []
+    values: list[Prompt] = []
     column = None
     before = 0
     try:
@@ -63,17 +72,18 @@ def _read_table(path: Path, text: str, delimiter: str) -> list[Prompt]:
             if not row:
                 continue
             if column is None:
-                column = _find_column(path, row)
+                column = _find_column(path, row, COLUMNS if name is None else (name.lower(),))
             else:
-                prompts.append(Prompt(row[column].strip() if column < len(row) else "", first))
+                values.append(Prompt(row[column].strip() if column < len(row) else "", first))
     except csv.Error as error:
         raise TagxaiError(f"{path}, line {lines.line_num}: {error}") from None
-    return prompts
+    return values
 
 
-def _find_column(path: Path, header: list[str]) -> int:
+def _find_column(path: Path, header: list[str], wanted: Sequence[str]) -> int:
     names = [name.strip().lower() for name in header]
-    for wanted in COLUMNS:
-        if wanted in names:
-            return names.index(wanted)
-    raise TagxaiError(f"{path} has no column 'prompt' or 'caption'; its first line has: {', '.join(map(repr, header))}")
+    for name in wanted:
+        if name in names:
+            return names.index(name)
+    missing = " or ".join(map(repr, wanted))
+    raise TagxaiError(f"{path} has no column {missing}; its first line has: {', '.join(map(repr, header))}")

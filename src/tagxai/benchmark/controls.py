@@ -1,0 +1,107 @@
+"""Control rows of every benchmark: explanations that are right, wrong or empty by construction."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tagxai.attribution import Attribution
+from tagxai.base import Capability, Generator, Method
+from tagxai.errors import TagxaiError
+from tagxai.lazy import torch
+from tagxai.memory import Workload
+from tagxai.types import Generation, OnProgress
+
+ORIGIN = "control"
+
+
+@dataclass(frozen=True)
+class Control(Method):
+    """A mask that asks nothing of the model."""
+
+    passes: ClassVar[str] = "none"
+
+    def attribute(
+        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
+    ) -> Attribution:
+        mask = self.mask(generator, generation)
+        return Attribution(generation, mask, self.name, self.settings(), is_mask=True, merge="mean")
+
+    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
+        raise NotImplementedError
+
+    def memory(self, work: Workload) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class RandomMask(Control):
+    """Uniform random scores, others for every clip."""
+
+    name: ClassVar[str] = "random"
+
+    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
+        return _uniform(generation)
+
+
+@dataclass(frozen=True)
+class AllOnes(Control):
+    """The whole prompt is kept: what is left of a metric of regeneration is its noise floor."""
+
+    name: ClassVar[str] = "all-ones"
+
+    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
+        return torch.ones_like(_uniform(generation))
+
+
+@dataclass(frozen=True)
+class AllZeros(Control):
+    """The whole prompt is taken away: the unconditional ceiling."""
+
+    name: ClassVar[str] = "all-zeros"
+
+    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
+        return torch.zeros_like(_uniform(generation))
+
+
+@dataclass(frozen=True)
+class Oracle(Control):
+    """The truth itself: 1 for the tokens of a word in the frames that it causes."""
+
+    name: ClassVar[str] = "oracle"
+    needs: ClassVar[frozenset[Capability]] = frozenset({"truth"})
+
+    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
+        truth = generator.truth(generation)
+        if truth is None:
+            raise TagxaiError(f"nothing is known of what the words of {generation.prompt!r} cause")
+        mask = torch.zeros_like(_uniform(generation))
+        for unit, row in zip(truth.units(generation), truth.mask.cpu(), strict=False):  # the last unit is no word
+            mask[0, :, list(unit.tokens)] = row.float()[:, None]
+        return mask
+
+
+@dataclass(frozen=True)
+class DegradedOracle(Oracle):
+    """The truth under twice as much uniform noise: worse than the oracle, better than chance."""
+
+    name: ClassVar[str] = "degraded oracle"
+
+    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
+        return (super().mask(generator, generation) + 2 * _uniform(generation)) / 3
+
+
+CONTROLS: dict[str, type[Control]] = {cls.name: cls for cls in (Oracle, DegradedOracle, RandomMask, AllOnes, AllZeros)}
+
+
+def parts(make: Any) -> list[Any]:
+    """The controls as parts of a plan."""
+    return [make(name, name, ORIGIN, needs=tuple(sorted(cls.needs))) for name, cls in CONTROLS.items()]
+
+
+def _uniform(generation: Generation) -> torch.Tensor:
+    """`[1, frames, tokens]`, drawn for the clip's prompt and seed."""
+    seed = zlib.crc32(f"{generation.seed} {generation.prompt}".encode())
+    random = torch.Generator().manual_seed(seed)
+    return torch.rand(1, generation.frames, len(generation.tokens), generator=random)

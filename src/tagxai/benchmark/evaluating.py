@@ -1,0 +1,65 @@
+"""Metrics of explanations that were made earlier, beside controls on the same clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tagxai.attribution import Attribution
+from tagxai.base import Generator
+from tagxai.benchmark import controls
+from tagxai.benchmark.cells import measure, told
+from tagxai.benchmark.guards import seeded
+from tagxai.benchmark.plan import Part
+from tagxai.benchmark.results import Results
+from tagxai.benchmark.store import Row
+from tagxai.comparing import COMPARISON, Comparison
+from tagxai.errors import TagxaiError
+from tagxai.explaining import Explanation, make_method
+from tagxai.types import OnProgress, Progress
+
+
+def load_attributions(folders: Sequence[Path]) -> list[Attribution]:
+    """Of folders written by `tagxai explain`, also those with several methods. Raises DamagedFileError."""
+    found: list[Attribution] = []
+    for folder in folders:
+        if (folder / COMPARISON).is_file():
+            found += [each.attribution for each in Comparison.load(folder).explanations.values()]
+        else:
+            found.append(Explanation.load(folder).attribution)
+    return found
+
+
+def evaluate(
+    attributions: Sequence[Attribution],
+    metrics: Sequence[Part],
+    generators: Mapping[str, Generator],
+    *,
+    on_progress: OnProgress | None = None,
+) -> Results:
+    """`generators` are the models of the clips, by the names that the clips have for them."""
+    methods: dict[str, Part] = {part.label: part for part in controls.parts(Part)}
+    rows: dict[tuple[str, str, int, str, str], Row] = {}
+    work = [(attribution, part) for attribution in attributions for part in (None, *methods.values())]
+    for number, (attribution, control) in enumerate(work):
+        clip = attribution.generation
+        generator = generators[clip.generator]
+        part = control or Part(attribution.method, attribution.method, "saved", dict(attribution.settings))
+        if not generator.offers.issuperset(part.needs):
+            continue
+        methods.setdefault(part.label, part)
+        for metric in metrics:
+            cell = (clip.generator, clip.prompt, clip.seed, part.label, metric.label)
+            if cell in rows or not generator.offers.issuperset(metric.needs):
+                continue
+            try:
+                with told(f"metric {metric.label!r}", None), seeded(clip.seed):
+                    method = part.method() if control else make_method(part.name, part.settings)
+                    shown = method.attribute(generator, clip) if control else attribution
+                    value = measure(metric.metric(), generator, clip, shown, method)
+                rows[cell] = Row(*cell, value=value)
+            except TagxaiError as error:
+                rows[cell] = Row(*cell, error=str(error))
+        if on_progress is not None:
+            on_progress(Progress(number + 1, len(work), f"{part.label}: {clip.prompt}"))
+    return Results(list(rows.values()), list(methods.values()), list(metrics), attributions[0].method)

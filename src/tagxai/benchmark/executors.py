@@ -1,0 +1,158 @@
+"""Where jobs run: in this process, in several, or over a Ray cluster. Each job is run, whatever becomes of others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Literal, Protocol, TypeVar, get_args
+
+from tagxai.errors import TagxaiError, UnknownNameError
+
+Name = Literal["local", "processes", "ray"]
+
+J = TypeVar("J")
+
+ATTEMPTS = 3
+"""How often a job is run whose process dies, before it is given up."""
+
+
+class Executor(Protocol):
+    """`map` gives each job with its result, or the exception that ended it, as they come.
+
+    `here`: jobs run in this very process, so that they can report while they run.
+    """
+
+    here: bool
+
+    def map(self, function: Callable[[J], Any], jobs: Sequence[J]) -> Iterator[tuple[J, Any]]: ...
+
+    def close(self) -> None: ...
+
+
+def make_executor(name: str, workers: int | None = None, *, gpus: float = 0) -> Executor:
+    """`workers` are processes (default: as many as there are CPUs); `gpus` is what Ray gives to each job."""
+    if name == "local":
+        return Local()
+    if name == "processes":
+        return Processes(workers or os.cpu_count() or 1)
+    if name == "ray":
+        return Ray(workers, gpus)
+    raise UnknownNameError("executor", name, get_args(Name))
+
+
+class Local:
+    """One job after the other, here."""
+
+    here = True
+
+    def map(self, function: Callable[[J], Any], jobs: Sequence[J]) -> Iterator[tuple[J, Any]]:
+        for job in jobs:
+            try:
+                result = function(job)
+            except Exception as error:
+                result = error
+            yield job, result
+
+    def close(self) -> None:
+        pass
+
+
+class Processes:
+    """Fresh processes of this machine, each with a model of its own. One that dies is replaced, and its job run again.
+
+    A death breaks the whole pool, and does not tell whose job was to blame: all that were under way are tried again.
+    """
+
+    here = False
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.pool = self._open()
+
+    def _open(self) -> ProcessPoolExecutor:
+        from multiprocessing import get_context
+
+        return ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"), initializer=_become_worker)
+
+    def map(self, function: Callable[[J], Any], jobs: Sequence[J]) -> Iterator[tuple[J, Any]]:
+        waiting = [(job, 1) for job in reversed(jobs)]
+        running: dict[Future[Any], tuple[J, int]] = {}
+        while waiting or running:
+            while waiting and len(running) < self.workers:
+                job, attempt = waiting.pop()
+                try:
+                    running[self.pool.submit(function, job)] = job, attempt
+                except BrokenProcessPool:
+                    waiting.append((job, attempt))
+                    self.pool = self._open()
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                job, attempt = running.pop(future)
+                error = future.exception()
+                if not isinstance(error, BrokenProcessPool):
+                    yield job, future.result() if error is None else error
+                elif attempt < ATTEMPTS:
+                    waiting.append((job, attempt + 1))
+                else:
+                    yield job, TagxaiError(f"its process died {ATTEMPTS} times; is there enough memory?")
+
+    def close(self) -> None:
+        """At once: what a process has under way is lost, and nothing that is in the folder."""
+        processes = list((self.pool._processes or {}).values())
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+
+def _become_worker() -> None:
+    """Leave Ctrl-C to the process that started this one, and end with it, also when it is killed."""
+    import signal
+    import threading
+    from multiprocessing import parent_process
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
+class Ray:
+    """Tasks of a Ray cluster: that of RAY_ADDRESS, or else one started here. A job whose process dies is run again."""
+
+    here = False
+
+    def __init__(self, workers: int | None, gpus: float) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise TagxaiError("--executor ray needs Ray; install tagxai's extra 'ray'") from None
+        self.ray, self.gpus, self.started = ray, gpus, not ray.is_initialized()
+        if self.started:
+            own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
+            ray.init(log_to_driver=False, logging_level="ERROR", **own)  # type: ignore[arg-type]
+
+    def map(self, function: Callable[[J], Any], jobs: Sequence[J]) -> Iterator[tuple[J, Any]]:
+        task = self.ray.remote(function).options(num_cpus=1, num_gpus=self.gpus, max_retries=ATTEMPTS - 1)
+        running = {task.remote(job): job for job in jobs}
+        while running:
+            (reference,), _ = self.ray.wait(list(running), num_returns=1)
+            job = running.pop(reference)
+            try:
+                yield job, self.ray.get(reference)
+            except self.ray.exceptions.RayTaskError as error:
+                yield job, error.cause
+            except self.ray.exceptions.RayError as error:
+                yield job, TagxaiError(" ".join(f"Ray could not run it: {error}".split()))
+
+    def close(self) -> None:
+        if self.started:
+            self.ray.shutdown()

@@ -1,0 +1,148 @@
+"""The tables of a benchmark: a board for each generator and metric, costs, and what failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean, median
+from typing import Any, NamedTuple
+
+from tagxai.benchmark.plan import Part
+from tagxai.benchmark.statistics import Difference, compare, interval, per_prompt
+from tagxai.benchmark.store import Row
+from tagxai.metrics.bootstrap import Interval
+
+CONTROL_ORDER = ("oracle", "random")
+"""Of these the first must be better."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method on a board."""
+
+    method: str
+    is_control: bool
+    interval: Interval
+    prompts: int
+    difference: Difference | None
+
+
+@dataclass(frozen=True)
+class Board:
+    """A metric on a generator. `failed` says why its figures mean nothing; then there are none."""
+
+    generator: str
+    metric: str
+    family: str
+    higher_is_better: bool
+    reference: str
+    entries: Sequence[Entry]
+    failed: str | None = None
+
+    @property
+    def title(self) -> str:
+        return f"{self.metric} {'↑' if self.higher_is_better else '↓'}"
+
+    def entry(self, method: str) -> Entry | None:
+        return next((entry for entry in self.entries if entry.method == method), None)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"entries": [_entry_json(entry) for entry in self.entries]}
+
+
+class Cost(NamedTuple):
+    """What a method took: medians over clips; the ratio is to generating the same clip."""
+
+    generator: str
+    method: str
+    seconds: float
+    ratio: float | None
+    passes: str
+
+
+def boards(rows: Sequence[Row], methods: Sequence[Part], metrics: Sequence[Part], reference: str) -> list[Board]:
+    """In the order of generators, metrics and methods; methods and metrics without a value are left out."""
+    made = []
+    for generator in dict.fromkeys(row.generator for row in rows):
+        for metric in metrics:
+            mine = [row for row in rows if row.generator == generator and row.metric == metric.label]
+            values = {
+                method.label: per_prompt(
+                    (r.prompt, r.value) for r in mine if r.method == method.label and r.value is not None
+                )
+                for method in methods
+            }
+            values = {method: found for method, found in values.items() if found}
+            if not values:
+                continue
+            failed = out_of_order(values, metric.higher_is_better)
+            differences = {} if failed else compare(values, reference)
+            controls = {method.label for method in methods if method.is_control}
+            entries = [
+                Entry(name, name in controls, interval(found), len(found), differences.get(name))
+                for name, found in values.items()
+            ]
+            made.append(
+                Board(
+                    *(generator, metric.label, metric.family, metric.higher_is_better, reference),
+                    entries=[] if failed else entries,
+                    failed=failed,
+                )
+            )
+    return made
+
+
+def out_of_order(values: dict[str, dict[str, float]], higher_is_better: bool) -> str | None:
+    """Why a metric's figures mean nothing: over the prompts of both, the oracle is no better than chance."""
+    best, chance = (values.get(name, {}) for name in CONTROL_ORDER)
+    shared = [prompt for prompt in best if prompt in chance]
+    if not shared:
+        return None
+    oracle, random = (fmean(found[prompt] for prompt in shared) for found in (best, chance))
+    if oracle > random if higher_is_better else oracle < random:
+        return None
+    return f"the oracle ({oracle:.3g}) is no better than random scores ({random:.3g}) over {len(shared)} prompts"
+
+
+def costs(rows: Iterable[Row]) -> list[Cost]:
+    """Of every method but the controls, which cost nothing; each explanation counts once."""
+    clips: dict[tuple[str, str], dict[tuple[str, int], Row]] = {}
+    for row in rows:
+        if row.seconds is not None:
+            clips.setdefault((row.generator, row.method), {})[row.prompt, row.seed] = row
+    return [
+        Cost(
+            generator,
+            method,
+            median(row.seconds or 0.0 for row in found.values()),
+            median(ratios)
+            if (ratios := [r.seconds / r.generate_seconds for r in found.values() if r.seconds and r.generate_seconds])
+            else None,
+            next(iter(found.values())).passes,
+        )
+        for (generator, method), found in clips.items()
+    ]
+
+
+def failures(rows: Iterable[Row]) -> list[tuple[str, str, int]]:
+    """(method, error, cells): the same sentence once."""
+    count = Counter((row.method, row.error) for row in rows if row.error is not None)
+    return [(method, error or "", number) for (method, error), number in count.items()]
+
+
+def missing(rows: Iterable[Row]) -> int:
+    """Cells that are yet to be computed."""
+    return sum(row.value is None and row.error is None for row in rows)
+
+
+def _entry_json(entry: Entry) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "method": entry.method,
+        "is_control": entry.is_control,
+        "prompts": entry.prompts,
+        **entry.interval._asdict(),
+    }
+    if entry.difference is not None:
+        content["difference"] = entry.difference._asdict() | {"interval": entry.difference.interval._asdict()}
+    return content

@@ -1,0 +1,49 @@
+"""Join the folders of several runs: what one machine computed and what another did."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from tagxai import storage
+from tagxai.benchmark.store import Run, Store
+from tagxai.errors import TagxaiError
+
+KINDS = ("clips", "explanations", "cells")
+
+
+def merge(folders: Sequence[str | Path], out: str | Path) -> list[Run]:
+    """All runs of `folders`, and copies of their files, in `out`. Raises TagxaiError where they do not fit together."""
+    target = storage.output_folder(out)
+    runs = [run for folder in folders for run in Store(folder).runs()]
+    _check(runs)
+    for folder in folders:
+        Store(folder).rows()  # a damaged cell is told before anything is copied
+    for folder in map(Path, folders):
+        if folder.resolve() == target.resolve():
+            continue
+        for kind in KINDS:
+            for file in sorted((folder / kind).glob("*/[0-9a-f]*")):
+                copy = target / kind / file.parent.name / file.name
+                if not copy.exists():  # its name says what it is
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    with storage.whole_file(copy) as temporary:
+                        shutil.copyfile(file, temporary)
+    Store(target).write_runs(runs)
+    return runs
+
+
+def _check(runs: Sequence[Run]) -> None:
+    """One label must mean one thing."""
+    meanings: dict[tuple[str, str], object] = {}
+    for run in runs:
+        named = [("generator", label, run.generators[label]["identity"]) for label in run.plan.generators]
+        named += [("method", part.label, part.identity) for part in run.plan.methods]
+        named += [("metric", part.label, part.identity) for part in run.plan.metrics]
+        for kind, label, meaning in named:
+            if meanings.setdefault((kind, label), meaning) != meaning:
+                raise TagxaiError(
+                    f"the {kind} {label!r} is not the same in all folders (other weights, settings or versions); "
+                    "merge runs of one setup"
+                )

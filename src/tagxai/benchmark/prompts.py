@@ -1,0 +1,76 @@
+"""Where a benchmark's prompts come from: a list of them, a file, or the laboratory's grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from tagxai.errors import TagxaiError, UnknownNameError
+from tagxai.prompts import is_list, read_column, read_prompts
+
+LABORATORY = "laboratory"
+KEYS = ("file", "column", "limit", "one_per", "exclude")
+
+
+def find_prompts(given: Any, folder: Path = Path()) -> list[str]:
+    """The different prompts that `given` names, in order: `laboratory:test:60`, a file, a list, or a table of `KEYS`.
+
+    `one_per` names a column of the file: of rows that are alike in it, the first is taken. `exclude` names another
+    file: rows whose value of `one_per` is in it are left out, so that nothing is measured on what was chosen on.
+    """
+    if isinstance(given, str) and given.partition(":")[0] == LABORATORY:
+        prompts = _laboratory(given)
+    elif isinstance(given, str) and is_list(given):
+        prompts = _file({"file": given}, folder)
+    elif isinstance(given, Mapping):
+        prompts = _file(given, folder)
+    elif isinstance(given, (list, tuple)) and all(isinstance(prompt, str) for prompt in given):
+        prompts = list(given)
+    else:
+        raise TagxaiError(
+            f"prompts takes a list of texts, a .csv, .tsv or .txt file, or laboratory:test:60, not {given!r}"
+        )
+    chosen = list(dict.fromkeys(prompt.strip() for prompt in prompts if prompt.strip()))
+    if not chosen:
+        raise TagxaiError(f"there is no prompt in {given!r}")
+    return chosen
+
+
+def _laboratory(text: str) -> list[str]:
+    from tagxai.tiny.grammar import prompts
+    from tagxai.tiny.splits import Split
+
+    _, _, rest = text.partition(":")
+    split, _, count = rest.partition(":")
+    if split not in get_args(Split):
+        raise UnknownNameError("split of the laboratory", split, get_args(Split))
+    if not count.isdigit() or not int(count):
+        raise TagxaiError(
+            f"prompts of the laboratory are {LABORATORY}:SPLIT:NUMBER, such as laboratory:test:60, not {text!r}"
+        )
+    return [prompt.text for prompt in prompts(split, int(count))]  # type: ignore[arg-type]
+
+
+def _file(table: Mapping[str, Any], folder: Path) -> list[str]:
+    for name in table:
+        if name not in KEYS:
+            raise UnknownNameError("key of prompts", name, KEYS)
+    if not isinstance(table.get("file"), str):
+        raise TagxaiError(f"a table of prompts needs a file, not {dict(table)!r}")
+    limit, key, exclude = (table.get(each) for each in ("limit", "one_per", "exclude"))
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise TagxaiError(f"limit of prompts takes a number from 1 up, not {limit!r}")
+    if exclude is not None and key is None:
+        raise TagxaiError("exclude of prompts needs one_per, the column that both files have")
+    path = folder / table["file"]
+    prompts = [prompt.text for prompt in read_prompts(path, table.get("column"))]
+    if key is not None:
+        seen = {value.text for value in read_column(folder / exclude, key)} if exclude is not None else set()
+        kept = []
+        for prompt, value in zip(prompts, read_column(path, key), strict=True):
+            if value.text not in seen:
+                seen.add(value.text)
+                kept.append(prompt)
+        prompts = kept
+    return prompts[:limit]

@@ -1,0 +1,118 @@
+"""From cells to what can be said: means with intervals, and paired comparisons with a reference method.
+
+The unit is a prompt: the clips that its seeds give are averaged first, for they are not independent of one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+from jaxtyping import Float
+
+from tagxai.lazy import torch
+from tagxai.metrics.bootstrap import Interval, bootstrap
+
+PERMUTATIONS = 10_000
+RESAMPLES = 2_000
+
+
+class Difference(NamedTuple):
+    """Of a method from the reference, over the prompts that both have.
+
+    `p` is of the sign-flip test, `holm` the same corrected for the number of methods compared; `delta` is Cliff's.
+    """
+
+    interval: Interval
+    prompts: int
+    p: float
+    holm: float
+    delta: float
+
+
+def per_prompt(values: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """The mean of each prompt's values.
+
+    >>> per_prompt([("a siren", 1.0), ("a dog", 3.0), ("a siren", 2.0)])
+    {'a siren': 1.5, 'a dog': 3.0}
+    """
+    groups: dict[str, list[float]] = {}
+    for prompt, value in values:
+        groups.setdefault(prompt, []).append(value)
+    return {prompt: fmean(group) for prompt, group in groups.items()}
+
+
+def interval(values: Mapping[str, float]) -> Interval:
+    return bootstrap(torch.tensor(list(values.values()), dtype=torch.float64), resamples=RESAMPLES)
+
+
+def compare(methods: Mapping[str, Mapping[str, float]], reference: str) -> dict[str, Difference]:
+    """Every method but the reference with it, prompt by prompt; those that share no prompt with it are left out."""
+    base = methods.get(reference, {})
+    pairs = {}
+    for name, values in methods.items():
+        shared = [prompt for prompt in values if prompt in base]
+        if name != reference and shared:
+            pairs[name] = tuple(
+                torch.tensor([each[prompt] for prompt in shared], dtype=torch.float64) for each in (values, base)
+            )
+    tests = {name: sign_flip(a - b) for name, (a, b) in pairs.items()}
+    corrected = dict(zip(tests, holm(list(tests.values())), strict=True))
+    return {
+        name: Difference(
+            bootstrap(a, b, resamples=RESAMPLES), len(a), tests[name], corrected[name], paired_delta(a - b)
+        )
+        for name, (a, b) in pairs.items()
+    }
+
+
+def sign_flip(differences: Float[torch.Tensor, " prompts"], *, seed: int = 0) -> float:
+    """The two-sided p-value of paired differences whose signs are exchangeable (Fisher, 1935, section 21).
+
+    Over all signs for up to 13 prompts, else over random ones, of which the observed are one.
+
+    >>> import torch
+    >>> sign_flip(torch.tensor([1.0, 2.0, 3.0]))
+    0.25
+    """
+    values = differences.double()
+    n = len(values)
+    if 2**n <= PERMUTATIONS:
+        bits = torch.arange(2**n)[:, None] >> torch.arange(n) & 1
+        return _extreme(1 - 2 * bits.double(), values) / 2**n
+    random = torch.Generator().manual_seed(seed)
+    found = 0
+    for _ in range(0, PERMUTATIONS, 1000):
+        found += _extreme(1 - 2 * torch.randint(2, (1000, n), generator=random).double(), values)
+    return (found + 1) / (PERMUTATIONS + 1)
+
+
+def _extreme(signs: torch.Tensor, values: torch.Tensor) -> int:
+    """How many sums are as far from zero as the observed one; rounding makes no sum less far."""
+    far = (signs @ values).abs() >= values.sum().abs() - 1e-9 * values.abs().sum()
+    return int(far.sum())
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Step-down correction for the number of tests (Holm, 1979).
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, p_values[i] * (len(p_values) - rank)))
+        corrected[i] = largest
+    return corrected
+
+
+def paired_delta(differences: Float[torch.Tensor, " prompts"]) -> float:
+    """Cliff's delta within pairs: the share of prompts with more, minus the share with less (Cliff, 1993).
+
+    >>> import torch
+    >>> paired_delta(torch.tensor([0.5, 0.1, 0.0, -0.2]))
+    0.25
+    """
+    return float(differences.sign().mean())

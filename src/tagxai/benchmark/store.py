@@ -1,0 +1,260 @@
+"""A benchmark's folder: clips, explanations and cells, each named by the hash of what made it.
+
+What is there is whole: files are written under another name and renamed. What made a result decides its name, so that a
+run finds what another left, writers never meet, and a changed model or setting finds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tagxai import storage
+from tagxai.attribution import Attribution
+from tagxai.benchmark.plan import Part, Plan
+from tagxai.errors import DamagedFileError, TagxaiError
+from tagxai.lazy import torch
+from tagxai.scoring.cache import digest
+from tagxai.types import Generation
+
+SCHEMA, SCHEMA_VERSION = "tagxai.benchmark", 1
+RUN = "run.json"
+
+
+def key(content: Mapping[str, Any]) -> str:
+    return storage.json_sha256(content)[:32]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip of the plan by what makes it; `generator` is the model's identity."""
+
+    label: str
+    generator: Mapping[str, Any]
+    prompt: str
+    seed: int
+    duration: float | None
+    sampling: Mapping[str, float | None]
+
+    @property
+    def key(self) -> str:
+        return key({kind: value for kind, value in asdict(self).items() if kind != "label"})
+
+    def explanation(self, method: Part) -> str:
+        """The key of its explanation by a method."""
+        return key({"clip": self.key, "method": method.identity})
+
+    def cell(self, method: Part, metric: Part) -> str:
+        return key({"explanation": self.explanation(method), "metric": metric.identity})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell: a value or what went wrong; neither where it is yet to be computed."""
+
+    generator: str
+    prompt: str
+    seed: int
+    method: str
+    metric: str
+    value: float | None = None
+    error: str | None = None
+    generate_seconds: float | None = None
+    seconds: float | None = None
+    passes: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A plan, and by each generator's label what it was found to be."""
+
+    plan: Plan
+    generators: Mapping[str, Mapping[str, Any]]
+    provenance: Mapping[str, Any]
+
+    def clips(self) -> Iterator[Clip]:
+        for label in self.plan.generators:
+            identity = self.generators[label]["identity"]
+            for prompt in self.plan.prompts:
+                for seed in self.plan.seeds:
+                    yield Clip(label, identity, prompt, seed, self.plan.duration, self.plan.sampling)
+
+    def supported(self, label: str, parts: tuple[Part, ...]) -> list[Part]:
+        """The methods or metrics that work with what a generator offers."""
+        offers = set(self.generators[label]["offers"])
+        return [part for part in parts if offers.issuperset(part.needs)]
+
+    def cells(self) -> Iterator[tuple[Clip, Part, Part]]:
+        """Clip, method and metric of every cell, in the order of the plan."""
+        for clip in self.clips():
+            for method in self.supported(clip.label, self.plan.methods):
+                for metric in self.supported(clip.label, self.plan.metrics):
+                    yield clip, method, metric
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "plan": self.plan.to_json(),
+            "generators": dict(self.generators),
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Run:
+        return cls(Plan.from_json(content["plan"]), content["generators"], content["provenance"])
+
+
+class Store:
+    """Reads and writes one folder."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    # -- what was planned ----------------------------------------------------------------------------------------
+
+    def write_runs(self, runs: list[Run]) -> None:
+        content: dict[str, Any] = {
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "runs": [run.to_json() for run in runs],
+        }
+        storage.output_folder(self.folder)
+        storage.write_json(self.folder / RUN, content | {"sha256": storage.json_sha256(_plain(content))})
+
+    def runs(self) -> list[Run]:
+        """Raises DamagedFileError where the folder is none of a benchmark, of another version, or changed."""
+        content = storage.read_json(self.folder / RUN)
+        if content.get("schema") != SCHEMA:
+            raise DamagedFileError(f"{self.folder / RUN} is not of a tagxai benchmark")
+        if content.get("schema_version") != SCHEMA_VERSION:
+            raise DamagedFileError(
+                f"{self.folder} has schema version {content.get('schema_version')}; this tagxai reads {SCHEMA_VERSION}"
+            )
+        if content.pop("sha256", None) != storage.json_sha256(content):
+            raise DamagedFileError(f"{self.folder / RUN} is damaged: it was changed after it was written")
+        return [Run.from_json(run) for run in content["runs"]]
+
+    # -- cells ---------------------------------------------------------------------------------------------------
+
+    def cell_path(self, name: str) -> Path:
+        return self.folder / "cells" / name[:2] / f"{name}.json"
+
+    def write_cell(self, name: str, row: Row) -> None:
+        content = asdict(row)
+        path = self.cell_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        storage.write_json(path, content | {"sha256": storage.json_sha256(content)})
+
+    def read_cell(self, name: str) -> Row | None:
+        """None where it is not there. Raises DamagedFileError where it is not what was written."""
+        path = self.cell_path(name)
+        if not path.is_file():
+            return None
+        content = storage.read_json(path)
+        if content.pop("sha256", None) != storage.json_sha256(content):
+            raise DamagedFileError(f"{path} is damaged: it was changed after it was written")
+        return Row(**content)
+
+    def is_done(self, name: str, *, but_failed: bool = False) -> bool:
+        """Whether a whole cell is there, and holds a value, if failed ones are to be computed again."""
+        try:
+            row = self.read_cell(name)
+        except DamagedFileError:
+            return False
+        return row is not None and not (but_failed and row.error is not None)
+
+    def rows(self, runs: list[Run] | None = None) -> list[Row]:
+        """Every cell of the runs (default: the folder's), done or not, in their order; each once."""
+        found: dict[str, Row] = {}
+        for run in self.runs() if runs is None else runs:
+            for clip, method, metric in run.cells():
+                name = clip.cell(method, metric)
+                if name not in found:
+                    planned = Row(clip.label, clip.prompt, clip.seed, method.label, metric.label)
+                    done = self.read_cell(name)
+                    # labels are the plan's: the same settings may have had another label
+                    named = {f: getattr(planned, f) for f in ("generator", "method", "metric")}
+                    found[name] = replace(done, **named) if done is not None else planned
+        return list(found.values())
+
+    # -- clips and explanations ----------------------------------------------------------------------------------
+
+    def write_clip(self, name: str, clip: Generation, seconds: float) -> None:
+        content = {
+            field: getattr(clip, field)
+            for field in ("prompt", "tokens", "token_spans", "sample_rate", "frame_rate", "delays", "seed", "generator")
+        }
+        content |= {"settings": dict(clip.settings), "seconds": seconds}
+        self._write("clips", name, content, {"codes": clip.codes, "waveform": clip.waveform})
+
+    def read_clip(self, name: str, device: torch.device) -> tuple[Generation, float] | None:
+        """The clip and the seconds that it took; None where it is not there or not whole."""
+        found = self._read("clips", name)
+        if found is None:
+            return None
+        content, tensors = found
+        seconds = content.pop("seconds")
+        content["tokens"], content["delays"] = tuple(content["tokens"]), tuple(content["delays"])
+        content["token_spans"] = tuple((start, end) for start, end in content["token_spans"])
+        return Generation(codes=tensors["codes"].to(device), waveform=tensors["waveform"], **content), seconds
+
+    def write_explanation(self, name: str, attribution: Attribution, seconds: float) -> None:
+        content = {field: getattr(attribution, field) for field in ("method", "is_mask", "merge")}
+        for field in ("settings", "cost", "diagnostics", "versions"):
+            content[field] = dict(getattr(attribution, field))
+        tensors = {"scores": attribution.scores}
+        if attribution.deviation is not None:
+            tensors["deviation"] = attribution.deviation
+        self._write("explanations", name, content | {"seconds": seconds}, tensors)
+
+    def read_explanation(self, name: str, clip: Generation) -> tuple[Attribution, float] | None:
+        found = self._read("explanations", name)
+        if found is None:
+            return None
+        content, tensors = found
+        seconds = content.pop("seconds")
+        placed: dict[str, Any] = {name: tensor.to(clip.codes.device) for name, tensor in tensors.items()}
+        return Attribution(clip, **placed, **content), seconds
+
+    def _write(self, kind: str, name: str, content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+        from safetensors.torch import save_file
+
+        path = self.folder / kind / name[:2] / f"{name}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        text = json.dumps(content, allow_nan=False)
+        with storage.whole_file(path) as temporary:
+            save_file(plain, temporary, metadata={"content": text, "sha256": _seal(text, plain)})
+
+    def _read(self, kind: str, name: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+        from safetensors import SafetensorError, safe_open
+
+        path = self.folder / kind / name[:2] / f"{name}.safetensors"
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata()
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            whole = metadata["sha256"] == _seal(metadata["content"], tensors)
+        except (SafetensorError, OSError, KeyError, TypeError):  # not there or damaged: made again
+            return None
+        return (json.loads(metadata["content"]), tensors) if whole else None
+
+
+def finite(value: Any) -> float:
+    """A metric's value as a number. Raises TagxaiError for NaN and infinity."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise TagxaiError(f"it gave {number}, which is no number to compare")
+    return number
+
+
+def _seal(text: str, tensors: Mapping[str, torch.Tensor]) -> str:
+    return key({"content": text, "tensors": {name: digest(tensor) for name, tensor in tensors.items()}})
+
+
+def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    """As it will be read again: lists for tuples."""
+    return json.loads(json.dumps(content))

@@ -1,0 +1,140 @@
+"""`table.md` and `report.html` of a benchmark: boards with intervals, comparisons, costs, failures and provenance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tagxai import storage
+from tagxai.benchmark.leaderboard import Board, Entry
+from tagxai.benchmark.results import Results
+from tagxai.report.page import template
+
+SIGNIFICANT = 0.05
+FAILED = "FAILED"
+
+
+class Table(NamedTuple):
+    """A title, a sentence that says how to read it, and text by rows."""
+
+    title: str
+    text: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+def write_benchmark(results: Results, folder: Path) -> list[Path]:
+    """Both files, from results alone: nothing is computed."""
+    files = [folder / "table.md", folder / "report.html"]
+    shown = tables(results)
+    for path, text in zip(files, (markdown(shown), html(shown)), strict=True):
+        with storage.whole_file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return files
+
+
+def tables(results: Results) -> list[Table]:
+    """All that is shown, in order. What depends on a clock or machine comes last."""
+    boards = results.boards
+    generators = list(dict.fromkeys(board.generator for board in boards))
+    shown = [_leaderboard(name, [b for b in boards if b.generator == name], results) for name in generators]
+    shown += [_comparisons(board) for board in boards if any(entry.difference for entry in board.entries)]
+    broken = [[board.generator, board.title, board.failed or ""] for board in boards if board.failed]
+    if broken:
+        shown.append(
+            Table("Metrics that failed", "Their controls are out of order.", ["generator", "metric", "why"], broken)
+        )
+    if results.failures or results.missing:
+        rows = [[method, error, str(number)] for method, error, number in results.failures]
+        rows += [["", "not computed yet", str(results.missing)]] if results.missing else []
+        shown.append(Table("Cells without a value", "", ["method", "error", "cells"], rows))
+    cost_rows = [
+        [c.generator, c.method, f"{c.seconds:.3g}", "–" if c.ratio is None else f"{c.ratio:.2g}×", c.passes]
+        for c in results.costs
+    ]
+    header = ["generator", "method", "seconds", "of generating", "passes"]
+    shown.append(Table("Cost of an explanation", "Medians over clips.", header, cost_rows))
+    shown.append(Table("Provenance", "", ["what", "value"], _provenance(results)))
+    return shown
+
+
+def markdown(shown: list[Table]) -> str:
+    """
+    >>> print(markdown([Table("Cost", "", ["method", "passes"], [["a|b", "2"]])]).strip())
+    ## Cost
+    <BLANKLINE>
+    | method | passes |
+    | --- | --- |
+    | a\\|b | 2 |
+    """
+    lines = []
+    for table in shown:
+        lines += [f"## {table.title}", "", *([table.text, ""] if table.text else [])]
+        for row in (table.header, ["---"] * len(table.header), *table.rows):
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def html(shown: list[Table]) -> str:
+    return template("benchmark.html.j2").render(tables=shown, failed=FAILED)
+
+
+def _leaderboard(generator: str, boards: list[Board], results: Results) -> Table:
+    methods = [part.label for part in results.methods]
+    present = [m for m in methods if any(b.entry(m) or b.failed for b in boards)]
+    reference = results.reference
+    text = (
+        f"Means over prompts with 95 % bootstrap intervals. * differs from {reference} "
+        f"(sign-flip test, Holm-corrected, p < {SIGNIFICANT:g}). Controls are in italics."
+    )
+    controls = {part.label for part in results.methods if part.is_control}
+    rows = [
+        [f"*{method}*" if method in controls else method, *(_cell(board, board.entry(method)) for board in boards)]
+        for method in present
+    ]
+    return Table(f"Leaderboard: {generator}", text, ["method", *(board.title for board in boards)], rows)
+
+
+def _cell(board: Board, entry: Entry | None) -> str:
+    if board.failed:
+        return FAILED
+    if entry is None:
+        return "–"
+    mean, low, high = entry.interval
+    star = "*" if entry.difference is not None and entry.difference.holm < SIGNIFICANT else ""
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]{star}"
+
+
+def _comparisons(board: Board) -> Table:
+    rows = []
+    for entry in board.entries:
+        found = entry.difference
+        if found is not None:
+            mean, low, high = found.interval
+            figures = [f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]", f"{found.p:.4f}", f"{found.holm:.4f}"]
+            rows.append([entry.method, *figures, f"{found.delta:+.2f}", str(found.prompts)])
+    header = ["method", "difference", "p", "p (Holm)", "Cliff's delta", "prompts"]
+    title = f"{board.title} on {board.generator}: against {board.reference}"
+    return Table(title, "Paired by prompt.", header, rows)
+
+
+def _provenance(results: Results) -> list[list[str]]:
+    rows: list[list[str]] = []
+    for run in results.runs:
+        content: dict[str, Any] = {**run.provenance["versions"], **run.provenance, "seeds": run.plan.seeds}
+        del content["versions"]
+        content["prompts"] = len(run.plan.prompts)
+        content["duration"] = run.plan.duration or "the generator's own"
+        content |= {f"setting {name}": value for name, value in run.plan.sampling.items() if value is not None}
+        for label, found in run.generators.items():
+            identity, machine = found["identity"], found["machine"]
+            content[label] = (
+                f"{identity['origin']}, weights {identity['weights']}, {identity['dtype']} on {machine['device']}, "
+                f"{machine['threads']} threads"
+            )
+        for part in (*run.plan.methods, *run.plan.metrics):
+            if part.settings:
+                content[part.label] = ", ".join(f"{key}={value}" for key, value in part.settings.items())
+        rows += [[key, ", ".join(map(str, v)) if isinstance(v, tuple) else str(v)] for key, v in content.items()]
+    return rows
