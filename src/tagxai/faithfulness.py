@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from jaxtyping import Bool, Float, Int
 
@@ -21,7 +21,7 @@ from tagxai.scoring import Operator, score
 from tagxai.types import Generation
 from tagxai.words import Unit
 
-Value = Callable[[Bool[torch.Tensor, "coalitions words"]], Float[torch.Tensor, " coalitions"]]
+Value = Callable[[Any], Any]
 """Sets of words to what they are worth."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import comb, prod
+from typing import TYPE_CHECKING
 
 from jaxtyping import Bool, Float
 
@@ -21,7 +22,8 @@ from tagxai.truth import TrueWord, Truth
 from tagxai.types import Generation
 from tagxai_analytic.vocabulary import CEILING, EVENTS, KINDS, LINKS, MODIFIERS, VOCABULARY, Link
 
-Scores = Float[torch.Tensor, "codebooks frames tokens"]
+if TYPE_CHECKING:  # it would load torch
+    Scores = Float[torch.Tensor, "codebooks frames tokens"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,7 +75,7 @@ def crops(
     ).float()
 
 
-def train_decoder(out: Path, steps: int = 5000, seed: int = 0, batch: int = 16) -> None:
+def train_decoder(out: Path, steps: int = 6800, seed: int = 0, batch: int = 16) -> None:
     """Codes to waveform. Checkpoints in `out/decoder.pt`."""
     space, loss = latent_space(out, seed), CodecLoss()
 
