@@ -230,9 +230,9 @@ def test_a_word_inside_the_text_encoder_is_found_by_deleting_it_and_not_at_its_t
 def test_raw_attention_is_what_the_site_does_which_explains_nothing(linear):
     clip = linear.generate("bell then a rumble", duration=1.0)
     n = len(clip.tokens)
-    uniform = explain("cross_attention", linear, clip, head=0).scores
+    uniform = explain("cross_attention", linear, clip, heads="0").scores
     torch.testing.assert_close(uniform, torch.full_like(uniform, 1 / n))
-    gaze = explain("cross_attention", linear, clip, head=1).scores
+    gaze = explain("cross_attention", linear, clip, heads="1").scores
     for frame in range(10):
         for codebook in range(2):
             near = [2.718281828 ** -abs(token - (frame + codebook)) for token in range(n)]
