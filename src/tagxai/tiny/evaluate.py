@@ -191,6 +191,10 @@ def main() -> None:
     parser.add_argument("--top-k", type=int, help="default: the model's own")
     parser.add_argument("--temperature", type=float, help="default: the model's own")
     options = parser.parse_args()
+    if not (options.weights / "model.safetensors").is_file():
+        parser.error(f"no model in {options.weights}; expected a folder that `python -m tagxai.tiny.train` exported")
+    if options.clips < 3:
+        parser.error(f"--clips takes 3 or more, not {options.clips}")
     given = {name: getattr(options, name) for name in ("guidance_scale", "top_k", "temperature")}
     sampling = {name: value for name, value in given.items() if value is not None}
     figures = evaluate(options.weights, options.clips, options.split, options.seed, **sampling)
