@@ -19,6 +19,7 @@ from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.forward_mode import directional_derivatives, one_token_at_a_time
 from tagxai.lazy import torch
+from tagxai.memory import ROWS_AT_ONCE
 from tagxai.types import Generation, OnProgress, Progress
 
 Mode = Literal["auto", "forward", "reverse"]
@@ -26,9 +27,6 @@ Mode = Literal["auto", "forward", "reverse"]
 
 GradientTarget = Literal["conditional", "guided"]
 """Whose log-probability. (With the prompt minus without has the derivatives of `conditional`.)"""
-
-ROWS_AT_ONCE = 4096
-"""Decoder positions in one batch of directions."""
 
 
 def choose_mode(outputs: int, directions: int) -> Literal["forward", "reverse"]:

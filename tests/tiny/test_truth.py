@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tagxai.explaining import load_generator
+from tagxai.hooks import edit_attention
 from tagxai.tiny.grammar import prompts
 from tagxai.tiny.interventions import Effect, direct_share, effect, intervene, removed, replaced
 from tagxai.tiny.parsing import parse
@@ -125,8 +126,37 @@ def test_the_intervention_table_asks_three_clips_an_event():
     assert len(made) == 6
 
 
-def test_the_direct_effect_is_that_of_blocking_the_words_own_tokens(generator, clip):
+def test_effects_are_those_of_other_words_and_of_blocking_the_words_own_tokens(generator, clip):
+    """Slowly: other words before encoding; or the tokens' attention weights cut, and the rest scaled up to one."""
     prompt = parse(clip.prompt)
-    found = [effect(generator, clip, prompt, mention, np.random.default_rng(0)) for mention in prompt.present]
-    assert all(np.isfinite([e.total, e.direct]).all() for e in found)
+    mention = prompt.present[1]
+    found = effect(generator, clip, prompt, mention, np.random.default_rng(0))
+    own = [i for i, token in enumerate(clip.tokens) if token.strip("\u2581") in ("rain", "falls")]
+    assert own
+
+    def block(site, weights):
+        blocked = weights.clone()
+        blocked[..., own] = 0
+        return blocked / blocked.sum(-1, keepdim=True)
+
+    def value(text):
+        log_prob = generator.forward(clip, generator.encode_prompt([text])).log_prob
+        return log_prob[0, :, clip.frame_range(1.5, 3.0).start :].sum().item()
+
+    with torch.no_grad():
+        whole, other = value(clip.prompt), value(replaced(prompt, mention, np.random.default_rng(0))[0])
+        with edit_attention(generator.cross_attention(), block):
+            blocked = value(clip.prompt)
+    assert found.total == pytest.approx(whole - other, abs=1e-2)
+    assert found.direct == pytest.approx(whole - blocked, abs=1e-2)
+    assert min(found.total, found.direct) > 1  # nats: the words matter, both ways
+
+
+def test_the_direct_share_weighs_events_by_their_effect():
     assert direct_share([Effect(4.0, 3.0), Effect(6.0, 5.0)]) == pytest.approx(0.8)
+
+
+def test_the_truth_of_a_clip_is_found_once(generator, clip, monkeypatch):
+    first = generator.truth(clip)
+    monkeypatch.setattr(generator, "generate", None)
+    assert generator.truth(clip) is first

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakKeyDictionary
 
 from tagxai.base import Capability
 from tagxai.errors import TagxaiError
@@ -43,6 +44,10 @@ class TinyGenerator(TransformersGenerator):
 
         return EventDetector.load()
 
+    @cached_property
+    def _truths(self) -> WeakKeyDictionary[Generation, Truth | None]:
+        return WeakKeyDictionary()
+
     def truth(self, generation: Generation) -> Truth | None:
         """What the prompt's words do in this clip, by its grammar, its detector and interventions on the model.
 
@@ -50,4 +55,6 @@ class TinyGenerator(TransformersGenerator):
         """
         from tagxai.tiny.truth import truth
 
-        return truth(self, generation, self.detector)
+        if generation not in self._truths:  # every metric of localisation asks again
+            self._truths[generation] = truth(self, generation, self.detector)
+        return self._truths[generation]

@@ -11,9 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tagxai.base import Generator
-from tagxai.hooks import edit_attention
 from tagxai.lazy import torch
-from tagxai.scoring import without
+from tagxai.scoring import score, without
 from tagxai.tiny.detector import EventDetector
 from tagxai.tiny.grammar import Mention, Prompt
 from tagxai.tiny.phrases import PHRASES
@@ -98,43 +97,20 @@ class Effect:
     direct: float
 
 
-class _Blocked:
-    """An edit of attention that blocks tokens and lets the others share their weight."""
-
-    def __init__(self, tokens: Sequence[int]) -> None:
-        self.tokens = list(tokens)
-
-    def __call__(self, site: object, weights: Tensor) -> Tensor:
-        left = weights.clone()
-        left[..., self.tokens] = 0
-        return left / left.sum(-1, keepdim=True).clamp(min=torch.finfo(left.dtype).tiny)
-
-
 @torch.no_grad()
 def effect(generator: Generator, generation: Generation, prompt: Prompt, mention: Mention, rng: Rng) -> Effect:
     """The total and the direct effect of a mention's content words."""
     frames = generation.frame_range(mention.start_s, min(mention.end_s, generation.duration))
-
-    def value(text: str, blocked: Sequence[int] = ()) -> float:
-        conditioning = generator.encode_prompt([text])
-        if blocked:
-            with edit_attention(generator.cross_attention(), _Blocked(blocked)):
-                log_prob = generator.forward(generation, conditioning).log_prob
-        else:
-            log_prob = generator.forward(generation, conditioning).log_prob
-        assert log_prob is not None
-        return float(log_prob[0, :, frames.start : frames.stop].sum())
-
-    own = [i for i, (start, end) in enumerate(generation.token_spans) if _overlap(start, end, mention)]
-    with_words = value(prompt.text)
-    return Effect(
-        with_words - value(replaced(prompt, mention, rng)[0]),
-        with_words - value(prompt.text, own),
+    start, end = mention.start_char, mention.end_char
+    own = tuple(i for i, span in enumerate(generation.token_spans) if span[0] < end and start < span[1])
+    unit = Unit(prompt.text[start:end], start, end, own)
+    kept = torch.tensor([[True], [False]])
+    with_words, blocked = (
+        score(generator, generation, [unit], kept, operator="attention", frames=frames).value().tolist()
     )
-
-
-def _overlap(start: int, end: int, mention: Mention) -> bool:
-    return start < mention.end_char and mention.start_char < end
+    instead = generator.forward(generation, generator.encode_prompt([replaced(prompt, mention, rng)[0]])).log_prob
+    assert instead is not None
+    return Effect(with_words - float(instead[0, :, frames.start : frames.stop].sum()), with_words - blocked)
 
 
 def direct_share(effects: Sequence[Effect]) -> float:

@@ -2,16 +2,19 @@
 words whose effect an intervention on the model confirms."""
 
 import zlib
+from functools import cache
+from math import ceil
 
 import numpy as np
 
 from tagxai.base import Generator
 from tagxai.lazy import torch
+from tagxai.tiny import FRAME_RATE
 from tagxai.tiny.clips import SLOTS
 from tagxai.tiny.detector import EventDetector
 from tagxai.tiny.grammar import Attribute, Mention, Prompt, Word
 from tagxai.tiny.interventions import removed, replaced
-from tagxai.tiny.judging import stretch
+from tagxai.tiny.judging import MARGIN, stretch
 from tagxai.tiny.meters import value_of
 from tagxai.tiny.parsing import parse
 from tagxai.tiny.phrases import ADJECTIVES, ADVERBS
@@ -19,8 +22,7 @@ from tagxai.tiny.sounds import VALUES
 from tagxai.truth import Kind, TrueWord, Truth
 from tagxai.types import Generation
 
-MARGIN_FRAMES = 3
-"""By how much a slot's boundary may move, in frames."""
+MARGIN_FRAMES = ceil(MARGIN * FRAME_RATE)
 
 
 class Witness:
@@ -28,6 +30,12 @@ class Witness:
 
     def __init__(self, generator: Generator, generation: Generation, detector: EventDetector) -> None:
         self.generator, self.generation, self.detector = generator, generation, detector
+        self.clip = cache(self._clip)  # a prompt is asked about more than once
+
+    def _clip(self, text: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """The text's clip `[1, samples]`, and the probability of every event in it `[frames, events]`."""
+        waveform = self.waveform(text)
+        return waveform, self.detector(waveform)[0]
 
     def waveform(self, text: str) -> torch.Tensor:
         if text == self.generation.prompt:
@@ -39,7 +47,7 @@ class Witness:
 
     def frames(self, text: str, mention: Mention) -> torch.Tensor:
         """In which frames of the text's clip the event is heard within its slot `[frames]`."""
-        heard = self.detector(self.waveform(text))[0, :, self.detector.events.index(mention.event)] > 0.5
+        heard = self.clip(text)[1][:, self.detector.events.index(mention.event)] > 0.5
         rate, clip = self.generation.frame_rate, self.generation.frames
         first, last = round(mention.start_s * rate) - MARGIN_FRAMES, round(mention.end_s * rate) + MARGIN_FRAMES
         where = torch.arange(len(heard))
@@ -47,9 +55,8 @@ class Witness:
 
     def value(self, text: str, mention: Mention, attribute: Attribute) -> str | None:
         """The measured value of an attribute in the text's clip; None where the event is not heard."""
-        waveform = self.waveform(text)
-        probability = self.detector(waveform)[0, :, self.detector.events.index(mention.event)]
-        where = stretch(probability, mention)
+        waveform, probability = self.clip(text)
+        where = stretch(probability[:, self.detector.events.index(mention.event)], mention)
         return where and value_of(mention.event, attribute.kind, waveform[0, where].numpy().astype(np.float64))
 
 
