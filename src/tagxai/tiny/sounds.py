@@ -29,7 +29,7 @@ VALUES: dict[Kind, tuple[str, ...]] = {
 }
 """What an attribute of each kind can be."""
 
-GAINS = {"loud": 6.0, "quiet": -7.0, "near": 3.0, "far": -7.0}
+GAINS = {"loud": 6.0, "quiet": -6.0, "near": 3.0, "far": -6.0}
 """Of level and distance, in dB; what is far is muffled besides."""
 
 Rng = np.random.Generator
@@ -117,12 +117,14 @@ class Style:
 
 
 def beats(frames: int, period: int, rng: Rng, style: Style = Style(), first: int = 3, jitter: int = 0) -> list[int]:
-    """Onsets (frames): one every `period`, the first within `first` frames, each moved by up to `jitter`; only the
-    first few where the style has a count."""
+    """Onsets (frames): one every `period`, the first within `first` frames, each moved by up to `jitter`.
+
+    A count spreads its few evenly over the frames instead, so that no place is left where one more could follow.
+    """
     if style.count is not None:
         wanted = VALUES["count"].index(style.count) + 1
-        period = min(period, (frames - first - 4) // wanted)
-        return [int(rng.integers(0, first + 1)) + period * strike for strike in range(wanted)]
+        shift = int(rng.integers(-2, 3))
+        return [round(frames * (strike + 0.5) / wanted) - 2 + shift for strike in range(wanted)]
     regular = range(int(rng.integers(0, first + 1)), frames - 2, period)
     return sorted({int(np.clip(beat + rng.integers(-jitter, jitter + 1), 0, frames - 3)) for beat in regular})
 
@@ -161,13 +163,13 @@ def siren(frames: int, rng: Rng, style: Style) -> Sound:
     low = style.tone(rng, (250, 300), (500, 550), (900, 950))
     steps = style.pace(rng, (16, 18), (9, 11), (4, 5))
     phase = (np.arange(frames) + rng.integers(0, 2 * steps)) % (2 * steps)
-    pitch = low + 25 * np.round(20 * np.minimum(phase, 2 * steps - phase) / steps)
+    pitch = low + 50 * np.round(10 * np.minimum(phase, 2 * steps - phase) / steps)
     return Sound(tones(pitch, [1.0, 0.6, 0.45, 0.3, 0.2, 0.1]), np.zeros(frames * HOP))
 
 
 def bell(frames: int, rng: Rng, style: Style) -> Sound:
     """Strikes with long inharmonic partials."""
-    base = style.tone(rng, (400, 500), (800, 900), (1400, 1500))
+    base = style.tone(rng, (400, 500), (700, 800), (1200, 1300))
     onsets = beats(frames, int(rng.integers(16, 23)), rng, style)
     ratios = [(1.0, 1.0, 0.5), (2.25, 0.8, 0.35), (3.5, 0.5, 0.2), (5.25, 0.35, 0.1)]
     partials = [(base * ratio, weight, decay) for ratio, weight, decay in ratios if base * ratio < 7000]
@@ -196,11 +198,11 @@ def engine(frames: int, rng: Rng, style: Style) -> Sound:
 
 
 def bird(frames: int, rng: Rng, style: Style) -> Sound:
-    """Songs of three or four chirps that jump up by 750 Hz."""
-    pitch, base = np.zeros(frames), style.tone(rng, (1500, 1750), (2500, 2750), (3500, 3750))
+    """Songs of three or four chirps that jump up by 500 Hz."""
+    pitch, base = np.zeros(frames), style.tone(rng, (1000, 1100), (1700, 1800), (2400, 2500))
     for song in beats(frames, int(rng.integers(13, 18)), rng, jitter=1):
         for chirp in range(song, song + 3 * int(rng.integers(3, 5)), 3):
-            pitch[chirp : chirp + 2] = (base + np.array([0, 750]))[: max(0, frames - chirp)]
+            pitch[chirp : chirp + 2] = (base + np.array([0, 500]))[: max(0, frames - chirp)]
     swell = np.sin(np.pi * (np.arange(HOP) + 0.5) / HOP) ** 0.5
     return Sound(tones(pitch, [1.0, 0.25]) * np.tile(swell, frames), np.zeros(frames * HOP))
 
@@ -227,7 +229,7 @@ def thunder(frames: int, rng: Rng, style: Style) -> Sound:
 
 def alarm(frames: int, rng: Rng, style: Style) -> Sound:
     """Electronic beeps, as long as the pauses between them."""
-    pitch = style.tone(rng, (600, 650), (1100, 1150), (2000, 2050))
+    pitch = style.tone(rng, (500, 550), (900, 950), (1500, 1550))
     length = style.pace(rng, (8, 9), (4, 4), (2, 2))
     on = (np.arange(frames) + rng.integers(0, 2 * length)) // length % 2 == 0
     return Sound(tones(pitch * on, [1.0, 0.25, 0.5]), np.zeros(frames * HOP))
@@ -260,11 +262,11 @@ def cricket(frames: int, rng: Rng, style: Style) -> Sound:
 
 
 def whistle(frames: int, rng: Rng, style: Style) -> Sound:
-    """Someone's whistle: long clear notes that slide up by a few hundred hertz."""
-    base, pitch = style.tone(rng, (700, 750), (1300, 1350), (2200, 2250)), np.zeros(frames)
+    """Someone's whistle: long clear notes that slide up by 200 Hz."""
+    base, pitch = style.tone(rng, (500, 550), (900, 950), (1500, 1550)), np.zeros(frames)
     length = int(rng.integers(13, 16))
     for note in beats(frames, length + 5, rng):
-        slide = base + 25 * np.minimum(np.arange(length), 8)
+        slide = base + 50 * np.minimum(np.arange(length), 4)
         pitch[note : note + length] = slide[: frames - note]
     return Sound(tones(pitch, [1.0, 0.08]), np.zeros(frames * HOP))
 
@@ -358,7 +360,7 @@ ATTRIBUTES: Mapping[str, tuple[Kind, ...]] = {
 LEVELS = {
     "dog": 0.17, "rain": 0.08, "siren": 0.11, "bell": 0.14, "clock": 0.1,
     "engine": 0.16, "bird": 0.12, "knock": 0.16, "thunder": 0.19, "alarm": 0.11,
-    "wind": 0.13, "drum": 0.2, "cricket": 0.09, "whistle": 0.11, "footsteps": 0.15,
+    "wind": 0.16, "drum": 0.2, "cricket": 0.09, "whistle": 0.12, "footsteps": 0.18,
     "glass": 0.13, "waves": 0.12, "buzz": 0.12, "laser": 0.13, "phone": 0.12,
 }  # fmt: skip
 

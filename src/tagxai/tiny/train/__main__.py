@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
     parser.add_argument("--clips", type=int, default=48_000, help="clips for the language model (default: 48000)")
-    for name, steps in (("decoder", 6800), ("encoder", 1200), ("text", 2750), ("detector", 2000), ("lm", 12_000)):
+    for name, steps in (("decoder", 8000), ("encoder", 2000), ("text", 2750), ("detector", 2000), ("lm", 6000)):
         parser.add_argument(f"--{name}-steps", type=int, default=steps, help=f"default: {steps}")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -32,13 +32,15 @@ WORST = 4
 
 
 def build() -> EncodecModel:
-    """Few filters and few strides: the layers at 16 kHz are what costs time."""
+    """Few strides and no residual blocks: the layers at 16 kHz are what costs time, and without the blocks a step takes
+    a third of it and learns as much."""
     return EncodecModel(
         EncodecConfig(
             target_bandwidths=[0.9],  # 4 codebooks x 9 bits x 25 Hz
             sampling_rate=SAMPLE_RATE,
             hidden_size=64,
-            num_filters=16,
+            num_filters=24,
+            num_residual_layers=0,
             upsampling_ratios=[5, 8, 16],
             use_causal_conv=False,
             num_lstm_layers=1,
@@ -75,7 +77,7 @@ def crops(
     ).float()
 
 
-def train_decoder(out: Path, steps: int = 6800, seed: int = 0, batch: int = 16) -> None:
+def train_decoder(out: Path, steps: int = 8000, seed: int = 0, batch: int = 8) -> None:
     """Codes to waveform. Checkpoints in `out/decoder.pt`."""
     space, loss = latent_space(out, seed), CodecLoss()
 
@@ -104,7 +106,7 @@ def worst(out: Path, objective: Objective, clips: int = 6) -> tuple[str, ...]:
     return tuple(sorted(loss, key=lambda event: -loss[event])[:WORST])
 
 
-def train_encoder(out: Path, steps: int = 1200, seed: int = 0, batch: int = 16) -> None:
+def train_encoder(out: Path, steps: int = 2000, seed: int = 0, batch: int = 8) -> None:
     """Waveform to latents. Checkpoints in `out/encoder.pt`."""
     space = latent_space(out, seed)
 
