@@ -95,6 +95,14 @@ def test_every_cell_is_there_with_all_controls(tmp_path):
     assert ones == [1.0, 1.0]
 
 
+def test_a_costly_metric_is_for_the_first_prompts_only(tmp_path):
+    few = plan(metrics=["mask_size", {"name": "gini", "prompts": 1}])
+    run(few, tmp_path / "few")
+    found = {(row.metric, row.prompt) for row in results.load(tmp_path / "few").rows if row.value is not None}
+    assert found == {("mask_size", PROMPTS[0]), ("mask_size", PROMPTS[1]), ("gini", PROMPTS[0])}
+    assert plan(metrics=["gini(prompts=1)"]).metrics[0].identity == plan(metrics=["gini"]).metrics[0].identity
+
+
 def test_what_is_done_is_not_done_again_and_what_is_new_is(calls, tmp_path):
     run(plan(), tmp_path)
     first = csv_of(tmp_path)

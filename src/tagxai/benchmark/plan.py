@@ -25,7 +25,8 @@ DEFAULT_METHODS = ("audiogenx", "cross_attention", "input_x_gradient", "occlusio
 class Part:
     """A method or metric with all its settings; `label` tells it from others in tables.
 
-    `origin` is the plugin that it came from, with its version. The last three are a metric's.
+    `origin` is the plugin that it came from, with its version. The last three are a metric's: it may be a costly one,
+    for the first `prompts` only.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Part:
     needs: tuple[str, ...] = ()
     family: str = ""
     higher_is_better: bool = True
+    prompts: int | None = None
 
     @property
     def is_control(self) -> bool:
@@ -69,6 +71,11 @@ class Plan:
     dtype: str = "auto"
     threads: int | None = None
     time_limit: float | None = None
+
+    def metrics_of(self, prompt: str) -> tuple[Part, ...]:
+        """All but those that are for fewer prompts."""
+        number = self.prompts.index(prompt)
+        return tuple(part for part in self.metrics if part.prompts is None or number < part.prompts)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -228,8 +235,8 @@ def _table(kind: str, entry: Any) -> dict[str, Any]:
 
 
 def _part(kind: str, table: Mapping[str, Any]) -> Part:
-    settings = {key: str(value) for key, value in table.items() if key not in ("name", "label")}
-    name = table["name"]
+    name, reserved = table["name"], ("name", "label", *(("prompts",) if kind == "metric" else ()))
+    settings = {key: str(value) for key, value in table.items() if key not in reserved}
     told = ", ".join(f"{key}={value}" for key, value in settings.items())
     label = str(table.get("label") or (f"{name}({told})" if told else name))
     known = registry()
@@ -237,10 +244,21 @@ def _part(kind: str, table: Mapping[str, Any]) -> Part:
         metric = known.metric(name).configure(settings)
         origin = known.metrics[name].origin
         needs = tuple(sorted(metric.needs))
-        return Part(name, label, origin, metric.settings(), needs, metric.family, metric.higher_is_better)
+        of = (metric.family, metric.higher_is_better, _first_prompts(name, table))
+        return Part(name, label, origin, metric.settings(), needs, *of)
     method = known.method(name).configure(settings)
     origin = known.methods[name].origin if name in known.methods else BUILT_IN
     return Part(name, label, origin, method.settings(), tuple(sorted(method.needs)))
+
+
+def _first_prompts(metric: str, table: Mapping[str, Any]) -> int | None:
+    """How many prompts a metric is for; None for all."""
+    given = table.get("prompts")
+    if given is None:
+        return None
+    if isinstance(given, bool) or not str(given).isdecimal() or int(given) < 1:
+        raise TagxaiError(f"prompts of metric {metric!r} takes a whole number from 1, not {given!r}")
+    return int(given)
 
 
 def _is_list(values: Any) -> bool:

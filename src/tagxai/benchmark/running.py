@@ -82,7 +82,8 @@ def _jobs(planned: Run, store: Store, models: dict[str, cells.Model], retry_fail
     jobs = []
     for clip in planned.clips():
         methods, metrics = (
-            planned.supported(clip.label, parts) for parts in (planned.plan.methods, planned.plan.metrics)
+            planned.supported(clip.label, parts)
+            for parts in (planned.plan.methods, planned.plan.metrics_of(clip.prompt))
         )
         missing = cells.todo(store, clip, methods, metrics, but_failed=retry_failed)
         if missing:

@@ -92,7 +92,7 @@ class Run:
         """Clip, method and metric of every cell, in the order of the plan."""
         for clip in self.clips():
             for method in self.supported(clip.label, self.plan.methods):
-                for metric in self.supported(clip.label, self.plan.metrics):
+                for metric in self.supported(clip.label, self.plan.metrics_of(clip.prompt)):
                     yield clip, method, metric
 
     def to_json(self) -> dict[str, Any]:

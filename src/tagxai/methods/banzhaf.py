@@ -18,7 +18,7 @@ class Banzhaf(TableMethod):
     name: ClassVar[str] = "banzhaf"
     passes = "2^words forward passes, at most `samples`, in batches"
 
-    samples: int = 4096
+    samples: int = 1024
     """Subsets to score, at random with probability 1/2; all subsets where these are no more."""
     seed: int = 0
     """Of the draw."""
