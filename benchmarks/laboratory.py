@@ -5,7 +5,7 @@
 Prompts are of the test split: no combination of events in them was trained on. The truth of a clip is the grammar's, in
 the frames where the detector hears the event, and only for words whose effect an intervention on the model confirms.
 Prints Markdown; everything measured goes to FOLDER/laboratory.json, clip by clip, and a run that was broken off goes on
-from there. Intervals are percentile bootstraps over clips (95 %). `oracle`, `degraded` and `random` are controls.
+from there. Intervals are percentile bootstraps over clips (95 %). `oracle`, `degraded oracle` and `random`: controls.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import torch
 
 from tagxai.attribution import Attribution
 from tagxai.base import Generator
+from tagxai.benchmark import controls
 from tagxai.errors import TagxaiError
 from tagxai.explaining import load_generator, make_method
 from tagxai.localisation import align
@@ -49,27 +50,15 @@ METRICS = {
     "rank accuracy": relevance_rank,
     "average precision": average_precision,
 }
-CONTROLS = ("oracle", "degraded")
+CONTROLS = ("oracle", "degraded oracle")
 KINDS = ("event", "attribute", "count")
 
 
-def oracle(generation: Generation, truth: Truth, noise: float = 0.0, seed: int = 0) -> Attribution:
-    """The truth itself as an explanation, with as much uniform noise as asked."""
-    random = torch.rand(1, generation.frames, len(generation.tokens), generator=torch.Generator().manual_seed(seed))
-    scores = noise * random
-    for unit, row in zip(truth.units(generation), truth.mask, strict=False):
-        scores[0, :, list(unit.tokens)] += row.float()[:, None]
-    return Attribution(generation, scores, "oracle")
-
-
-def explain(name: str, generator: Generator, generation: Generation, truth: Truth) -> tuple[Attribution, float]:
+def explain(name: str, generator: Generator, generation: Generation) -> tuple[Attribution, float]:
     """An explanation and its seconds."""
     started = time.perf_counter()
-    if name in CONTROLS:
-        explanation = oracle(generation, truth, noise=0.0 if name == "oracle" else 2.0, seed=generation.seed)
-    else:
-        explanation = make_method(name).attribute(generator, generation)
-    return explanation, time.perf_counter() - started
+    method = controls.CONTROLS[name]() if name in CONTROLS else make_method(name)
+    return method.attribute(generator, generation), time.perf_counter() - started
 
 
 def measure(explanation: Attribution, truth: Truth) -> dict[str, dict[str, float]]:
@@ -145,7 +134,7 @@ def run(clips: int, methods: list[str], seed: int, path: Path) -> dict[str, Any]
             todo = []
         lacking = without_event(generator, generation, known)
         for name in todo:
-            explanation, seconds = explain(name, generator, generation, truth)
+            explanation, seconds = explain(name, generator, generation)
             record["methods"][name] = {
                 "seconds": seconds,
                 "figures": measure(explanation, truth),
