@@ -158,13 +158,21 @@ class Store:
             raise DamagedFileError(f"{path} is damaged: it was changed after it was written")
         return Row(**content)
 
-    def is_done(self, name: str, *, but_failed: bool = False) -> bool:
-        """Whether a whole cell is there, and holds a value, if failed ones are to be computed again."""
+    def is_done(self, name: str) -> bool:
+        """Whether a whole cell is there, with a value or an error."""
+        try:
+            return self.read_cell(name) is not None
+        except DamagedFileError:
+            return False
+
+    def forget_failure(self, name: str) -> None:
+        """A cell with an error is then one that is yet to be computed."""
         try:
             row = self.read_cell(name)
         except DamagedFileError:
-            return False
-        return row is not None and not (but_failed and row.error is not None)
+            return
+        if row is not None and row.error is not None:
+            self.cell_path(name).unlink()
 
     def rows(self, runs: list[Run] | None = None) -> list[Row]:
         """Every cell of the runs (default: the folder's), done or not, in their order; each once."""
