@@ -229,7 +229,7 @@ def told(what: str, limit: float | None) -> Iterator[None]:
     try:
         with time_limit(limit):
             yield
-    except Exception as error:  # a plugin may raise anything
+    except (Exception, SystemExit) as error:  # a plugin may raise anything
         kind = "" if isinstance(error, TagxaiError) else f"{type(error).__name__}: "
         raise TagxaiError(" ".join(f"{what} failed: {kind}{error}".split())) from error
 

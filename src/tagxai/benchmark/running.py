@@ -51,6 +51,7 @@ def run(
     Raises TagxaiError where a generator cannot be loaded, or no method or metric works with any.
     """
     store = Store(storage.output_folder(folder))
+    store.check_free()
     gpus = 1 if plan.device == "cuda" else 0
     made = make_executor(executor, workers, gpus=gpus) if isinstance(executor, str) else executor
     with closing(made) as pool:
