@@ -1,6 +1,7 @@
 """Benchmarks as their users run them: plans, folders that survive, statistics against slow restatements."""
 
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -13,11 +14,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from tagxai import Method, TagxaiError
+from tagxai import Method, TagxaiError, storage
 from tagxai.benchmark import cells, results
+from tagxai.benchmark.executors import ProcessDiedError, make_executor
 from tagxai.benchmark.leaderboard import out_of_order
 from tagxai.benchmark.merging import merge
-from tagxai.benchmark.plan import make_plan, read_options
+from tagxai.benchmark.plan import find_suite, make_plan, read_options
 from tagxai.benchmark.prompts import find_prompts
 from tagxai.benchmark.running import run
 from tagxai.benchmark.statistics import compare, holm, sign_flip
@@ -70,6 +72,8 @@ class Bad(Method):
         if self.how == "never ends":
             while True:
                 time.sleep(0.01)
+        if self.how == "exits":
+            sys.exit(3)
         if self.how == "is no attribution":
             return 3
         generator.attention_sites()[0].edits.append(lambda site, weights: weights * 0)
@@ -113,6 +117,56 @@ def test_what_is_done_is_not_done_again_and_what_is_new_is(calls, tmp_path):
     assert calls == PROMPTS  # another metric of the same explanations
     run(plan(prompts=[*PROMPTS, "a bell"]), tmp_path)
     assert calls == [*PROMPTS, "a bell"]
+
+
+def test_a_job_that_is_run_again_computes_what_is_not_done(calls, tmp_path, monkeypatch):
+    class Twice:  # runs every job again, as after a death
+        here = False
+
+        def map(self, function, jobs):
+            for job in jobs:
+                function(job)
+                yield job, function(job)
+
+        def close(self):
+            pass
+
+    measured = []
+    monkeypatch.setattr(cells, "measure", lambda *given: measured.append(given) or 0.5)
+    run(plan(), tmp_path, executor=Twice())
+    assert calls == PROMPTS
+    assert len(measured) == len(results.load(tmp_path).rows)
+
+
+def test_failed_cells_are_computed_again_when_asked(tmp_path, monkeypatch):
+    good = cells.measure
+    monkeypatch.setattr(cells, "measure", lambda *given: float("nan") / 0)
+    run(plan(), tmp_path)
+    assert all(row.error for row in results.load(tmp_path).rows)
+    monkeypatch.setattr(cells, "measure", good)
+    run(plan(), tmp_path)
+    assert all(row.error for row in results.load(tmp_path).rows)
+    run(plan(), tmp_path, retry_failed=True)
+    assert not any(row.error for row in results.load(tmp_path).rows)
+
+
+def test_a_crash_is_laid_to_the_method_that_it_comes_with(tmp_path):
+    class Dying:
+        here = False
+
+        def map(self, function, jobs):
+            for job in jobs:
+                dies = any(method.label == "occlusion" for method, _ in getattr(job, "todo", ()))
+                yield job, ProcessDiedError() if dies else function(job)
+
+        def close(self):
+            pass
+
+    run(plan(methods=["cross_attention", "occlusion"]), tmp_path, executor=Dying())
+    found = results.load(tmp_path)
+    assert found.missing == 0
+    assert {row.method for row in found.rows if row.error} == {"occlusion"}
+    assert "its process died" in next(row.error for row in found.rows if row.error)
 
 
 def test_a_damaged_cell_is_told_and_computed_again(calls, tmp_path):
@@ -160,20 +214,22 @@ def test_an_interrupted_run_goes_on_where_it_was(calls, tmp_path):
     ("how", "told"),
     [
         ("raises", "RuntimeError: a bug of a plugin"),
-        ("never ends", "longer than the limit of 0.3 s"),
+        ("never ends", "longer than the limit of 1 s"),
         ("is no attribution", "int, not an Attribution"),
+        ("exits", "SystemExit: 3"),
         ("leaves an edit", "left something behind"),
     ],
 )
 def test_a_bad_method_spoils_its_own_cells_only(how, told, bad, tmp_path):
-    run(plan(), tmp_path / "alone")
+    one = {"prompts": PROMPTS[:1], "metrics": ["roc_auc"]}
+    run(plan(**one), tmp_path / "alone")
     methods = [{"name": "bad", "how": how}, "cross_attention"]
-    run(plan(methods=methods, time_limit=0.3 if how == "never ends" else None, metrics=["roc_auc"]), tmp_path / "both")
+    run(plan(methods=methods, time_limit=1 if how == "never ends" else None, **one), tmp_path / "both")
     found = results.load(tmp_path / "both")
     errors = {row.method: row.error for row in found.rows if row.error}
     assert len(errors) == 1
     assert told in next(iter(errors.values()))
-    alone = {(r.prompt, r.method): r.value for r in results.load(tmp_path / "alone").rows if r.metric == "roc_auc"}
+    alone = {(r.prompt, r.method): r.value for r in results.load(tmp_path / "alone").rows}
     assert {(r.prompt, r.method): r.value for r in found.rows if not r.method.startswith("bad")} == alone
 
 
@@ -185,6 +241,41 @@ def test_runs_of_two_machines_are_one_when_merged(tmp_path):
     assert csv_of(tmp_path / "c") == csv_of(tmp_path / "whole")
     run(plan(generators=["analytic:linear"]), tmp_path / "other")
     assert len(merge([tmp_path / "a", tmp_path / "other"], tmp_path / "d")) == 2
+
+
+def test_a_folder_of_another_version_is_refused_and_a_broken_plan_written_again(tmp_path):
+    run(plan(), tmp_path)
+    first, whole = csv_of(tmp_path), (tmp_path / "run.json").read_text()
+    (tmp_path / "run.json").write_text(whole.replace('"schema_version": 1', '"schema_version": 9'))
+    for refused in (lambda: run(plan(), tmp_path), lambda: results.load(tmp_path)):
+        with pytest.raises(DamagedFileError, match="schema version 9"):
+            refused()
+    (tmp_path / "run.json").write_text(whole[:100])
+    with pytest.raises(DamagedFileError, match="cannot be read"):
+        results.load(tmp_path)
+    run(plan(), tmp_path)
+    assert csv_of(tmp_path) == first
+
+
+def test_a_cell_with_other_fields_is_told_and_computed_again(tmp_path):
+    run(plan(), tmp_path)
+    first = csv_of(tmp_path)
+    file = sorted((tmp_path / "cells").glob("*/*.json"))[0]
+    content = json.loads(file.read_text()) | {"new": 1}
+    content.pop("sha256")
+    file.write_text(json.dumps(content | {"sha256": storage.json_sha256(content)}))
+    with pytest.raises(DamagedFileError, match="another version of tagxai"):
+        results.load(tmp_path)
+    run(plan(), tmp_path)
+    assert csv_of(tmp_path) == first
+
+
+def test_a_setting_that_is_a_table_reaches_the_metric(tmp_path):
+    given = {"rain falls": "it rains and rain falls"}
+    made = plan(metrics=[{"name": "paraphrase_robustness", "given": given}], prompts=["rain falls"])
+    assert made.metrics[0].metric().given == given
+    run(made, tmp_path)
+    assert csv_of(tmp_path)
 
 
 def test_one_label_must_mean_one_thing_to_be_merged(tmp_path):
@@ -225,6 +316,23 @@ def test_a_killed_run_is_finished_by_the_next_to_the_same_bytes(executor, calls,
     assert csv_of(out) == csv_of(tmp_path / "whole")
 
 
+def die_if_asked(job):
+    if job == "dies":
+        time.sleep(0.3)  # until the others are under way
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.5)
+    return job
+
+
+@pytest.mark.slow
+def test_a_job_is_not_given_up_for_the_death_of_another(tmp_path):
+    executor = make_executor("processes", 2)
+    found = dict(executor.map(die_if_asked, ["dies", "a", "b"]))
+    executor.close()
+    assert isinstance(found.pop("dies"), ProcessDiedError)
+    assert found == {"a": "a", "b": "b"}
+
+
 # Plans
 
 
@@ -246,6 +354,13 @@ def test_a_killed_run_is_finished_by_the_next_to_the_same_bytes(executor, calls,
         ({"prompts": "laboratory:test:x"}, "laboratory:SPLIT:NUMBER"),
         ({"prompts": []}, "no prompt"),
         ({"device": "gpu"}, "no device named 'gpu'"),
+        ({"reference": 3}, "reference takes the name of a method, not 3"),
+        ({"methods": ["random"]}, "'random' is a control"),
+        ({"methods": [{"name": "occlusion", "label": "oracle"}]}, "'oracle' is a control"),
+        ({"prompts": {"file": "a.csv", "column": 3}}, "column of prompts takes text, not 3"),
+        ({"prompts": {"file": "laboratory:test:3", "limit": 2}}, "'laboratory:test:3' is no file"),
+        ({"prompts": {"file": "a.csv", "limit": 0}}, "a number from 1 up, not 0"),
+        ({"prompts": {"file": "missing.csv"}}, "there is no file 'missing.csv'"),
     ],
 )
 def test_a_wrong_plan_is_one_sentence(changes, told):
@@ -258,8 +373,6 @@ def test_a_plan_survives_its_own_file(tmp_path):
     made = plan(methods=["audiogenx(epochs=3)", {"name": "audiogenx", "label": "long", "epochs": 40}], seeds=[1, 2])
     assert [part.label for part in made.methods[-2:]] == ["audiogenx(epochs=3)", "long"]
     assert made.methods[-1].settings["epochs"] == 40
-    import json
-
     assert type(made).from_json(json.loads(json.dumps(made.to_json()))) == made
 
 
@@ -274,9 +387,12 @@ def test_one_caption_of_each_clip_and_none_of_excluded_clips(tmp_path):
         find_prompts({"file": "test.csv", "one_per": "clip"}, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["laboratory.toml", "audiocaps.toml"])
-def test_the_plans_of_the_repository_are_read(name, monkeypatch):
-    content = read_options(Path(__file__).parent.parent / "benchmarks" / name)
+AUDIOCAPS = Path(__file__).parent.parent / "benchmarks" / "audiocaps.toml"
+
+
+@pytest.mark.parametrize("file", [AUDIOCAPS, find_suite("tiny")])
+def test_the_plans_of_the_repository_are_read(file):
+    content = read_options(file)
     made = make_plan(content | {"prompts": PROMPTS})
     assert made.reference in [part.label for part in made.methods]
 
@@ -318,6 +434,11 @@ def test_a_metric_that_ranks_chance_above_the_oracle_is_printed_as_failed(tmp_pa
     values = {"oracle": {"a": 0.2, "b": 0.4}, "random": {"a": 0.5, "b": 0.5}}
     assert "no better than random" in out_of_order(values, True)
     assert out_of_order(values, False) is None
+    between = values | {"degraded oracle": {"a": 0.1, "b": 0.3}}
+    assert "the oracle (0.3) is worse than the degraded oracle (0.2)" in out_of_order(between, False)
+    assert out_of_order(values | {"degraded oracle": values["oracle"]}, False) is None
+    beyond = values | {"degraded oracle": {"a": 0.9, "b": 0.9}}
+    assert "the degraded oracle (0.9) is worse than random scores (0.5)" in out_of_order(beyond, False)
     run(plan(), tmp_path)
     found = results.load(tmp_path)
     wrong = replace(found, metrics=[replace(m, higher_is_better=not m.higher_is_better) for m in found.metrics])
@@ -347,6 +468,7 @@ def test_the_command_runs_shows_and_merges(tmp_path):
     shown = invoke("bench", "show", out, "--reference", "random")
     assert shown.exit_code == 0, shown.output
     assert "against random" in shown.stdout
+    assert "did you mean 'random'" in invoke("bench", "show", out, "--reference", "randon").stderr
     joined = invoke("bench", "merge", out, "--out", tmp_path / "joined")
     assert joined.exit_code == 0, joined.output
     assert (tmp_path / "joined" / "results.csv").read_bytes() == (out / "results.csv").read_bytes()
@@ -362,6 +484,21 @@ def test_a_plan_in_toml_is_run_and_options_go_before_it(tmp_path):
     wrong = invoke("bench", file, "--out", tmp_path / "out")
     assert wrong.exit_code == 2
     assert "did you mean 'generators'" in wrong.stderr
+
+
+def test_a_suite_is_a_plan_that_comes_with_the_package(tmp_path):
+    given = ["-g", "analytic", "--metrics", "mask_size", "-m", "occlusion", "--reference", "random"]
+    (tmp_path / "prompts.txt").write_text("rain falls")
+    made = invoke("bench", "--suite", "tiny", *given, "-p", tmp_path / "prompts.txt", "-o", tmp_path / "out")
+    assert made.exit_code == 0, made.output
+    assert "*random*" in made.stdout
+    (run_made,) = Store(tmp_path / "out").runs()
+    assert run_made.plan.time_limit == read_options(find_suite("tiny"))["time_limit"]
+    unknown = invoke("bench", "--suite", "tinny", "-o", tmp_path / "out")
+    assert unknown.exit_code == 2
+    assert "no suite named 'tinny'; did you mean 'tiny'? choices: tiny" in unknown.stderr
+    both = invoke("bench", tmp_path / "plan.toml", "--suite", "tiny", "-o", tmp_path / "out")
+    assert "not both" in both.stderr
 
 
 def test_explanations_made_earlier_are_evaluated(tmp_path):

@@ -229,6 +229,8 @@ def _parse(what: str, text: str, kind: Any) -> Any:
         if text not in choices:
             raise UnknownNameError(f"value for {what}", text, choices)
         return text
+    if get_origin(kind) is Mapping:
+        raise TagxaiError(f"{what} takes a table, which text cannot be: {text!r}")
     if choices:  # a union with None
         if text.lower() == "none":
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -94,6 +94,10 @@ def _add(whole: Any, name: str, tensor: torch.Tensor) -> None:
         whole.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
 
 
+Todo = tuple[tuple[Part, tuple[Part, ...]], ...]
+"""Methods, each with metrics."""
+
+
 @dataclass(frozen=True)
 class Job:
     """The cells of one clip that are yet to be computed, for a process that knows nothing else."""
@@ -101,7 +105,7 @@ class Job:
     folder: str
     model: Model
     clip: Clip
-    todo: tuple[tuple[Part, tuple[Part, ...]], ...]
+    todo: Todo
     time_limit: float | None
 
     @property
@@ -115,6 +119,7 @@ OnCell = Callable[[Row], None]
 def work(job: Job, on_cell: OnCell | None = None) -> int:
     """Compute the cells of a job into its folder; returns how many failed. A cell that fails says so in its file."""
     store = Store(job.folder)
+    undone = todo(store, job.clip, job.todo)  # of a job that is run again, some are done
     failed = 0
 
     def finish(method: Part, metric: Part, **found: Any) -> None:
@@ -130,15 +135,17 @@ def work(job: Job, on_cell: OnCell | None = None) -> int:
             for metric in metrics:
                 finish(method, metric, error=error)
 
+    if not undone:
+        return failed
     generator = job.model.load()
     try:
         with told("the generator", job.time_limit):
             generation, generate_seconds = _clip(store, job.clip, generator)
             sentinel = Sentinel(generator, generation)
     except TagxaiError as error:
-        fail(str(error), job.todo)
+        fail(str(error), undone)
         return failed
-    for method, metrics in job.todo:
+    for method, metrics in undone:
         found: dict[str, Any] = {"generate_seconds": generate_seconds}
         try:
             with told(f"method {method.label!r}", job.time_limit):
@@ -222,7 +229,7 @@ def told(what: str, limit: float | None) -> Iterator[None]:
     try:
         with time_limit(limit):
             yield
-    except Exception as error:  # a plugin may raise anything
+    except (Exception, SystemExit) as error:  # a plugin may raise anything
         kind = "" if isinstance(error, TagxaiError) else f"{type(error).__name__}: "
         raise TagxaiError(" ".join(f"{what} failed: {kind}{error}".split())) from error
 
@@ -231,10 +238,9 @@ def _seeded(name: str) -> Any:
     return seeded(int(name[:8], 16))
 
 
-def todo(store: Store, clip: Clip, methods: Sequence[Part], metrics: Sequence[Part], *, but_failed: bool) -> Any:
-    """The methods of a clip with the metrics whose cells are not done."""
-    pairs = [
-        (method, tuple(m for m in metrics if not store.is_done(clip.cell(method, m), but_failed=but_failed)))
-        for method in methods
+def todo(store: Store, clip: Clip, pairs: Iterable[tuple[Part, Iterable[Part]]]) -> Todo:
+    """The methods of a clip with those of their metrics whose cells are not done."""
+    undone = [
+        (method, tuple(m for m in metrics if not store.is_done(clip.cell(method, m)))) for method, metrics in pairs
     ]
-    return tuple((method, missing) for method, missing in pairs if missing)
+    return tuple((method, metrics) for method, metrics in undone if metrics)

@@ -18,6 +18,13 @@ ATTEMPTS = 3
 """How often a job is run whose process dies, before it is given up."""
 
 
+class ProcessDiedError(TagxaiError):
+    """A job whose process died each time that it was run."""
+
+    def __init__(self) -> None:
+        super().__init__(f"its process died {ATTEMPTS} times; is there enough memory?")
+
+
 class Executor(Protocol):
     """`map` gives each job with its result, or the exception that ended it, as they come.
 
@@ -62,7 +69,8 @@ class Local:
 class Processes:
     """Fresh processes of this machine, each with a model of its own. One that dies is replaced, and its job run again.
 
-    A death breaks the whole pool, and does not tell whose job was to blame: all that were under way are tried again.
+    A death breaks the whole pool, and does not tell whose job was to blame: all that were under way are suspects, which
+    are run again one by one, so that none is given up for what another does.
     """
 
     here = False
@@ -77,26 +85,33 @@ class Processes:
         return ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"), initializer=_become_worker)
 
     def map(self, function: Callable[[J], Any], jobs: Sequence[J]) -> Iterator[tuple[J, Any]]:
-        waiting = [(job, 1) for job in reversed(jobs)]
+        waiting = list(reversed(jobs))
+        suspects: list[tuple[J, int]] = []  # with the deaths of each
         running: dict[Future[Any], tuple[J, int]] = {}
-        while waiting or running:
-            while waiting and len(running) < self.workers:
-                job, attempt = waiting.pop()
-                try:
-                    running[self.pool.submit(function, job)] = job, attempt
-                except BrokenProcessPool:
-                    waiting.append((job, attempt))
-                    self.pool = self._open()
+        while waiting or suspects or running:
+            if suspects and not running:
+                job, deaths = suspects.pop()
+                running[self._submit(function, job)] = job, deaths
+            while waiting and not suspects and len(running) < self.workers and not any(d for _, d in running.values()):
+                job = waiting.pop()
+                running[self._submit(function, job)] = job, 0
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                job, attempt = running.pop(future)
+                job, deaths = running.pop(future)
                 error = future.exception()
                 if not isinstance(error, BrokenProcessPool):
                     yield job, future.result() if error is None else error
-                elif attempt < ATTEMPTS:
-                    waiting.append((job, attempt + 1))
+                elif deaths + 1 < ATTEMPTS:
+                    suspects.append((job, deaths + 1))
                 else:
-                    yield job, TagxaiError(f"its process died {ATTEMPTS} times; is there enough memory?")
+                    yield job, ProcessDiedError()
+
+    def _submit(self, function: Callable[[J], Any], job: J) -> Future[Any]:
+        try:
+            return self.pool.submit(function, job)
+        except BrokenProcessPool:
+            self.pool = self._open()
+            return self.pool.submit(function, job)
 
     def close(self) -> None:
         """At once: what a process has under way is lost, and nothing that is in the folder."""
@@ -150,6 +165,8 @@ class Ray:
                 yield job, self.ray.get(reference)
             except self.ray.exceptions.RayTaskError as error:
                 yield job, error.cause
+            except (self.ray.exceptions.WorkerCrashedError, self.ray.exceptions.OutOfMemoryError):
+                yield job, ProcessDiedError()
             except self.ray.exceptions.RayError as error:
                 yield job, TagxaiError(" ".join(f"Ray could not run it: {error}".split()))
 

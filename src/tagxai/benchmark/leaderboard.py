@@ -13,8 +13,11 @@ from tagxai.benchmark.statistics import Difference, compare, interval, per_promp
 from tagxai.benchmark.store import Row
 from tagxai.metrics.bootstrap import Interval
 
-CONTROL_ORDER = ("oracle", "random")
-"""Of these the first must be better."""
+BEST, BETWEEN, CHANCE = "oracle", "degraded oracle", "random"
+"""Controls in the order that a metric must put them in; that of the first and the last must be strict."""
+
+TIE = 1e-9
+"""Means as near as this are equal: sums differ in rounding."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +97,24 @@ def boards(rows: Sequence[Row], methods: Sequence[Part], metrics: Sequence[Part]
 
 
 def out_of_order(values: dict[str, dict[str, float]], higher_is_better: bool) -> str | None:
-    """Why a metric's figures mean nothing: over the prompts of both, the oracle is no better than chance."""
-    best, chance = (values.get(name, {}) for name in CONTROL_ORDER)
-    shared = [prompt for prompt in best if prompt in chance]
-    if not shared:
-        return None
-    oracle, random = (fmean(found[prompt] for prompt in shared) for found in (best, chance))
-    if oracle > random if higher_is_better else oracle < random:
-        return None
-    return f"the oracle ({oracle:.3g}) is no better than random scores ({random:.3g}) over {len(shared)} prompts"
+    """Why a metric's figures mean nothing: over the prompts of both, a control is not better than one that should be.
+
+    >>> out_of_order({"oracle": {"a": 0.2}, "random": {"a": 0.5}}, higher_is_better=True)
+    'the oracle (0.2) is no better than random scores (0.5) over 1 prompt'
+    """
+    for better, worse, strict in ((BEST, CHANCE, True), (BEST, BETWEEN, False), (BETWEEN, CHANCE, False)):
+        high, low = (values.get(name, {}) for name in (better, worse))
+        shared = [prompt for prompt in high if prompt in low]
+        if not shared:
+            continue
+        above, below = (fmean(found[prompt] for prompt in shared) for found in (high, low))
+        gain = above - below if higher_is_better else below - above
+        if gain < -TIE or (strict and gain <= TIE):
+            named = f"{worse} scores" if worse == CHANCE else f"the {worse}"
+            over = f"{len(shared)} prompt{'s' * (len(shared) > 1)}"
+            than = "no better" if strict else "worse"
+            return f"the {better} ({above:.3g}) is {than} than {named} ({below:.3g}) over {over}"
+    return None
 
 
 def costs(rows: Iterable[Row]) -> list[Cost]:

@@ -115,6 +115,9 @@ class Options:
         for spec in self.generators:
             registry().generator(spec.partition(":")[0])
         methods = _parts("method", self.methods, [n for n in registry().methods if n != "random"])
+        for part in methods:
+            if part.label in controls.CONTROLS:
+                raise TagxaiError(f"{part.label!r} is a control, which every table has: leave it out, or label it anew")
         reference = self.reference or methods[0].label
         labels = [part.label for part in (*methods, *controls.parts(Part))]
         if reference not in labels:
@@ -156,6 +159,8 @@ class Options:
                 raise TagxaiError(
                     f"{name} takes {'more than 0' if least is None else f'at least {least}'}, not {value:g}"
                 )
+        if self.reference is not None and not isinstance(self.reference, str):
+            raise TagxaiError(f"reference takes the name of a method, not {self.reference!r}")
         for name, choices in (
             ("device", ("auto", "cpu", "cuda", "mps", "sharded")),
             ("dtype", ("auto", "float32", "bfloat16", "float16")),
@@ -177,6 +182,14 @@ def read_options(path: Path) -> dict[str, Any]:
         if key not in known:
             raise UnknownNameError(f"key of a plan (in {path})", key, known)
     return content
+
+
+def find_suite(name: str) -> Path:
+    """The file of a plan that comes with tagxai. Raises UnknownNameError."""
+    files = {path.stem: path for path in Path(__file__).with_name("suites").glob("*.toml")}
+    if name not in files:
+        raise UnknownNameError("suite", name, files)
+    return files[name]
 
 
 def make_plan(content: Mapping[str, Any], *, folder: Path = Path()) -> Plan:
@@ -236,7 +249,9 @@ def _table(kind: str, entry: Any) -> dict[str, Any]:
 
 def _part(kind: str, table: Mapping[str, Any]) -> Part:
     name, reserved = table["name"], ("name", "label", *(("prompts",) if kind == "metric" else ()))
-    settings = {key: str(value) for key, value in table.items() if key not in reserved}
+    settings = {
+        key: value if isinstance(value, Mapping) else str(value) for key, value in table.items() if key not in reserved
+    }
     told = ", ".join(f"{key}={value}" for key, value in settings.items())
     label = str(table.get("label") or (f"{name}({told})" if told else name))
     known = registry()

@@ -58,6 +58,11 @@ def _file(table: Mapping[str, Any], folder: Path) -> list[str]:
             raise UnknownNameError("key of prompts", name, KEYS)
     if not isinstance(table.get("file"), str):
         raise TagxaiError(f"a table of prompts needs a file, not {dict(table)!r}")
+    if table["file"].partition(":")[0] == LABORATORY:
+        raise TagxaiError(f"{table['file']!r} is no file: the laboratory's prompts have no column, and say their limit")
+    for name in ("column", "one_per", "exclude"):
+        if table.get(name) is not None and not isinstance(table[name], str):
+            raise TagxaiError(f"{name} of prompts takes text, not {table[name]!r}")
     limit, key, exclude = (table.get(each) for each in ("limit", "one_per", "exclude"))
     if limit is not None and (type(limit) is not int or limit < 1):
         raise TagxaiError(f"limit of prompts takes a number from 1 up, not {limit!r}")

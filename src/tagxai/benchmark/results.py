@@ -14,6 +14,7 @@ from tagxai import storage
 from tagxai.benchmark import leaderboard
 from tagxai.benchmark.plan import Part
 from tagxai.benchmark.store import Row, Run, Store
+from tagxai.errors import UnknownNameError
 
 RESULT_COLUMNS = ("generator", "prompt", "seed", "method", "metric", "value", "error")
 COST_COLUMNS = ("generator", "prompt", "seed", "method", "generate_seconds", "seconds", "passes")
@@ -60,12 +61,16 @@ class Results:
 
 
 def load(folder: str | Path, *, reference: str | None = None) -> Results:
-    """The results of a benchmark's folder, finished or not. Raises DamagedFileError."""
+    """The results of a benchmark's folder, finished or not. Raises DamagedFileError, UnknownNameError."""
     store = Store(folder)
     runs = store.runs()
+    methods = _unique(part for run in runs for part in run.plan.methods)
+    labels = [part.label for part in methods]
+    if reference is not None and reference not in labels:
+        raise UnknownNameError("method of this benchmark, for reference,", reference, labels)
     return Results(
         store.rows(runs),
-        _unique(part for run in runs for part in run.plan.methods),
+        methods,
         _unique(part for run in runs for part in run.plan.metrics),
         reference or runs[0].plan.reference,
         runs,

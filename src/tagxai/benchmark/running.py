@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from tagxai import storage
 from tagxai.attribution import installed_versions
 from tagxai.benchmark import cells
-from tagxai.benchmark.executors import Executor, make_executor
+from tagxai.benchmark.executors import Executor, ProcessDiedError, make_executor
 from tagxai.benchmark.plan import Plan
 from tagxai.benchmark.store import Row, Run, Store
 from tagxai.errors import TagxaiError
@@ -50,6 +51,7 @@ def run(
     Raises TagxaiError where a generator cannot be loaded, or no method or metric works with any.
     """
     store = Store(storage.output_folder(folder))
+    store.check_free()
     gpus = 1 if plan.device == "cuda" else 0
     made = make_executor(executor, workers, gpus=gpus) if isinstance(executor, str) else executor
     with closing(made) as pool:
@@ -61,7 +63,10 @@ def run(
         planned = Run(plan, found, provenance())
         _check(planned)
         store.write_runs([planned])
-        jobs = _jobs(planned, store, models, retry_failed)
+        if retry_failed:
+            for clip, method, metric in planned.cells():
+                store.forget_failure(clip.cell(method, metric))
+        jobs = _jobs(planned, store, models)
         _compute(pool, jobs, sum(1 for _ in planned.cells()), on_status)
     return planned
 
@@ -78,17 +83,17 @@ def _check(planned: Run) -> None:
             raise TagxaiError(f"generator {label!r} cannot make {plan.duration:g} s: expected at most {longest:g} s")
 
 
-def _jobs(planned: Run, store: Store, models: dict[str, cells.Model], retry_failed: bool) -> list[cells.Job]:
+def _jobs(planned: Run, store: Store, models: dict[str, cells.Model]) -> list[cells.Job]:
     jobs = []
     for clip in planned.clips():
         methods, metrics = (
             planned.supported(clip.label, parts)
             for parts in (planned.plan.methods, planned.plan.metrics_of(clip.prompt))
         )
-        missing = cells.todo(store, clip, methods, metrics, but_failed=retry_failed)
-        if missing:
+        undone = cells.todo(store, clip, ((method, metrics) for method in methods))
+        if undone:
             folder = str(store.folder.resolve())
-            jobs.append(cells.Job(folder, models[clip.label], clip, missing, planned.plan.time_limit))
+            jobs.append(cells.Job(folder, models[clip.label], clip, undone, planned.plan.time_limit))
     return jobs
 
 
@@ -107,12 +112,18 @@ def _compute(pool: Executor, jobs: list[cells.Job], cells_in_all: int, on_status
 
     function: Any = partial(cells.work, on_cell=finished_cell) if pool.here else cells.work
     tell(0, 0, "")
-    for job, result in pool.map(function, jobs):
-        lost = _fail(job, result) if isinstance(result, Exception) else 0
-        if not pool.here:
-            tell(job.cells, lost or result, job.clip.prompt)
-        elif lost:
-            tell(lost, lost, job.clip.prompt)
+    while jobs:
+        again: list[cells.Job] = []
+        for job, result in pool.map(function, jobs):
+            if isinstance(result, ProcessDiedError) and len(job.todo) > 1:
+                again += [replace(job, todo=(pair,)) for pair in job.todo]  # one method is to blame: the others go on
+                continue
+            lost = _fail(job, result) if isinstance(result, Exception) else 0
+            if not pool.here:
+                tell(job.cells, lost or result, job.clip.prompt)
+            elif lost:
+                tell(lost, lost, job.clip.prompt)
+        jobs = again
 
 
 def _fail(job: cells.Job, error: Exception) -> int:

@@ -135,7 +135,22 @@ class Store:
             )
         if content.pop("sha256", None) != storage.json_sha256(content):
             raise DamagedFileError(f"{self.folder / RUN} is damaged: it was changed after it was written")
-        return [Run.from_json(run) for run in content["runs"]]
+        try:
+            return [Run.from_json(run) for run in content["runs"]]
+        except (KeyError, TypeError):
+            raise DamagedFileError(f"{self.folder / RUN} is of another version of tagxai") from None
+
+    def check_free(self) -> None:
+        """Raises DamagedFileError where a run would write over what another version of tagxai reads."""
+        try:
+            content = storage.read_json(self.folder / RUN)
+        except DamagedFileError:  # not there, or not whole: it is written again
+            return
+        if (content.get("schema"), content.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
+            raise DamagedFileError(
+                f"{self.folder} holds something else ({content.get('schema', 'no benchmark')}, schema version "
+                f"{content.get('schema_version')}); this tagxai writes version {SCHEMA_VERSION}: give another folder"
+            )
 
     # -- cells ---------------------------------------------------------------------------------------------------
 
@@ -156,15 +171,26 @@ class Store:
         content = storage.read_json(path)
         if content.pop("sha256", None) != storage.json_sha256(content):
             raise DamagedFileError(f"{path} is damaged: it was changed after it was written")
-        return Row(**content)
+        try:
+            return Row(**content)
+        except TypeError:
+            raise DamagedFileError(f"{path} is a cell of another version of tagxai") from None
 
-    def is_done(self, name: str, *, but_failed: bool = False) -> bool:
-        """Whether a whole cell is there, and holds a value, if failed ones are to be computed again."""
+    def is_done(self, name: str) -> bool:
+        """Whether a whole cell is there, with a value or an error."""
+        try:
+            return self.read_cell(name) is not None
+        except DamagedFileError:
+            return False
+
+    def forget_failure(self, name: str) -> None:
+        """A cell with an error is then one that is yet to be computed."""
         try:
             row = self.read_cell(name)
         except DamagedFileError:
-            return False
-        return row is not None and not (but_failed and row.error is not None)
+            return
+        if row is not None and row.error is not None:
+            self.cell_path(name).unlink()
 
     def rows(self, runs: list[Run] | None = None) -> list[Row]:
         """Every cell of the runs (default: the folder's), done or not, in their order; each once."""

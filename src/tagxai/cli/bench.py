@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
     bench.command(
         "run",
         epilog="Examples: [bold]tagxai bench --methods audiogenx,shapley --prompts laboratory:test:20[/]\n\n"
-        "[bold]tagxai bench benchmarks/laboratory.toml --out results[/]\n\n"
+        "[bold]tagxai bench --suite tiny --methods all --out results[/]\n\n"
         "[bold]tagxai bench --prompts captions.csv --limit 50 --executor processes --workers 2[/]\n\n"
         "The same command again goes on where it was interrupted.",
     )(run)
@@ -56,6 +56,9 @@ def register(app: typer.Typer) -> None:
 def run(
     plan: Annotated[
         Path | None, typer.Argument(metavar="[PLAN.toml]", help="What to run; options go before it.")
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", metavar="NAME", help="A plan that comes with tagxai: tiny.")
     ] = None,
     generators: Annotated[str | None, typer.Option("--generators", "-g", metavar="NAMES", help="With commas.")] = None,
     methods: Annotated[
@@ -91,6 +94,10 @@ def run(
     from tagxai.benchmark import plan as plans
     from tagxai.benchmark.running import run as run_plan
 
+    if suite is not None:
+        if plan is not None:
+            raise TagxaiError(f"give --suite {suite} or the plan {str(plan)!r}, not both")
+        plan = plans.find_suite(suite)
     content = plans.read_options(plan) if plan is not None else {}
     given: dict[str, Any] = {
         "generators": generators and plans.split(generators),

@@ -86,14 +86,18 @@ def _leaderboard(generator: str, boards: list[Board], results: Results) -> Table
     reference = results.reference
     text = (
         f"Means over prompts with 95 % bootstrap intervals. * differs from {reference} "
-        f"(sign-flip test, Holm-corrected, p < {SIGNIFICANT:g}). Controls are in italics."
+        f"(sign-flip test, Holm-corrected, p < {SIGNIFICANT:g}). Controls are in italics or between asterisks."
     )
     controls = {part.label for part in results.methods if part.is_control}
     rows = [
-        [f"*{method}*" if method in controls else method, *(_cell(board, board.entry(method)) for board in boards)]
+        [_named(method, method in controls), *(_cell(board, board.entry(method)) for board in boards)]
         for method in present
     ]
     return Table(f"Leaderboard: {generator}", text, ["method", *(board.title for board in boards)], rows)
+
+
+def _named(method: str, is_control: bool) -> str:
+    return f"*{method}*" if is_control else method
 
 
 def _cell(board: Board, entry: Entry | None) -> str:
@@ -113,7 +117,7 @@ def _comparisons(board: Board) -> Table:
         if found is not None:
             mean, low, high = found.interval
             figures = [f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]", f"{found.p:.4f}", f"{found.holm:.4f}"]
-            rows.append([entry.method, *figures, f"{found.delta:+.2f}", str(found.prompts)])
+            rows.append([_named(entry.method, entry.is_control), *figures, f"{found.delta:+.2f}", str(found.prompts)])
     header = ["method", "difference", "p", "p (Holm)", "Cliff's delta", "prompts"]
     title = f"{board.title} on {board.generator}: against {board.reference}"
     return Table(title, "Paired by prompt.", header, rows)
