@@ -111,6 +111,16 @@ def test_a_model_that_audiocraft_loaded_can_be_wrapped_and_given_back(audiocraft
     assert any(needed)
 
 
+def test_a_model_in_half_precision_can_be_wrapped(audiocraft_model):
+    """As audiocraft loads it on a GPU, where autocast widens what the last norm gives."""
+    model = load_by_audiocraft(audiocraft_model)
+    model.lm.to(torch.bfloat16)
+    model.lm.out_norm.register_forward_hook(lambda module, given, output: output.float())
+    wrapped = AudioGenGenerator.wrap(model)
+    clip = wrapped.generate(PROMPT, duration=0.2)
+    assert torch.isfinite(wrapped.forward(clip).log_prob).all()
+
+
 @pytest.fixture(scope="module")
 def stereo(tmp_path_factory):
     """MusicGen's stereo layout: two codes a step, left and right interleaved over the codebooks."""

@@ -107,7 +107,9 @@ class AudiocraftGenerator(DelayPatternGenerator):
         """`LMModel.forward` up to its heads."""
         embedded = sum(table(codes) for table, codes in zip(self.lm.emb, columns.unbind(1), strict=True))
         hidden = self.lm.transformer(embedded, cross_attention_src=embeddings)
-        return hidden if self.lm.out_norm is None else self.lm.out_norm(hidden)
+        hidden = hidden if self.lm.out_norm is None else self.lm.out_norm(hidden)
+        # Of a model that is wholly in half precision, as audiocraft loads it on a GPU, autocast widens the norm alone.
+        return hidden.to(self.lm.linears[0].weight.dtype)
 
     def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         with torch.no_grad():

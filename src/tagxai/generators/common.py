@@ -215,7 +215,7 @@ class DelayPatternGenerator(Generator):
         if memory is not None and (branch == "unconditional" or (branch == "guided" and unconditional is None)):
             raise ValueError("a memory is of the conditional branch: give the states of the unconditional one")
         if memory is not None:
-            with at_position(memory.steps):
+            with at_position(memory.steps), self._lower():
                 columns = self._columns(codes)[:, memory.steps :].expand(len(conditioning), -1, -1)
                 hidden = self._continue(memory, columns, conditioning.embeddings, conditioning.mask)
             codes = codes[:, memory.steps :]

@@ -104,7 +104,8 @@ class TransformersGenerator(DelayPatternGenerator):
         cache = self._empty_cache()
         if steps:
             columns = self._columns(generation.codes.to(self.device))[None, :, :steps]
-            self._cached_states(cache, columns, conditioning.embeddings, conditioning.mask)
+            with self._lower():
+                self._cached_states(cache, columns, conditioning.embeddings, conditioning.mask)
         layers: Sequence[Any] = cache.self_attention_cache.layers if steps else ()
         return Memory(steps, [(layer.keys, layer.values) for layer in layers])
 
