@@ -400,6 +400,25 @@ def test_settings_that_refer_to_others_are_followed(changed, musicgen, tmp_path)
     source = changed(LANGUAGE_MODEL, replaced("modeling: delay\n  delay", "modeling: null\n  delay"))
     assert_same(states(convert(source, tmp_path / "out", to="transformers").folder), states(musicgen))
     circle = settings.parse("{a: '${b}', b: '${a}'}", LANGUAGE_MODEL)
+def test_folders_that_a_failed_conversion_made_are_gone(tmp_path):
+    with pytest.raises(TagxaiError, match="no model at"):
+        convert("./none", tmp_path / "more" / "and" / "more", to="audiocraft")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_target_may_be_a_link_or_the_working_directory(random_model, audiogen, tmp_path, monkeypatch):
+    for name in ("linked", "here"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("linked")
+    monkeypatch.chdir(tmp_path / "here")
+    for target in (tmp_path / "link", Path()):
+        convert(str(random_model), target, to="audiocraft")
+    assert (tmp_path / "link").is_symlink()
+    for name in ("linked", "here"):
+        assert_same(states(tmp_path / name), states(audiogen))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "link", "linked"]
+
+
     with pytest.raises(TagxaiError, match=r"^xp\.cfg refers in a circle at [ab]$"):
         settings.get(circle, "a")
 

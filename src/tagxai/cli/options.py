@@ -6,15 +6,13 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tagxai import memory, storage
+from tagxai import memory
 from tagxai.base import Generator, Method
 from tagxai.cli import display
 from tagxai.errors import TagxaiError, UnknownNameError
@@ -191,16 +189,3 @@ def unique_slug(text: str) -> str:
     if name == text.replace(" ", "-"):
         return name
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-
-
-@contextmanager
-def output_folder(path: Path) -> Iterator[Path]:
-    """The folder, made if need be, and gone again if the work fails before anything lies in it."""
-    existed = path.exists()
-    folder = storage.output_folder(path)
-    try:
-        yield folder
-    except BaseException:
-        if not existed and not any(folder.iterdir()):
-            folder.rmdir()
-        raise
