@@ -140,7 +140,7 @@ def test_temperature_zero_is_greedy():
     assert draw(torch.tensor([[0.0, 3.0], [1.0, 0.0]]), 0, 0.0, torch.Generator()).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("duration", [0.0, -1.0, 0.001, 1e6, float("nan"), float("inf")])
+@pytest.mark.parametrize("duration", [0.0, -1.0, 0.001, 1e6, 1e308, float("nan"), float("inf")])
 def test_an_impossible_duration_is_one_sentence(generator, duration):
     with pytest.raises(TagxaiError, match=r"cannot make .* expected 0\.04 to 3"):
         generator.generate(PROMPT, duration=duration)
@@ -155,6 +155,11 @@ def test_an_empty_prompt_is_one_sentence(generator, prompt):
 def test_a_hub_model_without_network_or_cache_is_one_sentence():
     with pytest.raises(TagxaiError, match="no local copy, and no network"):
         TransformersGenerator.load("tagxai-tests/no-such-model")
+def test_a_prompt_too_long_for_memory_is_one_sentence(generator):
+    with pytest.raises(TagxaiError, match=r"^the prompt has \d+ tokens; expected at most 4096$"):
+        generator.encode_prompt(["dog " * 5000])
+
+
 
 
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):

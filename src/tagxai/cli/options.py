@@ -76,7 +76,7 @@ def check_duration(duration: float | None) -> None:
 def check_fits(generator: Generator, duration: float | None, intervals: Sequence[Interval] = ()) -> None:
     """What only the loaded model can tell: a clip too long for it, and intervals outside all that it can make."""
     longest = generator.max_duration
-    if duration is not None and round(duration * generator.frame_rate) > round(longest * generator.frame_rate):
+    if duration is not None and duration * generator.frame_rate > round(longest * generator.frame_rate) + 0.5:
         raise TagxaiError(
             f"generator {generator.name!r} cannot make {duration:g} s: expected {1 / generator.frame_rate:g} to "
             f"{longest:g} s"

@@ -36,6 +36,7 @@ class DelayPatternGenerator(Generator):
     default_top_k: ClassVar[int] = 250
     default_temperature: ClassVar[float] = 1.0
 
+    max_tokens: ClassVar[int] = 4096  # of a prompt: attention in the text encoder takes the square of it
     source: str
     tokenizer: Any  # of transformers
     pad: int  # what the decoder reads where the pattern has no code
@@ -175,7 +176,7 @@ class DelayPatternGenerator(Generator):
 
     def _frames(self, duration: float | None) -> int:
         seconds = min(self.default_duration, self.max_duration) if duration is None else duration
-        frames = round(seconds * self.frame_rate) if isfinite(seconds) else 0
+        frames = round(seconds * self.frame_rate) if isfinite(seconds * self.frame_rate) else 0
         if not 1 <= frames <= self.max_frames:
             raise TagxaiError(
                 f"generator {self.name!r} cannot make {seconds:g} s: expected {1 / self.frame_rate:g} to "
@@ -189,6 +190,8 @@ class DelayPatternGenerator(Generator):
         rows = [self._tokenize(prompt) for prompt in prompts]
         longest = max(len(ids) for ids, _, _ in rows)
         pad = self.tokenizer.pad_token_id
+        if longest > self.max_tokens:
+            raise TagxaiError(f"the prompt has {longest} tokens; expected at most {self.max_tokens}")
         ids = torch.tensor([[*ids, *[pad] * (longest - len(ids))] for ids, _, _ in rows], device=self.device)
         mask = torch.tensor([[i < len(ids) for i in range(longest)] for ids, _, _ in rows], device=self.device)
         with torch.no_grad():
