@@ -63,7 +63,7 @@ class DelayPatternGenerator(Generator):
 
     def _tokenize(self, prompt: str) -> tuple[Sequence[int], Sequence[str], Sequence[tuple[int, int]]]:
         """Token ids, their names, and their characters in the prompt; at least one token, also of an empty text."""
-        encoded = self.tokenizer(prompt, return_offsets_mapping=True, return_special_tokens_mask=True)
+        encoded = self.tokenizer(prompt, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
         spans = [
             (len(prompt), len(prompt)) if is_special else trim(prompt, *offset)
             for offset, is_special in zip(encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
