@@ -111,6 +111,16 @@ def test_a_model_that_audiocraft_loaded_can_be_wrapped_and_given_back(audiocraft
     assert any(needed)
 
 
+def test_a_model_in_half_precision_can_be_wrapped(audiocraft_model):
+    """As audiocraft loads it on a GPU, where autocast widens what the last norm gives."""
+    model = load_by_audiocraft(audiocraft_model)
+    model.lm.to(torch.bfloat16)
+    model.lm.out_norm.register_forward_hook(lambda module, given, output: output.float())
+    wrapped = AudioGenGenerator.wrap(model)
+    clip = wrapped.generate(PROMPT, duration=0.2)
+    assert torch.isfinite(wrapped.forward(clip).log_prob).all()
+
+
 @pytest.fixture(scope="module")
 def stereo(tmp_path_factory):
     """MusicGen's stereo layout: two codes a step, left and right interleaved over the codebooks."""
@@ -494,6 +504,12 @@ LANGUAGE_MODEL, CODEC = "state_dict.bin", "compression_state_dict.bin"
             r"does not fit its own xp\.cfg: .*Missing key",
         ),
         (LANGUAGE_MODEL, lambda package: package.pop("best_state"), "no 'best_state' and 'xp.cfg'"),
+        (
+            LANGUAGE_MODEL,
+            lambda package: package.update(pretrained="e") or package.pop("xp.cfg"),
+            "no 'best_state' and",
+        ),
+        (LANGUAGE_MODEL, replaced("segment_duration: 3", "segment_duration: .nan"), "segment_duration = nan"),
         (CODEC, lambda package: package["best_state"].popitem(), "Missing key"),
         (CODEC, replaced("16000", "32000"), "do not fit: 32000 and 16000 Hz of sample rate"),
         (CODEC, replaced("n_q: 4", "n_q: 2"), "compression_state_dict.bin does not fit"),
@@ -506,7 +522,20 @@ LANGUAGE_MODEL, CODEC = "state_dict.bin", "compression_state_dict.bin"
         (LANGUAGE_MODEL, replaced("normalize_text: false", "normalize_text: true"), "normalize_text"),
         (LANGUAGE_MODEL, replaced("t5-small", "tagxai-tests/no-t5"), "cannot load 'tagxai-tests/no-t5' .*no network"),
     ],
-    ids=["extra", "missing", "no_state", "codec", "rate", "codebooks", "clap", "magnet", "normalize_text", "no_t5"],
+    ids=[
+        "extra",
+        "missing",
+        "no_state",
+        "no_cfg",
+        "seconds",
+        "codec",
+        "rate",
+        "codebooks",
+        "clap",
+        "magnet",
+        "normalize_text",
+        "no_t5",
+    ],
 )
 def test_a_damaged_or_foreign_checkpoint_is_one_sentence(changed, name, edit, sentence):
     with pytest.raises(TagxaiError, match=sentence) as error:
@@ -514,9 +543,18 @@ def test_a_damaged_or_foreign_checkpoint_is_one_sentence(changed, name, edit, se
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut short"])
+def test_a_file_that_torch_cannot_read_is_one_sentence(changed, content):
+    folder = changed(CODEC, lambda package: None)
+    with open(f"{folder}/{CODEC}", "wb") as file:
+        file.write(content)
+    with pytest.raises(TagxaiError, match=rf"^{CODEC} of .* is (damaged and cannot be read|refused)"):
+        AudioGenGenerator.load(folder)
+
+
 def test_a_missing_file_or_folder_is_one_sentence(tmp_path, audiocraft_model):
     (tmp_path / "state_dict.bin").symlink_to(audiocraft_model / "state_dict.bin")
-    with pytest.raises(TagxaiError, match=r"does not hold an audiocraft model: .*No such file.*compression"):
+    with pytest.raises(TagxaiError, match=r"does not hold an audiocraft model: it has no compression"):
         AudioGenGenerator.load(str(tmp_path))
     with pytest.raises(TagxaiError, match=r"expected a folder with audiocraft's state_dict\.bin"):
         AudioGenGenerator.load(str(tmp_path / "missing"))

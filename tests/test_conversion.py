@@ -346,7 +346,7 @@ def test_an_audiocraft_checkpoint_that_does_not_fit_is_one_sentence(changed, nam
 def test_a_missing_file_or_folder_is_one_sentence(changed, tmp_path):
     source = Path(changed(CODEC, lambda package: None))
     (source / CODEC).unlink()
-    refused(source, "transformers", "does not hold an audiocraft model: .*No such file.*compression")
+    refused(source, "transformers", "does not hold an audiocraft model: it has no compression")
     refused(tmp_path / "none", "transformers", r"expected a folder with audiocraft's state_dict\.bin")
     refused(tmp_path / "none", "audiocraft", "expected a folder in transformers format")
     refused(source, "audiocraft", "does not hold a MusicGen model")
@@ -369,6 +369,8 @@ def test_a_transformers_checkpoint_that_does_not_fit_is_one_sentence(random_mode
         with pytest.raises(TagxaiError, match=sentence):
             TransformersGenerator.load(str(copy))
     refused(with_tensors({head: torch.ones(3, 32)}), "audiocraft", r"it is \(3, 32\), expected \(64, 32\)")
+    with pytest.raises(TagxaiError, match=f"has, of another shape, '{head}'"):
+        TransformersGenerator.load(str(copy))
 
     with_tensors({})
     for part, changes, kind, sentence in (
@@ -383,7 +385,12 @@ def test_a_transformers_checkpoint_that_does_not_fit_is_one_sentence(random_mode
     (copy / WEIGHTS).write_bytes(b"no tensors")
     refused(copy, "audiocraft", "damaged and cannot be read")
     (copy / WEIGHTS).unlink()
-    refused(copy, "audiocraft", "is missing")
+    refused(copy, "audiocraft", f"has no {WEIGHTS}")
+    trace = tmp_path / "trace"
+    torch.save({"more": Code(trace)}, copy / "pytorch_model.bin")
+    with pytest.raises(TagxaiError, match=r"does not hold a MusicGen model: .* could run code$"):
+        TransformersGenerator.load(str(copy))
+    assert not trace.exists()
 
 
 def test_a_target_that_is_there_is_left_as_it_is(random_model, tmp_path):
@@ -391,6 +398,25 @@ def test_a_target_that_is_there_is_left_as_it_is(random_model, tmp_path):
     with pytest.raises(TagxaiError, match="is there already; give a folder that is new or empty"):
         convert(str(random_model), tmp_path, to="audiocraft")
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_folders_that_a_failed_conversion_made_are_gone(tmp_path):
+    with pytest.raises(TagxaiError, match="no model at"):
+        convert("./none", tmp_path / "more" / "and" / "more", to="audiocraft")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_target_may_be_a_link_or_the_working_directory(random_model, audiogen, tmp_path, monkeypatch):
+    for name in ("linked", "here"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("linked")
+    monkeypatch.chdir(tmp_path / "here")
+    for target in (tmp_path / "link", Path()):
+        convert(str(random_model), target, to="audiocraft")
+    assert (tmp_path / "link").is_symlink()
+    for name in ("linked", "here"):
+        assert_same(states(tmp_path / name), states(audiogen))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "link", "linked"]
 
 
 def test_settings_that_refer_to_others_are_followed(changed, musicgen, tmp_path):

@@ -1,5 +1,8 @@
 """The transformers adapter: against transformers' own generation, its own batches, and slow literal definitions."""
 
+import json
+import shutil
+
 import pytest
 import torch
 
@@ -140,7 +143,7 @@ def test_temperature_zero_is_greedy():
     assert draw(torch.tensor([[0.0, 3.0], [1.0, 0.0]]), 0, 0.0, torch.Generator()).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("duration", [0.0, -1.0, 0.001, 1e6, float("nan"), float("inf")])
+@pytest.mark.parametrize("duration", [0.0, -1.0, 0.001, 1e6, 1e308, float("nan"), float("inf")])
 def test_an_impossible_duration_is_one_sentence(generator, duration):
     with pytest.raises(TagxaiError, match=r"cannot make .* expected 0\.04 to 3"):
         generator.generate(PROMPT, duration=duration)
@@ -152,16 +155,30 @@ def test_an_empty_prompt_is_one_sentence(generator, prompt):
         generator.generate(prompt)
 
 
+def test_a_prompt_too_long_for_memory_is_one_sentence(generator):
+    with pytest.raises(TagxaiError, match=r"^the prompt has \d+ tokens; expected at most 4096$"):
+        generator.encode_prompt(["dog " * 5000])
+
+
 def test_a_hub_model_without_network_or_cache_is_one_sentence():
     with pytest.raises(TagxaiError, match="no local copy, and no network"):
         TransformersGenerator.load("tagxai-tests/no-such-model")
 
 
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):
-    with pytest.raises(TagxaiError, match="does not hold a MusicGen model"):
+    with pytest.raises(TagxaiError, match=r"does not hold a MusicGen model: it has no config\.json$"):
         TransformersGenerator.load(str(tmp_path))
     with pytest.raises(TagxaiError, match="expected a folder in transformers format or a hub id"):
         TransformersGenerator.load(str(tmp_path / "missing"))
+
+
+def test_a_codec_that_does_not_fit_its_decoder_is_one_sentence(random_model, tmp_path):
+    copy = shutil.copytree(random_model, tmp_path / "copy")
+    config = json.loads((copy / "config.json").read_text())
+    config["decoder"]["audio_channels"] = 2  # two codebooks a side, for a codec of four
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(TagxaiError, match="codec and language model do not fit: 4 and 2 codebooks"):
+        TransformersGenerator.load(str(copy))
 
 
 def test_weights_are_frozen(generator):

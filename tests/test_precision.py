@@ -57,6 +57,16 @@ def test_log_probabilities_of_coalitions_agree(pair):
     assert 0 < (first - second).abs().max() < 0.03
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_log_probabilities_after_a_shared_beginning_agree(random_model, dtype):
+    exact, lower = (load_generator(f"musicgen:{random_model}", dtype=each) for each in ("float32", dtype))
+    clip = exact.generate(PROMPT, duration=0.6, seed=3)
+    units = words(clip.prompt, clip.token_spans, clip.tokens)
+    asked = {"frames": range(8, 12), "prefix": "shared"}
+    first, second = (score(g, clip, units, leave_one_out(len(units)), **asked).log_prob for g in (exact, lower))
+    assert 0 < (first - second).abs().max() < 0.03
+
+
 @pytest.mark.parametrize(
     "method",
     [AudioGenX(**LEARNED), AudioGenX(explainer="mlp", hidden_units=8, epochs=10, learning_rate=0.01, **LEARNED)],

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,19 @@ def output_folder(path: str | Path) -> Path:
     if not os.access(folder, os.W_OK):
         raise TagxaiError(f"output folder {str(path)!r} cannot be written to")
     return folder
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """`output_folder(path)`; the folders that it had to make are gone again if the block fails and they are empty."""
+    missing = [folder for folder in (Path(path), *Path(path).parents) if not folder.exists()]
+    try:
+        yield output_folder(path)
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextmanager

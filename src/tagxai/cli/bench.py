@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
+from tagxai import storage
 from tagxai.cli import display, options
 from tagxai.errors import TagxaiError
 
@@ -173,7 +174,7 @@ def evaluate(
     if out is not None:
         from tagxai.report.benchmark import write_benchmark
 
-        folder = options.storage.output_folder(out)
+        folder = storage.output_folder(out)
         results.write(found, folder)
         write_benchmark(found, folder)
 

@@ -82,7 +82,7 @@ def explain(
     ending = "-".join([*map(method_folder, names), str(seed)])
     target = out or Path("tagxai-out", f"{options.unique_slug(prompt)}-{ending}")
 
-    with options.output_folder(target) as folder:
+    with storage.new_folder(target) as folder:
         with display.stages() as stage:
             stage(f"loading {generator}")
             model = options.load_model(generator, device, dtype)

@@ -136,7 +136,7 @@ def generate(
         options.check_memory(model, longest, duration, refuse=memory_check)
         return model
 
-    with options.output_folder(target) as folder:
+    with storage.new_folder(target) as folder:
         results: list[Result] = []
         try:
             for result in _run(jobs, folder, load):

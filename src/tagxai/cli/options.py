@@ -6,15 +6,13 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tagxai import memory, storage
+from tagxai import memory
 from tagxai.base import Generator, Method
 from tagxai.cli import display
 from tagxai.errors import TagxaiError, UnknownNameError
@@ -78,7 +76,7 @@ def check_duration(duration: float | None) -> None:
 def check_fits(generator: Generator, duration: float | None, intervals: Sequence[Interval] = ()) -> None:
     """What only the loaded model can tell: a clip too long for it, and intervals outside all that it can make."""
     longest = generator.max_duration
-    if duration is not None and round(duration * generator.frame_rate) > round(longest * generator.frame_rate):
+    if duration is not None and duration * generator.frame_rate > round(longest * generator.frame_rate) + 0.5:
         raise TagxaiError(
             f"generator {generator.name!r} cannot make {duration:g} s: expected {1 / generator.frame_rate:g} to "
             f"{longest:g} s"
@@ -191,16 +189,3 @@ def unique_slug(text: str) -> str:
     if name == text.replace(" ", "-"):
         return name
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-
-
-@contextmanager
-def output_folder(path: Path) -> Iterator[Path]:
-    """The folder, made if need be, and gone again if the work fails before anything lies in it."""
-    existed = path.exists()
-    folder = storage.output_folder(path)
-    try:
-        yield folder
-    except BaseException:
-        if not existed and not any(folder.iterdir()):
-            folder.rmdir()
-        raise

@@ -116,13 +116,14 @@ def _new_folder(target: Path) -> Iterator[Path]:
     """A temporary folder beside `target` that becomes it when the block ends well, and vanishes when it does not."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise TagxaiError(f"{str(target)!r} is there already; give a folder that is new or empty")
-    parent = storage.output_folder(target.absolute().parent)
-    temporary = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}-"))
-    try:
-        yield temporary
-        temporary.chmod(0o755)  # mkdtemp makes folders that only their owner can read
-        if target.is_dir():
-            target.rmdir()
-        os.replace(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    target = Path(os.path.realpath(target))  # where a link leads, and "." by its name
+    with storage.new_folder(target.parent) as parent:
+        temporary = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}-"))
+        try:
+            yield temporary
+            temporary.chmod(0o755)  # mkdtemp makes folders that only their owner can read
+            if target.is_dir():
+                target.rmdir()
+            os.replace(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

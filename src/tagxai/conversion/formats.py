@@ -21,7 +21,7 @@ from tagxai.conversion.names import (
     to_transformers,
 )
 from tagxai.errors import TagxaiError
-from tagxai.generators.audiocraft import CODEC, LANGUAGE_MODEL, read_package
+from tagxai.generators.audiocraft import CODEC, LANGUAGE_MODEL, check_seconds, read_package
 from tagxai.generators.common import load_from, load_from_hub, quiet
 from tagxai.lazy import torch
 
@@ -41,12 +41,14 @@ class Checkpoint:
 def read_audiocraft(source: str) -> Checkpoint:
     """From a folder or hub id with audiocraft's two files. The T5 comes from where their `xp.cfg` says. TagxaiError."""
     layout = f"with audiocraft's {LANGUAGE_MODEL} and {CODEC}"
-    return load_from(source, _read_audiocraft, what="an audiocraft model", layout=layout)
+    needs = (LANGUAGE_MODEL, CODEC)
+    return load_from(source, _read_audiocraft, what="an audiocraft model", layout=layout, needs=needs)
 
 
 def read_transformers(source: str) -> Checkpoint:
     """From a folder or hub id of transformers' MusicGen classes. Raises TagxaiError."""
-    return load_from(source, _read_transformers, what="a MusicGen model", layout="in transformers format")
+    layout = "in transformers format"
+    return load_from(source, _read_transformers, what="a MusicGen model", layout=layout, needs=("config.json",))
 
 
 # -- audiocraft ------------------------------------------------------------------------------------------------------
@@ -59,13 +61,12 @@ def _read_audiocraft(source: str, **hub: Any) -> Checkpoint:
     packages = {name: read_package(source, name, folder, **hub) for name in (LANGUAGE_MODEL, CODEC)}
     with _of(LANGUAGE_MODEL):
         package = packages[LANGUAGE_MODEL]
-        if "best_state" not in package:
-            raise TagxaiError("there is no 'best_state'")
         lm = settings.parse(package["xp.cfg"], LANGUAGE_MODEL)
         condition, _ = settings.text_condition(lm)
         decoder = settings.decoder_settings(lm)
         sampling = settings.sampling(lm)
         rate, seconds = settings.get(lm, "sample_rate", None), settings.get(lm, "dataset.segment_duration")
+        check_seconds(seconds)
     with _of(CODEC):
         if "pretrained" in packages[CODEC]:
             codec, codec_state = _read_encodec(packages[CODEC]["pretrained"], folder)
@@ -139,7 +140,7 @@ def _near(name: str, folder: Path | None, read: Any, what: str) -> Any:
     places = [Path(name).expanduser()] if folder is None else [folder / name, Path(name).expanduser()]
     for place in places:
         if place.is_dir():
-            return load_from(str(place), read, what=what, layout="in transformers format")
+            return load_from(str(place), read, what=what, layout="in transformers format", needs=("config.json",))
     return load_from_hub(name, read)
 
 
@@ -181,6 +182,8 @@ def _read_transformers(source: str, **hub: Any) -> Checkpoint:
 
         source = snapshot_download(source, allow_patterns=["*.json", "*.safetensors", "*.model"], **hub)
     folder = Path(source)
+    if not _sharded(folder) and not (folder / WEIGHTS).is_file():
+        raise TagxaiError(f"folder {source!r} does not hold a MusicGen model in safetensors: it has no {WEIGHTS}")
     with quiet():
         config = MusicgenConfig.from_pretrained(source)
         tokenizer = AutoTokenizer.from_pretrained(source)

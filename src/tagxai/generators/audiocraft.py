@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +17,15 @@ from jaxtyping import Float, Int
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators import golden
 from tagxai.generators.audiocraft_attention import AudiocraftSite, hide_padding, recompute
-from tagxai.generators.common import DelayPatternGenerator, first_line, layers_of, load_from, load_from_hub, quiet
+from tagxai.generators.common import (
+    DelayPatternGenerator,
+    check_fit,
+    first_line,
+    layers_of,
+    load_from,
+    load_from_hub,
+    quiet,
+)
 from tagxai.lazy import torch
 
 LANGUAGE_MODEL, CODEC = "state_dict.bin", "compression_state_dict.bin"
@@ -61,13 +70,14 @@ class AudiocraftGenerator(DelayPatternGenerator):
     def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> AudiocraftGenerator:
         source = source or cls.default_source
         _import_audiocraft(cls.name)
-        lm, codec = load_from(
+        lm, codec, seconds = load_from(
             source,
             partial(_load, device=device, dtype=dtype),
             what="an audiocraft model",
             layout=f"with audiocraft's {LANGUAGE_MODEL} and {CODEC}",
+            needs=(LANGUAGE_MODEL, CODEC),
         )
-        generator = cls(lm, codec, max_duration=float(lm.cfg.dataset.segment_duration), source=source)
+        generator = cls(lm, codec, max_duration=seconds, source=source)
         golden.check(generator, source)
         return generator
 
@@ -107,7 +117,9 @@ class AudiocraftGenerator(DelayPatternGenerator):
         """`LMModel.forward` up to its heads."""
         embedded = sum(table(codes) for table, codes in zip(self.lm.emb, columns.unbind(1), strict=True))
         hidden = self.lm.transformer(embedded, cross_attention_src=embeddings)
-        return hidden if self.lm.out_norm is None else self.lm.out_norm(hidden)
+        hidden = hidden if self.lm.out_norm is None else self.lm.out_norm(hidden)
+        # Of a model that is wholly in half precision, as audiocraft loads it on a GPU, autocast widens the norm alone.
+        return hidden.to(self.lm.linears[0].weight.dtype)
 
     def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         with torch.no_grad():
@@ -179,13 +191,11 @@ def _check_supported(lm: Any, codec: Any) -> None:
         raise UnsupportedError(f"this audiocraft model has {', '.join(wrong)}, which tagxai does not support")
     if not conditioners[0].t5_tokenizer.is_fast:
         raise UnsupportedError("a fast tokenizer is needed: a slow one gives no character offsets")
-    for what, model, decoder in (
+    check_fit(
         ("codebooks", codec.num_codebooks, lm.n_q),
         ("codes in a codebook", codec.cardinality, lm.card),
         ("Hz of sample rate", codec.sample_rate, getattr(lm, "cfg", {}).get("sample_rate", codec.sample_rate)),
-    ):
-        if model != decoder:
-            raise TagxaiError(f"codec and language model do not fit: {model} and {decoder} {what}")
+    )
 
 
 # -- reading checkpoints ---------------------------------------------------------------------------------------------
@@ -206,8 +216,8 @@ def _import_audiocraft(name: str) -> None:
         log.setLevel(level)
 
 
-def _load(source: str, *, device: str, dtype: str, **hub: Any) -> tuple[Any, Any]:
-    """The language model and the codec of `source`: audiocraft's builders, but nothing is unpickled to objects."""
+def _load(source: str, *, device: str, dtype: str, **hub: Any) -> tuple[Any, Any, float]:
+    """Language model, codec and longest clip: audiocraft's builders, but nothing is unpickled to objects."""
     from audiocraft.models.builders import get_wrapped_compression_model
 
     folder = None if hub else Path(source)
@@ -216,7 +226,16 @@ def _load(source: str, *, device: str, dtype: str, **hub: Any) -> tuple[Any, Any
         lm = _language_model(packages[0], folder, device)
         codec = get_wrapped_compression_model(_codec(packages[1], folder), lm.cfg)
         _lower(lm.transformer, getattr(torch, dtype))
-        return lm.to(device), codec.to(device)
+        return lm.to(device), codec.to(device), check_seconds(lm.cfg.dataset.segment_duration)
+
+
+def check_seconds(found: Any) -> float:
+    """`dataset.segment_duration` of an xp.cfg. Raises TagxaiError where no clip is of that length."""
+    if not (isinstance(found, int | float) and 0 < found < inf):
+        raise TagxaiError(
+            f"xp.cfg of {LANGUAGE_MODEL} has dataset.segment_duration = {found!r}; expected seconds above 0"
+        )
+    return float(found)
 
 
 def read_package(source: str, name: str, folder: Path | None, **hub: Any) -> Mapping[str, Any]:
@@ -227,13 +246,17 @@ def read_package(source: str, name: str, folder: Path | None, **hub: Any) -> Map
     else:
         path = folder / name
     try:
-        package = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            package = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise TagxaiError(
             f"{name} of {source!r} is refused: it is not a plain file of tensors and text, and reading anything else "
             "could run code"
         ) from None
-    if not isinstance(package, dict) or not ({"best_state", "xp.cfg"} <= set(package) or "pretrained" in package):
+    except Exception as error:  # what torch makes of a file that is cut short, or not its own, has many names
+        raise TagxaiError(f"{name} of {source!r} is damaged and cannot be read ({type(error).__name__})") from None
+    exported = isinstance(package, dict) and {"best_state", "xp.cfg"} <= set(package)
+    if not (exported or (name == CODEC and isinstance(package, dict) and isinstance(package.get("pretrained"), str))):
         raise TagxaiError(f"{name} of {source!r} is not an exported audiocraft model: no 'best_state' and 'xp.cfg'")
     return package
 

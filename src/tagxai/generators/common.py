@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from math import inf, isfinite
 from pathlib import Path
@@ -35,6 +36,7 @@ class DelayPatternGenerator(Generator):
     default_guidance_scale: ClassVar[float] = 3.0
     default_top_k: ClassVar[int] = 250
     default_temperature: ClassVar[float] = 1.0
+    max_tokens: ClassVar[int] = 4096  # of a prompt: attention in the text encoder takes the square of it
 
     source: str
     tokenizer: Any  # of transformers
@@ -61,7 +63,7 @@ class DelayPatternGenerator(Generator):
 
     def _tokenize(self, prompt: str) -> tuple[Sequence[int], Sequence[str], Sequence[tuple[int, int]]]:
         """Token ids, their names, and their characters in the prompt; at least one token, also of an empty text."""
-        encoded = self.tokenizer(prompt, return_offsets_mapping=True, return_special_tokens_mask=True)
+        encoded = self.tokenizer(prompt, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
         spans = [
             (len(prompt), len(prompt)) if is_special else trim(prompt, *offset)
             for offset, is_special in zip(encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
@@ -175,7 +177,7 @@ class DelayPatternGenerator(Generator):
 
     def _frames(self, duration: float | None) -> int:
         seconds = min(self.default_duration, self.max_duration) if duration is None else duration
-        frames = round(seconds * self.frame_rate) if isfinite(seconds) else 0
+        frames = round(seconds * self.frame_rate) if isfinite(seconds * self.frame_rate) else 0
         if not 1 <= frames <= self.max_frames:
             raise TagxaiError(
                 f"generator {self.name!r} cannot make {seconds:g} s: expected {1 / self.frame_rate:g} to "
@@ -188,6 +190,8 @@ class DelayPatternGenerator(Generator):
     def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
         rows = [self._tokenize(prompt) for prompt in prompts]
         longest = max(len(ids) for ids, _, _ in rows)
+        if longest > self.max_tokens:
+            raise TagxaiError(f"the prompt has {longest} tokens; expected at most {self.max_tokens}")
         pad = self.tokenizer.pad_token_id
         ids = torch.tensor([[*ids, *[pad] * (longest - len(ids))] for ids, _, _ in rows], device=self.device)
         mask = torch.tensor([[i < len(ids) for i in range(longest)] for ids, _, _ in rows], device=self.device)
@@ -215,7 +219,7 @@ class DelayPatternGenerator(Generator):
         if memory is not None and (branch == "unconditional" or (branch == "guided" and unconditional is None)):
             raise ValueError("a memory is of the conditional branch: give the states of the unconditional one")
         if memory is not None:
-            with at_position(memory.steps):
+            with at_position(memory.steps), self._lower():
                 columns = self._columns(codes)[:, memory.steps :].expand(len(conditioning), -1, -1)
                 hidden = self._continue(memory, columns, conditioning.embeddings, conditioning.mask)
             codes = codes[:, memory.steps :]
@@ -320,22 +324,27 @@ def layers_of(layers: Iterable[Any], cross_attention: str) -> dict[str, list[tor
     return parts
 
 
+def check_fit(*pairs: tuple[str, Any, Any]) -> None:
+    """What codec and language model each say of the same. Raises TagxaiError where they do not fit."""
+    for what, codec, decoder in pairs:
+        if codec != decoder:
+            raise TagxaiError(f"codec and language model do not fit: {codec} and {decoder} {what}")
+
+
 # -- where models come from ------------------------------------------------------------------------------------------
 
 
-def load_from(source: str, load: Callable[..., T], *, what: str, layout: str) -> T:
-    """`load(source)` of a local folder, or `load(source, local_files_only=...)` of a hub id.
+def load_from(source: str, load: Callable[..., T], *, what: str, layout: str, needs: Sequence[str] = ()) -> T:
+    """`load(source)` of a local folder, which `needs` these files, or `load(source, local_files_only=...)` of a hub id.
 
     `load` may raise anything; it becomes a TagxaiError that says `what` was expected, in a folder of which `layout`.
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
-        try:
+        with _one_sentence(f"folder {source!r} does not hold {what}"):
+            if missing := [name for name in needs if not (folder / name).is_file()]:
+                raise FileNotFoundError(f"it has no {missing[0]}")
             return load(str(folder))
-        except TagxaiError:
-            raise
-        except Exception as error:  # whatever a wrong folder makes a library raise
-            raise TagxaiError(f"folder {source!r} does not hold {what}: {first_line(error)}") from None
     if folder.exists() or source.startswith((".", "/", "~")) or source.count("/") != 1:
         raise TagxaiError(f"no model at {source!r}: expected a folder {layout} or a hub id OWNER/NAME")
     return load_from_hub(source, load)
@@ -346,26 +355,40 @@ def load_from_hub(source: str, load: Callable[..., T]) -> T:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    try:
-        return load(source, local_files_only=True)
-    except (OSError, ValueError):
-        pass  # not in the cache
-    try:
-        HfApi().model_info(source, timeout=10)
+    with _one_sentence(f"model {source!r} of the model hub cannot be loaded"):
+        with suppress(OSError, ValueError):  # not in the cache
+            return load(source, local_files_only=True)
+        try:
+            HfApi().model_info(source, timeout=10)
+        except RepositoryNotFoundError:
+            raise TagxaiError(f"the model hub has no model {source!r}, or it is private") from None
+        except Exception as error:  # the network has many ways to be absent
+            raise TagxaiError(
+                f"cannot load {source!r} from the model hub: no local copy, and no network ({first_line(error)}); "
+                "give a local folder, or use the generator 'tiny'"
+            ) from None
         return load(source, local_files_only=False)
+
+
+@contextmanager
+def _one_sentence(beginning: str) -> Iterator[None]:
+    """Whatever a wrong model makes a library raise becomes a TagxaiError."""
+    try:
+        yield
     except TagxaiError:
         raise
-    except RepositoryNotFoundError:
-        raise TagxaiError(f"the model hub has no model {source!r}, or it is private") from None
-    except Exception as error:  # the network has many ways to be absent
+    except pickle.UnpicklingError:
         raise TagxaiError(
-            f"cannot load {source!r} from the model hub: no local copy, and no network ({first_line(error)}); "
-            "give a local folder, or use the generator 'tiny'"
+            f"{beginning}: it has a pickle of more than tensors, and reading that could run code"
         ) from None
+    except Exception as error:
+        raise TagxaiError(f"{beginning}: {first_line(error)}") from None
 
 
 def first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    text = str(error).strip()
+    first = (text.splitlines() or [type(error).__name__])[0]
+    return " ".join(text.split()) if first.endswith(":") else first
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators import golden
-from tagxai.generators.common import DelayPatternGenerator, layers_of, load_from, quiet
+from tagxai.generators.common import DelayPatternGenerator, check_fit, layers_of, load_from, quiet
 from tagxai.generators.transformers_attention import TransformersSite
 from tagxai.lazy import torch
 from tagxai.types import Conditioning, Generation, Memory
@@ -49,6 +49,10 @@ class TransformersGenerator(DelayPatternGenerator):
         decoder: Any = model.decoder.config
         codec = model.audio_encoder.config
         self.channels: int = decoder.audio_channels
+        check_fit(
+            ("codebooks", codec.num_quantizers, decoder.num_codebooks // self.channels),
+            ("codes in a codebook", codec.codebook_size, decoder.vocab_size),
+        )
         self.delays = tuple(q // self.channels for q in range(decoder.num_codebooks))  # left and right share a delay
         self.pad = decoder.pad_token_id
         self.sample_rate = codec.sampling_rate
@@ -64,6 +68,7 @@ class TransformersGenerator(DelayPatternGenerator):
             partial(_from_pretrained, device=device, dtype=dtype),
             what="a MusicGen model",
             layout="in transformers format",
+            needs=("config.json",),  # without one, transformers would make a model of its own sizes
         )
         generator = cls(model, tokenizer, source=source)
         golden.check(generator, source)
@@ -104,7 +109,8 @@ class TransformersGenerator(DelayPatternGenerator):
         cache = self._empty_cache()
         if steps:
             columns = self._columns(generation.codes.to(self.device))[None, :, :steps]
-            self._cached_states(cache, columns, conditioning.embeddings, conditioning.mask)
+            with self._lower():
+                self._cached_states(cache, columns, conditioning.embeddings, conditioning.mask)
         layers: Sequence[Any] = cache.self_attention_cache.layers if steps else ()
         return Memory(steps, [(layer.keys, layer.values) for layer in layers])
 
@@ -167,11 +173,11 @@ def _from_pretrained(source: str, device: str, dtype: str, **options: Any) -> tu
 
     placed = _placement() if device == "sharded" else {}
 
-    with quiet(), torch.random.fork_rng():  # building a model draws weights before it loads them
+    with quiet(), torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
         # As audiocraft has it, only the matrices of the decoder's layers are in a lower dtype.
         exact = {"_keep_in_fp32_modules_strict": EXACT}
         musicgen: Any = type("MusicgenForConditionalGeneration", (MusicgenForConditionalGeneration,), exact)
-        read: Any = partial(musicgen.from_pretrained, output_loading_info=True)
+        read: Any = partial(musicgen.from_pretrained, output_loading_info=True, ignore_mismatched_sizes=True)
         model, loaded = read(source, dtype=getattr(torch, dtype), **placed, **options)
         _check_whole(source, loaded)
         positions = model.decoder.model.decoder.embed_positions  # in no checkpoint: computed, and rounded to the dtype
@@ -206,7 +212,12 @@ def _answer_where_asked(model: Any) -> None:
 
 def _check_whole(source: str, loaded: Mapping[str, Any]) -> None:
     """transformers itself makes up the weights that are missing, at random, and drops those it does not know."""
-    for problem, names in (("lacks", loaded["missing_keys"]), ("has the unexpected", loaded["unexpected_keys"])):
+    reshaped = {name for name, *_ in loaded["mismatched_keys"]}
+    for problem, names in (
+        ("lacks", set(loaded["missing_keys"]) - reshaped),
+        ("has the unexpected", loaded["unexpected_keys"]),
+        ("has, of another shape,", reshaped),
+    ):
         names = sorted(name for name in names if not name.endswith(".embed_positions.weights"))  # of earlier versions
         if names:
             raise TagxaiError(

@@ -212,7 +212,7 @@ class _Gated:
         self.kept = kept[:, None, None]
 
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:
-        return weights * self.kept
+        return weights * self.kept.to(weights)
 
 
 class _Renormalised(_Gated):
