@@ -1,11 +1,11 @@
 """Does an amortised explainer earn its place? Train on the embedded model, choose on validation, compare on the truth.
 
-    uv run python benchmarks/amortised.py [--train 200] [--validation 30] [--test 30] [--out amortised-out]
+    uv run python benchmarks/amortised.py [--train 200] [--validation 30] [--test 30] [--out out/amortised]
 
 One command does all of it, and goes on where it was stopped. Clips to learn from are of the laboratory's train split;
 the teacher and the number of epochs are chosen on the validation split; the test split is only reported. What depends
 on the generator's weights lies in a folder named after them, so a retrained model starts afresh. The network chosen is
-FOLDER/WEIGHTS/amortised.safetensors; the tables are printed and written beside it. Seconds are of the process's CPU on
+amortised-*.safetensors there; the tables are printed, and written beside it. Seconds are of the process's CPU on
 one thread, which a busy machine changes least.
 """
 
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -169,49 +170,56 @@ def learn(
     return best
 
 
-def figures(generator: Generator, generation: Generation, explanation: Attribution) -> dict[str, float] | None:
+def figures(generator: Generator, explanation: Attribution) -> dict[str, float] | None:
     """Every metric for the words of events; None where no such word is known to act in this clip."""
-    truth = generator.truth(generation)
+    truth = generator.truth(explanation.generation)
     assert truth is not None
     return measure(explanation, truth).get("event")
 
 
 def train(generator: Generator, count: int, validation: int, seed: int, folder: Path) -> Path:
-    """Train one network for each teacher, and keep that which is best on the truth of the validation split."""
-    path = folder / "amortised.safetensors"
+    """Train one network for each teacher, and keep that which is best on the truth of the validation split.
+
+    What was trained before from as many clips is taken as it is.
+    """
+    path = folder / f"amortised-{count}-{validation}-{seed}.safetensors"
     if path.is_file():
         return path
-    found = collect(generator, count, seed, storage.output_folder(folder / "lessons"))
+    seen = collect(generator, count, seed, storage.output_folder(folder / "lessons"))
     unseen = list(clips(generator, "validation", range(validation), seed, "to choose on"))
     answers = [lesson(generator, clip, list(TEACHERS)) for clip in unseen]
-    choices: dict[str, float] = {}
-    best: dict[str, torch.Tensor] = {}
+    choices: dict[str, dict[str, float]] = {}
     for name in TEACHERS:
-        lessons, others = (stack(each, name, generator.delays) for each in (found, answers))
-        no_effect = (others.effects.movedim(-1, 1)[others.real] / lessons.effects.std()).square().mean().item()
-
-        def told(epoch: int, wrong: float, name: str = name, most: float = no_effect) -> None:
-            print(f"\r{name}: epoch {epoch}, R2 {1 - wrong / most:.3f} ", end="", file=sys.stderr, flush=True)
-
-        weights = learn(lessons, others, seed=seed, on_epoch=told)
-        temporary = folder / "candidate.safetensors"
-        storage.write_tensors(temporary, {**weights, "generator": fingerprint(generator)})
-        student = Amortised(str(temporary))
-        scored = [figures(generator, clip, student.attribute(generator, clip)) for clip in unseen]
-        own = [
-            figures(generator, clip, Attribution(clip, each[name], name))
-            for clip, each in zip(unseen, answers, strict=True)
-        ]
-        choices[name] = mean([each["average precision"] for each in scored if each])
-        told_teacher = mean([each["average precision"] for each in own if each])
-        print(f"\n  average precision {choices[name]:.3f}, the teacher's own {told_teacher:.3f}", file=sys.stderr)
-        if choices[name] == max(choices.values()):
-            best = weights
-    chosen = max(choices, key=choices.__getitem__)
-    storage.write_json(folder / "choice.json", {"teacher": chosen, "validation average precision": choices})
-    (folder / "candidate.safetensors").unlink()
-    storage.write_tensors(path, {**best, "generator": fingerprint(generator)})
+        lessons, others = (stack(each, name, generator.delays) for each in (seen, answers))
+        weights = learn(lessons, others, seed=seed, on_epoch=partial(tell, name))
+        candidate = folder / f"candidate-{len(choices)}.safetensors"
+        storage.write_tensors(candidate, {**weights, "generator": fingerprint(generator)})
+        student = [Amortised(str(candidate)).attribute(generator, clip) for clip in unseen]
+        own = [Attribution(clip, each[name], name) for clip, each in zip(unseen, answers, strict=True)]
+        with torch.no_grad():
+            nothing = others.effects.movedim(-1, 1)[others.real].square().mean() / weights["effect_scale"].square()
+            explained = 1 - error(weights, others).item() / nothing.item()
+        choices[name] = {
+            "explained of the teacher's effects": explained,
+            "average precision": average_precision(generator, student),
+            "average precision of the teacher": average_precision(generator, own),
+        }
+        print(f"\n{choices[name]}", file=sys.stderr)
+    chosen = max(choices, key=lambda name: choices[name]["average precision"])
+    storage.write_json(path.with_suffix(".json"), {"teacher": chosen, "on validation clips": choices})
+    (folder / f"candidate-{list(choices).index(chosen)}.safetensors").replace(path)
+    for left in folder.glob("candidate-*.safetensors"):
+        left.unlink()
     return path
+
+
+def tell(name: str, epoch: int, found: float) -> None:
+    print(f"\r{name}: epoch {epoch}, error on clips to choose on {found:.3f} ", end="", file=sys.stderr, flush=True)
+
+
+def average_precision(generator: Generator, explanations: Sequence[Attribution]) -> float:
+    found = [figures(generator, explanation) for explanation in explanations]
+    return mean([each["average precision"] for each in found if each])
 
 
 def mean(values: Sequence[float]) -> float:
@@ -220,7 +228,7 @@ def mean(values: Sequence[float]) -> float:
 
 def compare(generator: Generator, weights: Path, count: int, seed: int, folder: Path) -> dict[str, Any]:
     """The explainer, its teacher and others on the test split, clip by clip; goes on from what is on disk."""
-    taught_by = json.loads((folder / "choice.json").read_text())["teacher"]
+    taught_by = storage.read_json(weights.with_suffix(".json"))["teacher"]
     methods = {
         "amortised": Amortised(str(weights)),
         f"teacher: {taught_by}": teacher(taught_by),
@@ -237,7 +245,7 @@ def compare(generator: Generator, weights: Path, count: int, seed: int, folder: 
             started = time.process_time()
             explanation = method.attribute(generator, clip)
             seconds = time.process_time() - started
-            record["methods"][name] = {"seconds": seconds, "figures": figures(generator, clip, explanation)}
+            record["methods"][name] = {"seconds": seconds, "figures": figures(generator, explanation)}
         storage.write_json(path, kept)
     return kept
 
@@ -252,6 +260,8 @@ def ruled_out(difference: Interval, seconds: float, own: float, *, one_pass: boo
 
 def tables(kept: Mapping[str, Any]) -> str:
     records = [each["methods"] for each in kept.values() if each["methods"]["amortised"]["figures"]]
+    if not records:
+        return f"No word of an event is confirmed in any of the {len(kept)} test clips; take more."
     names = list(records[0])
 
     def column(name: str, metric: str) -> list[float]:
@@ -275,7 +285,7 @@ def tables(kept: Mapping[str, Any]) -> str:
         lines.append("| " + " | ".join([name, *cells]) + " |")
         if ruled_out(found[METRICS[-1]], seconds[name], seconds["amortised"], one_pass=name in ONE_PASS):
             against.append(name)
-    verdict = f"no: {', '.join(against)} take its place" if against else "yes"
+    verdict = f"no, not beside {', '.join(against)}" if against else "yes"
     return "\n".join([*lines, "", f"Does it earn its place, by average precision and cost? {verdict}."])
 
 
@@ -285,7 +295,7 @@ def main() -> None:
     parser.add_argument("--validation", type=int, default=30, help="clips to choose on")
     parser.add_argument("--test", type=int, default=30, help="clips to compare on")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("amortised-out"))
+    parser.add_argument("--out", type=Path, default=Path("out/amortised"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     generator = load_generator("tiny")
@@ -294,9 +304,9 @@ def main() -> None:
     found = tables(compare(generator, weights, options.test, options.seed, folder))
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     where = f"{options.train} clips, seed {options.seed}; {platform.machine()}, 1 thread, commit {commit}"
-    choice = (folder / "choice.json").read_text()
-    (folder / "table.md").write_text(f"{found}\n\n{where}\n\n{choice}")
-    print(f"{found}\n\n{where}\n\n{choice}")
+    report = f"{found}\n\n{where}\n\n{weights.with_suffix('.json').read_text()}"
+    (folder / "table.md").write_text(report)
+    print(report)
 
 
 if __name__ == "__main__":

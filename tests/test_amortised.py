@@ -151,3 +151,25 @@ def test_what_it_cannot_work_with_is_told_in_one_sentence(
 )
 def test_what_rules_the_explainer_out(difference, seconds, one_pass, expected, benchmark):
     assert benchmark.ruled_out(difference, seconds, 1.0, one_pass=one_pass) is expected
+
+
+def test_the_table_says_what_takes_its_place(benchmark):
+    def record(**precisions):
+        figures = {"hit@1": 1.0, "pointing game": 0.5}
+        return {
+            "methods": {
+                name: {"seconds": 0.01, "figures": {**figures, "average precision": value}}
+                for name, value in precisions.items()
+            }
+        }
+
+    unknown = {"methods": {"amortised": {"seconds": 0.01, "figures": None}}}
+    kept = {"0": record(amortised=0.5, alti=0.6, random=0.1), "1": record(amortised=0.3, alti=0.6, random=0.1)}
+    found = benchmark.tables({**kept, "2": unknown})
+    assert "2 test clips with confirmed words of events, of 3." in found
+    assert "| amortised | 1.00 [1.00, 1.00] | 0.50 [0.50, 0.50] | 0.40 [0.30, 0.50] | 10 |" in found
+    assert "| alti | +0.00 [+0.00, +0.00] | +0.00 [+0.00, +0.00] | -0.20 [-0.30, -0.10] |" in found
+    assert found.endswith("no, not beside alti.")
+    alone = {key: record(amortised=0.5, random=0.1) for key in "01"}
+    assert benchmark.tables(alone).endswith("cost? yes.")
+    assert "take more" in benchmark.tables({"2": unknown})
