@@ -1,0 +1,127 @@
+"""Amortised: a trained network says a teacher's effects in one pass (after FastSHAP; Jethani et al., ICLR 2022).
+
+A teacher-forced pass gives a hidden state h[t] for each step, and the text encoder an embedding e[j] for each token.
+For every codebook q the network predicts what a teacher says that token j did to the code of q that step t predicts:
+
+    pair[t, j] = gelu(A h[t] + a) * (B e[j] + b)        effect[q, t, j] = (W gelu(U pair[t, j] + u) + w)[q]
+
+What differs from FastSHAP: that never computes a Shapley value, but learns from the value function alone, by the least
+squares that define them. Here scoring makes a teacher's answers cheap, and the network regresses on them, as CXPlain
+does on leave-one-out effects (Schwab & Karlen, NeurIPS 2019); their noise averages out (Covert et al., NeurIPS 2024).
+It reads states of the generator instead of raw input, so it belongs to one generator. Its effects are not shifted so
+that they add up to the prompt's effect: that would take a second pass, without the prompt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import ClassVar
+
+from jaxtyping import Float, UInt8
+
+from tagxai import storage
+from tagxai.attribution import Attribution
+from tagxai.base import Generator, Method
+from tagxai.errors import DamagedFileError, TagxaiError, UnsupportedError
+from tagxai.lazy import torch
+from tagxai.memory import Workload
+from tagxai.types import Generation, OnProgress
+
+NAMES = ("A", "a", "B", "b", "U", "u", "W", "w")
+"""Of what is learned; a file also holds how inputs are scaled, and which generator it is for."""
+
+
+@dataclass(frozen=True)
+class Amortised(Method):
+    """Amortised: a trained network says each token's effect in one pass (after FastSHAP; Jethani et al., ICLR 2022)."""
+
+    name: ClassVar[str] = "amortised"
+    passes = "one forward pass, once trained for the generator"
+
+    weights: str = ""
+    """The file that `benchmarks/amortised.py` wrote for this generator."""
+
+    def check_supported(self, generator: Generator) -> None:
+        super().check_supported(generator)
+        self.weights_for(generator)
+
+    def weights_for(self, generator: Generator) -> dict[str, torch.Tensor]:
+        """Raises TagxaiError where the weights are missing, or of another generator."""
+        trained = "train it by benchmarks/amortised.py"
+        if not Path(self.weights).is_file():
+            raise TagxaiError(f"method {self.name!r} needs weights=FILE, and {self.weights!r} is no file; {trained}")
+        weights = storage.read_tensors(Path(self.weights))
+        if not {*NAMES, "generator"} <= set(weights):
+            raise DamagedFileError(f"{self.weights} does not hold the weights of method {self.name!r}; {trained}")
+        if not torch.equal(weights["generator"], fingerprint(generator)):
+            raise UnsupportedError(
+                f"the weights in {self.weights!r} were trained for another generator than {generator.name!r} with the "
+                f"weights it has now; {trained}"
+            )
+        return weights
+
+    def attribute(
+        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
+    ) -> Attribution:
+        started = perf_counter()
+        weights = self.weights_for(generator)
+        hidden, embeddings = states(generator, generation)
+        with torch.no_grad():
+            weights = {name: tensor.to(hidden.device) for name, tensor in weights.items()}
+            scores = at_frames(predict(weights, hidden, embeddings), generation.delays, generation.frames)[0].cpu()
+        cost = {"seconds": perf_counter() - started, "forward_passes": 1}
+        return Attribution(generation, scores, self.name, self.settings(), cost=cost)
+
+    def memory(self, work: Workload) -> int:
+        return work.forward(1)
+
+
+def fingerprint(generator: Generator) -> UInt8[torch.Tensor, " bytes"]:
+    """Of the codebook heads, which no two trainings share, and which stay in float32 whatever the dtype. Raises
+    UnsupportedError where a generator does not show them."""
+    heads = generator.weights().get("heads", ())
+    if not heads:
+        raise UnsupportedError(f"generator {generator.name!r} does not show the weights that an explainer could be for")
+    whole = hashlib.sha256()
+    for head in heads:
+        whole.update(head.detach().float().cpu().contiguous().numpy().tobytes())
+    return torch.tensor(list(whole.digest()), dtype=torch.uint8)
+
+
+def states(
+    generator: Generator, generation: Generation
+) -> tuple[Float[torch.Tensor, "1 steps dim"], Float[torch.Tensor, "1 tokens dim"]]:
+    """What the network reads, from one teacher-forced pass."""
+    with torch.no_grad():
+        conditioning = generator.encode_prompt([generation.prompt])
+        hidden = generator.forward(generation, conditioning, log_prob=False).hidden
+    return hidden.float(), conditioning.embeddings.float()
+
+
+def predict(
+    weights: Mapping[str, torch.Tensor],
+    hidden: Float[torch.Tensor, "batch steps dim"],
+    embeddings: Float[torch.Tensor, "batch tokens dim"],
+    dropout: float = 0.0,
+) -> Float[torch.Tensor, "batch codebooks steps tokens"]:
+    from torch.nn.functional import dropout as drop
+    from torch.nn.functional import gelu, linear
+
+    hidden = (hidden - weights["hidden_mean"]) / weights["hidden_scale"]
+    embeddings = (embeddings - weights["embedding_mean"]) / weights["embedding_scale"]
+    of_steps = gelu(linear(hidden, weights["A"], weights["a"]))
+    of_tokens = linear(embeddings, weights["B"], weights["b"])
+    pairs = drop(of_steps[:, :, None] * of_tokens[:, None], dropout)
+    effects = linear(gelu(linear(pairs, weights["U"], weights["u"])), weights["W"], weights["w"])
+    return effects.movedim(-1, 1) * weights["effect_scale"]
+
+
+def at_frames(
+    effects: Float[torch.Tensor, "batch codebooks steps tokens"], delays: tuple[int, ...], frames: int
+) -> Float[torch.Tensor, "batch codebooks frames tokens"]:
+    """Each codebook's effects at the steps that predict its codes."""
+    return torch.stack([effects[:, q, delay : delay + frames] for q, delay in enumerate(delays)], dim=1)
