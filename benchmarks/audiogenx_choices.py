@@ -16,17 +16,17 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from tiny_first_look import share, word_first
-
+from tagxai.attribution import Attribution
 from tagxai.base import Generator
 from tagxai.explaining import load_generator, make_method
 from tagxai.methods.audiogenx.objective import PAPER_ALPHA
-from tagxai.tiny.grammar import Prompt, prompts
+from tagxai.tiny.grammar import Mention, Prompt, prompts
 from tagxai.types import Generation
 
 RATES = (0.3, 0.5, 1.0)
@@ -48,6 +48,22 @@ def rows() -> dict[str, dict[str, Any]]:
         "raw attention": {"method": "cross_attention"},
         "random": {"method": "random"},
     }
+
+
+def share(outcomes: Iterable[bool]) -> dict[str, float | int | list[float]]:
+    """A proportion with its 95 % Wilson score interval."""
+    results = list(outcomes)
+    n, p, z = len(results), sum(results) / len(results), 1.96
+    centre, spread = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    low, high = ((centre + sign * spread) / (1 + z * z / n) for sign in (-1, 1))
+    return {"share": round(p, 4), "of": n, "interval": [round(low, 4), round(high, 4)]}
+
+
+def word_first(explanation: Attribution, mention: Mention) -> bool:
+    """Whether the best word of the event's own half is one of the event's content words."""
+    end = min(mention.end_s, explanation.generation.duration)
+    best = max(explanation.per_word(mention.start_s, end), key=lambda score: score.score).unit
+    return not best.function and best.start < mention.end_char and best.end > mention.start_char
 
 
 def explain(
