@@ -274,7 +274,7 @@ def ray(given: argparse.Namespace, whole: Bench, seconds: float) -> dict[str, An
         if bench.tables() != whole.tables():
             return {"passed": False, "why": f"the tables of {count} workers differ"}
     bench = Bench(given, "ray-killed", "--executor", "ray", "--workers", "2")
-    found = with_workers_killed(bench, lambda command: command.startswith("ray::"), 1, given.seed)
+    found = with_workers_killed(bench, lambda command: command.startswith("ray::work"), 1, given.seed)
     ratio = taken[2] / taken[1]
     return {
         "seconds of one worker": taken[1],
