@@ -168,6 +168,10 @@ class Bench:
             found[path] = (status.st_ino, status.st_mtime_ns), cell
         return found
 
+    def count(self) -> int:
+        """How many cells are finished."""
+        return sum(1 for _ in self.folder.glob("cells/*/[0-9a-f]*.json"))
+
     def note(self) -> int:
         """Remember what is finished now; how much that is."""
         cells = self.cells()  # first: whatever is finished has its line by now
@@ -227,30 +231,31 @@ def tell(message: str) -> None:
 
 
 def kill(given: argparse.Namespace, whole: Bench, seconds: float) -> dict[str, Any]:
-    """A run killed at random moments. Delays are drawn so that a run of `seconds` is not over before the last kill."""
+    """A run killed at random moments: while it starts, or some cells later and a little after."""
     bench, draw = Bench(given, "killed"), random.Random(given.seed)
-    kills = starts = 0
+    cells, kills = len(whole.cells()), 0
     tried = time.perf_counter()
     while True:
-        process = bench.start()
-        starts += 1
-        enough = kills >= given.kills
+        process, left = bench.start(), given.kills - kills
+        finished = bench.count()
+        more = draw.randint(0, max(0, 2 * (cells - finished) // (left + 1))) if left > 0 else cells
+        while more and process.poll() is None and bench.count() < finished + more:
+            time.sleep(0.002)
+        longest = (seconds - whole.start_up) / cells if more else whole.start_up
         try:
-            limit = None if enough else draw.uniform(0, whole.start_up + 2 * (seconds - whole.start_up) / given.kills)
-            if process.wait(limit) != 0:
+            if process.wait(draw.uniform(0, longest) if left > 0 else None) != 0:
                 raise SystemExit(f"the command ended with {process.returncode}; see the file log in --out")
             break
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             kills += 1
-            tell(f"kill: {kills} of {given.kills}, {bench.note()} of {len(whole.cells())} cells finished")
+            tell(f"kill: {kills} of {given.kills}, {bench.note()} of {cells} cells finished")
     return {
         "kills": kills,
-        "starts": starts,
         "seconds": time.perf_counter() - tried,
         **compared(bench, whole),
-        "passed": kills >= given.kills and bench.tables() == whole.tables() and bench.twice() == 0,
+        "passed": kills >= given.kills and same(bench, whole),
     }
 
 
@@ -269,7 +274,7 @@ def ray(given: argparse.Namespace, whole: Bench, seconds: float) -> dict[str, An
         if bench.tables() != whole.tables():
             return {"passed": False, "why": f"the tables of {count} workers differ"}
     bench = Bench(given, "ray-killed", "--executor", "ray", "--workers", "2")
-    found = with_workers_killed(bench, lambda command: command.startswith("ray::"), 1, given.seed)
+    found = with_workers_killed(bench, lambda command: command.startswith("ray::work"), 1, given.seed)
     ratio = taken[2] / taken[1]
     return {
         "seconds of one worker": taken[1],
@@ -289,7 +294,7 @@ def with_workers_killed(bench: Bench, is_worker: Callable[[str], bool], times: i
     while process.poll() is None:
         time.sleep(draw.uniform(0.05, 0.5))
         found = [pid for pid, command in descendants(process.pid) if is_worker(command)]
-        if kills < times and found and len(bench.cells()) > finished:
+        if kills < times and found and bench.count() > finished:
             os.kill(draw.choice(found), signal.SIGKILL)
             kills, finished = kills + 1, bench.note()
             tell(f"a worker of {bench.folder.name} killed: {kills} of {times}, {finished} cells finished")

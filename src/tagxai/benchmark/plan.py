@@ -233,7 +233,7 @@ def _table(kind: str, entry: Any) -> dict[str, Any]:
     """`name(key=value)` or a table as a dictionary with the keys name and perhaps label, and the settings."""
     if isinstance(entry, Mapping):
         if not isinstance(entry.get("name"), str):
-            raise TagxaiError(f"a table of a {kind} needs a name, such as {{name = 'random'}}, not {dict(entry)!r}")
+            raise TagxaiError(f"a table of a {kind} needs a name, such as {{name = 'NAME'}}, not {dict(entry)!r}")
         return dict(entry)
     match = re.fullmatch(r"([^()=]+)(?:\((.*)\))?", entry.strip()) if isinstance(entry, str) else None
     if match is None:

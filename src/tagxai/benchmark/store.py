@@ -148,8 +148,8 @@ class Store:
             return
         if (content.get("schema"), content.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
             raise DamagedFileError(
-                f"{self.folder} holds something else ({content.get('schema', 'no benchmark')}, schema version "
-                f"{content.get('schema_version')}); this tagxai writes version {SCHEMA_VERSION}: give another folder"
+                f"{self.folder / RUN} is of {content.get('schema', 'no benchmark')}, schema version "
+                f"{content.get('schema_version')}, and this tagxai writes version {SCHEMA_VERSION}: give another folder"
             )
 
     # -- cells ---------------------------------------------------------------------------------------------------
