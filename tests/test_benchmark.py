@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tagxai.benchmark.statistics import compare, holm, sign_flip
 from tagxai.benchmark.store import Store
 from tagxai.cli import app
 from tagxai.errors import DamagedFileError
+from tagxai.hooks import edit_attention
 from tagxai.methods.cross_attention import CrossAttention
 from tagxai.registry import registry
 from tagxai.report.benchmark import write_benchmark
@@ -59,6 +61,9 @@ def calls(monkeypatch):
     return asked
 
 
+blocks: list[AbstractContextManager] = []  # that `Bad` leaves open
+
+
 @dataclass(frozen=True)
 class Bad(Method):
     """Does what no method may."""
@@ -76,6 +81,10 @@ class Bad(Method):
             sys.exit(3)
         if self.how == "is no attribution":
             return 3
+        if self.how == "leaves an open block":  # its edit changes nothing, yet
+            blocks.append(edit_attention(generator.attention_sites(), lambda site, weights: None))
+            blocks[-1].__enter__()
+            return CrossAttention().attribute(generator, generation)
         generator.attention_sites()[0].edits.append(lambda site, weights: weights * 0)
         return CrossAttention().attribute(generator, generation)
 
@@ -84,6 +93,9 @@ class Bad(Method):
 def bad(monkeypatch):
     known = registry().methods
     monkeypatch.setitem(known, "bad", replace(known["random"], name="bad", cls=Bad))
+    yield
+    while blocks:
+        blocks.pop().__exit__(None, None, None)
 
 
 # Runs
@@ -218,6 +230,7 @@ def test_an_interrupted_run_goes_on_where_it_was(calls, tmp_path):
         ("is no attribution", "int, not an Attribution"),
         ("exits", "SystemExit: 3"),
         ("leaves an edit", "left something behind"),
+        ("leaves an open block", "left hooks"),
     ],
 )
 def test_a_bad_method_spoils_its_own_cells_only(how, told, bad, tmp_path):

@@ -106,10 +106,29 @@ def at_position(first_step: int, conditional_rows: int | None = None) -> Iterato
         _position.reset(token)
 
 
+_open_blocks = 0
+
+
+def open_blocks() -> int:
+    """How many blocks of `edit_attention` and `scale_values` of this process are entered and not yet left."""
+    return _open_blocks
+
+
+@contextmanager
+def _block() -> Iterator[ExitStack]:
+    global _open_blocks
+    _open_blocks += 1
+    try:
+        with ExitStack() as stack:
+            yield stack
+    finally:
+        _open_blocks -= 1
+
+
 @contextmanager
 def edit_attention(sites: Iterable[AttentionSite], edit: Edit) -> Iterator[None]:
     """Run `edit` on the weights of every site inside the block. Blocks nest; the inner edit sees the outer's result."""
-    with ExitStack() as stack:
+    with _block() as stack:
         for site in sites:
             stack.enter_context(site.hooked(edit))
         yield
@@ -118,7 +137,7 @@ def edit_attention(sites: Iterable[AttentionSite], edit: Edit) -> Iterator[None]
 @contextmanager
 def scale_values(sites: Iterable[AttentionSite], scale: Float[torch.Tensor, "batch keys"]) -> Iterator[None]:
     """Scale the value vectors of the keys at every site inside the block: a gate that is the same at all steps."""
-    with ExitStack() as stack:
+    with _block() as stack:
         for site in sites:
             stack.enter_context(site.scaled(scale))
         yield

@@ -12,7 +12,7 @@ from typing import Any
 
 from tagxai.base import Generator
 from tagxai.errors import TagxaiError
-from tagxai.hooks import edit_attention
+from tagxai.hooks import edit_attention, open_blocks
 from tagxai.lazy import torch
 from tagxai.types import Generation
 
@@ -71,11 +71,11 @@ class Sentinel:
 
     def __init__(self, generator: Generator, clip: Generation) -> None:
         self.generator, self.clip = generator, clip
-        self.outputs, self.modules = self._outputs(), self._modules()
+        self.outputs, self.modules, self.blocks = self._outputs(), self._modules(), open_blocks()
 
     def check(self, *, outputs: bool = True) -> None:
         """Raises TagxaiError. Without `outputs`, which takes a pass, only what can be seen on the modules counts."""
-        if self._modules() != self.modules:
+        if self._modules() != self.modules or open_blocks() != self.blocks:
             raise TagxaiError("it left hooks, gradients or another mode behind in the model")
         if outputs and not torch.allclose(self._outputs(), self.outputs, atol=1e-3, rtol=1e-3):
             raise TagxaiError("it left something behind that changes the model's output")

@@ -24,7 +24,8 @@ def infidelity(
     """E[(sum of the removed words' scores - what was lost)^2] over perturbations; small is good.
 
     `scaled` first gives the scores the best common factor that is not negative, since masks and probabilities are not
-    in nats, and divides by E[lost^2]: 0 is exact, 1 is no better than zeros. (The scaling is ours.)
+    in nats, and divides by E[lost^2]: 0 is exact, 1 is no better than zeros. (The best
+    scale is that of the authors' code; that it is not negative, and the division, are ours.)
 
     >>> import torch
     >>> removed = torch.tensor([[True, False], [False, True]])

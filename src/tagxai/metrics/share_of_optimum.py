@@ -1,4 +1,4 @@
-"""How close a ranking comes to the best of all rankings (after Edin et al., "Normalized AOPC", arXiv 2408.08137).
+"""How close a ranking comes to the best of all rankings (after Edin et al., "Normalized AOPC", ACL 2025).
 
 Edin et al. normalise areas under perturbation curves by the best and worst that any order reaches on that input.
 """

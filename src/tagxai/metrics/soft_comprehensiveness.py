@@ -1,8 +1,9 @@
 """pi-Soft-NC: what is lost when words are removed at random, the better the likelier.
 
-Zhao and Aletras (ACL 2023) remove each word with its score as the probability. Whoever gives higher scores then
-removes more, so Huang and Chan (2026, arXiv 2601.03089) compare at one mean probability, pi. How scores become such
-probabilities (`tagxai.faithfulness.retaining`) is ours, and so is log-probability for a distance of distributions.
+Zhao and Aletras (ACL 2023) remove each part of a word's vector with the word's score as the probability. Whoever gives
+higher scores then removes more, so Huang and Chan (2026, arXiv 2601.03089) compare at one mean probability, pi. Ours:
+whole words are drawn, how scores become such probabilities (`tagxai.faithfulness.retaining`), and log-probability for a
+distance of distributions.
 """
 
 from __future__ import annotations
