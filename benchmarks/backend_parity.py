@@ -81,12 +81,13 @@ def _differences(
         yield "log-probabilities, guided", distance(*guided)
         yield "cross-attention", distance(*(attention(generator, clip) for generator in both))
     yield "decoded audio", distance(*(generator.decode(clip.codes) for generator in both))
+    sampling = {name: clip.settings[name] for name in ("guidance_scale", "top_k", "temperature")}
     for name, options in (
         ("sampled codes", {"seed": seed}),
         ("greedy codes", {"temperature": 0.0}),
         ("masked codes", {"seed": seed, "mask": mask}),
     ):
-        codes = [made(generator, prompt, duration, options) for generator in both]
+        codes = [made(generator, prompt, duration, sampling | options) for generator in both]
         yield name, float((codes[0] != codes[1]).sum())
     yield "AudioGenX scores", distance(*(AudioGenX().attribute(generator, clip).scores for generator in both))
 

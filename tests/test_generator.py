@@ -44,6 +44,16 @@ def transformers_codes(generator, prompt, frames, scale):
     return torch.stack([caught[q % 2][q // 2] for q in range(generator.codebooks)])
 
 
+def test_a_checkpoint_says_how_it_is_to_be_sampled(stereo, tmp_path):
+    folder = shutil.copytree(stereo.source, tmp_path / "own")
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"guidance_scale": 1.75, "temperature": 0.5}))
+    clip = TransformersGenerator.load(str(folder)).generate(PROMPT, duration=0.1)
+    told = {name: clip.settings[name] for name in ("guidance_scale", "temperature", "top_k")}
+    assert told == {"guidance_scale": 1.75, "temperature": 0.5, "top_k": 250}
+    assert stereo.generate(PROMPT, duration=0.1, guidance_scale=2.0).settings["guidance_scale"] == 2.0
+
+
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 @pytest.mark.parametrize("which", ["generator", "stereo"])
 def test_greedy_codes_are_those_of_transformers_own_generate(request, which, scale):

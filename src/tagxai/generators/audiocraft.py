@@ -47,6 +47,7 @@ class AudiocraftGenerator(DelayPatternGenerator):
         self.frame_rate = float(codec.frame_rate)
         self.max_frames = int(max_duration * self.frame_rate + 1e-6)
         self.max_duration = self.max_frames / self.frame_rate
+        self.default_guidance_scale = float(lm.cfg_coef)
 
         models = (self.lm, self.codec, self.text_encoder)
         self._training = [(part, part.training) for model in models for part in model.modules()]

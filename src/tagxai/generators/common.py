@@ -33,9 +33,9 @@ class DelayPatternGenerator(Generator):
 
     default_source: ClassVar[str]
     default_duration: ClassVar[float] = 5.0  # seconds
-    default_guidance_scale: ClassVar[float] = 3.0
-    default_top_k: ClassVar[int] = 250
-    default_temperature: ClassVar[float] = 1.0
+    default_guidance_scale: float = 3.0  # these three where a checkpoint names none
+    default_top_k: int = 250
+    default_temperature: float = 1.0
     max_tokens: ClassVar[int] = 4096  # of a prompt: attention in the text encoder takes the square of it
 
     source: str

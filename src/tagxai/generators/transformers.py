@@ -59,6 +59,9 @@ class TransformersGenerator(DelayPatternGenerator):
         self.frame_rate = codec.sampling_rate / codec.hop_length
         self.max_frames = decoder.max_position_embeddings - max(self.delays)
         self.max_duration = self.max_frames / self.frame_rate
+        for name in ("guidance_scale", "top_k", "temperature"):
+            if (own := getattr(model.generation_config, name, None)) is not None:
+                setattr(self, f"default_{name}", own)
 
     @classmethod
     def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> TransformersGenerator:

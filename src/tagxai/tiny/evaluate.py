@@ -22,8 +22,9 @@ from torch import Tensor
 
 from tagxai.tiny import WEIGHTS
 from tagxai.tiny.detector import EventDetector
-from tagxai.tiny.grammar import Prompt, prompts
+from tagxai.tiny.grammar import Prompt, prompts, stream
 from tagxai.tiny.judging import attributes, bars, judge
+from tagxai.tiny.sounds import VALUES
 from tagxai.tiny.splits import Split
 
 if TYPE_CHECKING:
@@ -66,6 +67,20 @@ def synthesised(asked: Sequence[Prompt], seed: int) -> Float[Tensor, "batch samp
     """What the prompts describe, made by the procedures that the model was trained on."""
     rng = np.random.default_rng(seed)
     return torch.from_numpy(np.stack([prompt.scene.render(rng).waveform for prompt in asked]))
+
+
+def styled(split: Split, each: int, seed: int) -> list[Prompt]:
+    """Prompts whose events sound alone, until there are `each` attributes of every kind: counts are rare."""
+    missing, found = dict.fromkeys(VALUES, each), []
+    for prompt in stream(split, seed, forms=("single", "followed")):
+        kinds = [attribute.kind for mention in prompt.present for attribute in mention.attributes]
+        if any(missing[kind] > 0 for kind in kinds):
+            found.append(prompt)
+            for kind in kinds:
+                missing[kind] -= 1
+        if max(missing.values()) <= 0:
+            break
+    return found
 
 
 @torch.inference_mode()
@@ -119,7 +134,7 @@ def evaluate(
         return generate(model, tokenizer, texts, seed, **sampling)
 
     asked = prompts(split, clips, seed)
-    alone = prompts(split, clips, seed + 1, forms=("single", "followed"))
+    alone = styled(split, max(1, clips // 4), seed + 1)
     say("synthesised clips")
     original = synthesised(asked, seed)
     codec = reconstructed(model, original)

@@ -34,9 +34,9 @@ def assemble(out: Path) -> MusicgenForConditionalGeneration:
     model.enc_to_dec_proj.load_state_dict(conditioned.enc_to_dec_proj.state_dict())
     model.generation_config = GenerationConfig(
         do_sample=True,
-        guidance_scale=2.0,
+        guidance_scale=1.75,
         top_k=250,
-        temperature=1.0,
+        temperature=0.5,
         max_new_tokens=CLIP_FRAMES + CODEBOOKS - 1,
         bos_token_id=lm.PAD,
         pad_token_id=lm.PAD,
