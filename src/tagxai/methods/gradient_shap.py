@@ -27,7 +27,7 @@ class GradientShap(Method):
     needs = frozenset({"gradients"})
     passes = "samples x tokens, in forward mode (all tokens in one batch)"
 
-    samples: int = 20
+    samples: int = 12
     """Points that are drawn between the null condition and the prompt."""
     noise: float = 0.1
     """Standard deviation of the noise on the prompt, as a share of that of each token's embedding."""

@@ -22,8 +22,8 @@ class IntegratedGradients(Method):
     needs = frozenset({"gradients"})
     passes = "points x tokens, in forward mode (all tokens in one batch)"
 
-    points: int = 20
-    """Gauss-Legendre points of the integral along the path."""
+    points: int = 12
+    """Gauss-Legendre points of the integral along the path: 12 were within 0.3 % of 40 on the embedded model."""
     target: GradientTarget = "conditional"
     """Whose log-probability: `conditional`, or `guided` (under classifier-free guidance)."""
     mode: Mode = "auto"
