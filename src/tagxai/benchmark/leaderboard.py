@@ -16,6 +16,9 @@ from tagxai.metrics.bootstrap import Interval
 BEST, BETWEEN, CHANCE = "oracle", "degraded oracle", "random"
 """Controls in the order that a metric must put them in; that of the first and the last must be strict."""
 
+ASKED_AGAIN = ("robustness", "randomisation")
+"""Families that ask a method again: controls ask the model nothing, and cannot tell whether such a metric is right."""
+
 TIE = 1e-9
 """Means as near as this are equal: sums differ in rounding."""
 
@@ -79,7 +82,8 @@ def boards(rows: Sequence[Row], methods: Sequence[Part], metrics: Sequence[Part]
             values = {method: found for method, found in values.items() if found}
             if not values:
                 continue
-            failed = out_of_order(values, metric.higher_is_better)
+            checked = metric.family not in ASKED_AGAIN
+            failed = out_of_order(values, metric.higher_is_better) if checked else None
             differences = {} if failed else compare(values, reference)
             controls = {method.label for method in methods if method.is_control}
             entries = [
@@ -99,6 +103,9 @@ def boards(rows: Sequence[Row], methods: Sequence[Part], metrics: Sequence[Part]
 def out_of_order(values: dict[str, dict[str, float]], higher_is_better: bool) -> str | None:
     """Why a metric's figures mean nothing: over the prompts of both, a control is not better than one that should be.
 
+    The oracle has to be better than random scores. That the degraded oracle is better than the oracle, or worse than
+    random scores, counts where the 95 % bootstrap interval of the paired difference leaves no doubt.
+
     >>> out_of_order({"oracle": {"a": 0.2}, "random": {"a": 0.5}}, higher_is_better=True)
     'the oracle (0.2) is no better than random scores (0.5) over 1 prompt'
     """
@@ -108,8 +115,9 @@ def out_of_order(values: dict[str, dict[str, float]], higher_is_better: bool) ->
         if not shared:
             continue
         above, below = (fmean(found[prompt] for prompt in shared) for found in (high, low))
-        gain = above - below if higher_is_better else below - above
-        if gain < -TIE or (strict and gain <= TIE):
+        sign = 1 if higher_is_better else -1
+        gain = interval({prompt: sign * (high[prompt] - low[prompt]) for prompt in shared})
+        if gain.mean <= TIE if strict else gain.high < -TIE:
             named = f"{worse} scores" if worse == CHANCE else f"the {worse}"
             over = f"{len(shared)} prompt{'s' * (len(shared) > 1)}"
             than = "no better" if strict else "worse"

@@ -1,43 +1,49 @@
-"""`table.md` and `report.html` of a benchmark: boards with intervals, comparisons, costs, failures and provenance."""
+"""`table.md`, `report.html` and pictures of a benchmark: boards, comparisons, costs, failures and provenance."""
 
 from __future__ import annotations
 
+import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tagxai import storage
 from tagxai.benchmark.leaderboard import Board, Entry
 from tagxai.benchmark.results import Results
-from tagxai.report.page import template
+from tagxai.report.board_plot import plot_boards
+from tagxai.report.page import data_uri, template
 
 SIGNIFICANT = 0.05
 FAILED = "FAILED"
 
 
 class Table(NamedTuple):
-    """A title, a sentence that says how to read it, and text by rows."""
+    """A title, a sentence that says how to read it, text by rows, and a picture of the same."""
 
     title: str
     text: str
     header: list[str]
     rows: list[list[str]]
+    picture: str = ""
+    png: bytes = b""
 
 
 def write_benchmark(results: Results, folder: Path) -> list[Path]:
-    """Both files, from results alone: nothing is computed."""
-    files = [folder / "table.md", folder / "report.html"]
+    """All files, from results alone: nothing is computed. The page holds its pictures, the table names them."""
     shown = tables(results)
-    for path, text in zip(files, (markdown(shown), html(shown)), strict=True):
-        with storage.whole_file(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return files
+    content = {"table.md": markdown(shown).encode(), "report.html": html(shown).encode()}
+    content |= {table.picture: table.png for table in shown if table.picture}
+    for name, data in content.items():
+        with storage.whole_file(folder / name) as temporary:
+            temporary.write_bytes(data)
+    return [folder / name for name in content]
 
 
 def tables(results: Results) -> list[Table]:
     """All that is shown, in order. What depends on a clock or machine comes last."""
     boards = results.boards
-    generators = list(dict.fromkeys(board.generator for board in boards))
-    shown = [_leaderboard(name, [b for b in boards if b.generator == name], results) for name in generators]
+    groups = dict.fromkeys((board.generator, board.family) for board in boards)
+    shown = [_leaderboard(*group, [b for b in boards if (b.generator, b.family) == group], results) for group in groups]
     shown += [_comparisons(board) for board in boards if any(entry.difference for entry in board.entries)]
     broken = [[board.generator, board.title, board.failed or ""] for board in boards if board.failed]
     if broken:
@@ -70,6 +76,7 @@ def markdown(shown: list[Table]) -> str:
     lines = []
     for table in shown:
         lines += [f"## {table.title}", "", *([table.text, ""] if table.text else [])]
+        lines += [f"![{table.title}]({table.picture})", ""] if table.picture else []
         for row in (table.header, ["---"] * len(table.header), *table.rows):
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
         lines.append("")
@@ -77,10 +84,10 @@ def markdown(shown: list[Table]) -> str:
 
 
 def html(shown: list[Table]) -> str:
-    return template("benchmark.html.j2").render(tables=shown, failed=FAILED)
+    return template("benchmark.html.j2").render(tables=shown, failed=FAILED, data_uri=data_uri)
 
 
-def _leaderboard(generator: str, boards: list[Board], results: Results) -> Table:
+def _leaderboard(generator: str, family: str, boards: list[Board], results: Results) -> Table:
     methods = [part.label for part in results.methods]
     present = [m for m in methods if any(b.entry(m) or b.failed for b in boards)]
     reference = results.reference
@@ -93,7 +100,11 @@ def _leaderboard(generator: str, boards: list[Board], results: Results) -> Table
         [_named(method, method in controls), *(_cell(board, board.entry(method)) for board in boards)]
         for method in present
     ]
-    return Table(f"Leaderboard: {generator}", text, ["method", *(board.title for board in boards)], rows)
+    buffer = BytesIO()
+    plot_boards(boards).savefig(buffer, format="png", metadata={"Software": None})  # the same bytes for the same values
+    name = re.sub(r"\W+", "-", f"{generator} {family}")
+    header = ["method", *(board.title for board in boards)]
+    return Table(f"Leaderboard: {generator}, {family}", text, header, rows, f"{name}.png", buffer.getvalue())
 
 
 def _named(method: str, is_control: bool) -> str:

@@ -67,7 +67,7 @@ def render(comparison: Comparison, folder: Path) -> str:
         words=[(printable(unit.text), unit.function or unit.special) for unit in words],
         panels=panels,
         failures={name: printable(text) for name, text in comparison.failures.items()},
-        original=data_uri(folder / method_folder(first) / "original.flac"),
+        original=data_uri((folder / method_folder(first) / "original.flac").read_bytes()),
         sound=png(ink(spectrogram(clip)[::-1])),
         gradient=gradient(scale),
         intervals=comparison.intervals,

@@ -135,11 +135,11 @@ def _column(title: str, scores: Sequence[Score]) -> Column:
 def _players(explanation: Explanation, folder: Path) -> list[Player]:
     clip = explanation.attribution.generation
     first = f"What {clip.generator} made of the prompt. This is the clip that is explained."
-    players = [Player("Original", first, data_uri(folder / "original.flac"), original=True)]
+    players = [Player("Original", first, data_uri((folder / "original.flac").read_bytes()), original=True)]
     for track in explanation.tracks:
         title, text = TELL[track.kind]
         number = track.name.removeprefix(track.kind).lstrip("-")
-        players.append(Player(f"{title} {number}".strip(), text, data_uri(folder / track.file)))
+        players.append(Player(f"{title} {number}".strip(), text, data_uri((folder / track.file).read_bytes())))
     return players
 
 
@@ -169,8 +169,8 @@ def rounded(rows: list[list[float]]) -> list[list[float]]:
     return [[float(f"{value:.3g}") for value in row] for row in rows]
 
 
-def data_uri(path: Path) -> str:
-    return f"data:audio/flac;base64,{b64encode(path.read_bytes()).decode()}"
+def data_uri(data: bytes, kind: str = "audio/flac") -> str:
+    return f"data:{kind};base64,{b64encode(data).decode()}"
 
 
 def coloured(values: np.ndarray, scale: Scale) -> np.ndarray:
@@ -200,4 +200,4 @@ def png(pixels: np.ndarray) -> str:
 
     buffer = BytesIO()
     imsave(buffer, pixels.clip(0, 1), format="png")
-    return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+    return data_uri(buffer.getvalue(), "image/png")
