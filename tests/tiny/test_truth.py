@@ -101,6 +101,11 @@ def test_the_embedded_model_offers_the_truth_of_its_own_clips(generator, clip):
     assert generator.truth(replace(clip, prompt="something else")) is None
 
 
+def test_a_prompt_of_nothing_but_its_event_has_a_truth(generator):
+    answer = generator.truth(generator.generate("falling rain", seed=0))
+    assert [word.kind for word in answer.words] == ["event", "event"]
+
+
 def test_replacing_and_removing_change_the_words_of_one_event_only():
     rng = np.random.default_rng(0)
     for prompt in prompts("test", 60):

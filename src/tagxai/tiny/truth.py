@@ -42,8 +42,12 @@ class Witness:
             return self.generation.waveform[:1].cpu()
         known = ("guidance_scale", "top_k", "temperature")
         settings = {name: self.generation.settings[name] for name in known if name in self.generation.settings}
-        made = self.generator.generate(text, duration=self.generation.duration, seed=self.generation.seed, **settings)
-        return made.waveform[:1].cpu()
+        settings |= {"duration": self.generation.duration, "seed": self.generation.seed}
+        if not text.strip():  # the event's words were all there is: what the model plays when nobody asks
+            return (
+                self.generator.generate(self.generation.prompt, branch="unconditional", **settings).waveform[:1].cpu()
+            )
+        return self.generator.generate(text, **settings).waveform[:1].cpu()
 
     def frames(self, text: str, mention: Mention) -> torch.Tensor:
         """In which frames of the text's clip the event is heard within its slot `[frames]`."""
