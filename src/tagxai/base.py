@@ -163,6 +163,15 @@ class Method(Configurable, ABC):
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
     ) -> Attribution: ...
 
+    def require(self, option: str, holds: bool, expected: str) -> None:
+        """For `__post_init__`: raises TagxaiError naming the option where what must hold does not."""
+        if not holds:
+            given = getattr(self, option)
+            raise TagxaiError(
+                f"option {option!r} of method {self.name!r} must be {expected}, not "
+                f"{f'{given:g}' if isinstance(given, float) else given}"
+            )
+
     def memory(self, work: Workload) -> int:
         """Bytes that `attribute` takes at its peak beside the weights, for the estimate before a run."""
         return work.backward(2) if "gradients" in self.needs else work.forward(work.batch)

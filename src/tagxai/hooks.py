@@ -9,7 +9,7 @@ Weights are recomputed only at sites with an edit; everywhere else the model's f
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -190,6 +190,11 @@ def choose(kind: str, numbers: str | None, count: int) -> list[int]:
         if not -count <= number < count:
             raise TagxaiError(f"no {kind} {number}: the model has {kind}s 0 to {count - 1} (-1 is the last)")
     return sorted({number % count for number in chosen})
+
+
+def chosen_layers(sites: Sequence[AttentionSite], numbers: str | None) -> list[AttentionSite]:
+    """The sites of the chosen layers, of sites with one to a layer. Raises TagxaiError."""
+    return [sites[i] for i in choose("layer", numbers, len(sites))]
 
 
 class Gate:

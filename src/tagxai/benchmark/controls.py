@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,8 +29,8 @@ class Control(Method):
         mask = self.mask(generator, generation)
         return Attribution(generation, mask, self.name, self.settings(), is_mask=True, merge="mean")
 
-    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor: ...
 
     def memory(self, work: Workload) -> int:
         return 0

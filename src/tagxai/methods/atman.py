@@ -16,7 +16,7 @@ from jaxtyping import Float
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.errors import TagxaiError
-from tagxai.hooks import AttentionSite, attention_call, choose, edit_attention
+from tagxai.hooks import AttentionSite, attention_call, chosen_layers, edit_attention
 from tagxai.lazy import torch
 from tagxai.memory import ROWS_AT_ONCE
 from tagxai.types import Generation, OnProgress, Progress
@@ -50,8 +50,7 @@ class AtMan(Method):
     ) -> Attribution:
         self.check_supported(generator)
         started = perf_counter()
-        sites = generator.cross_attention()
-        sites = [sites[i] for i in choose("layer", self.layers, len(sites))]
+        sites = chosen_layers(generator.cross_attention(), self.layers)
         conditioning = generator.encode_prompt([generation.prompt])
         factors = self.factors(conditioning.embeddings[0].float())
         rises = []

@@ -18,7 +18,6 @@ from jaxtyping import Float
 
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
-from tagxai.errors import TagxaiError
 from tagxai.hooks import AttentionSite, edit_attention
 from tagxai.lazy import torch
 from tagxai.types import Generation, OnProgress, undo_delay
@@ -36,10 +35,7 @@ class AttentionRollout(Method):
     """The share of a sublayer's output that comes by the residual connection; the paper's is 0.5."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.residual < 1:
-            raise TagxaiError(
-                f"option 'residual' of method {self.name!r} must be at least 0 and below 1, not {self.residual:g}"
-            )
+        self.require("residual", 0 <= self.residual < 1, "at least 0 and below 1")
 
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None

@@ -51,12 +51,11 @@ class CaptumMethod(Method):
     """Of what the algorithm draws."""
 
     def __post_init__(self) -> None:
-        if self.resolution is not None and self.resolution <= 0:
-            raise TagxaiError(f"option 'resolution' of method {self.name!r} must be above 0, not {self.resolution:g}")
+        self.require("resolution", self.resolution is None or self.resolution > 0, "above 0")
         for key in self.captum_options:
             value, smallest = getattr(self, key), 0 if isinstance(getattr(self, key), float) else 1
-            if isinstance(value, int | float) and not isinstance(value, bool) and value < smallest:
-                raise TagxaiError(f"option {key!r} of method {self.name!r} must be at least {smallest}, not {value:g}")
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                self.require(key, value >= smallest, f"at least {smallest}")
 
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
-from tagxai.hooks import AttentionSite, Capture, choose, edit_attention
+from tagxai.hooks import AttentionSite, Capture, choose, chosen_layers, edit_attention
 from tagxai.lazy import torch
 from tagxai.memory import Workload
 from tagxai.types import Generation, OnProgress, undo_delay
@@ -32,8 +32,7 @@ class CrossAttention(Method):
     ) -> Attribution:
         self.check_supported(generator)
         started = perf_counter()
-        sites = generator.cross_attention()
-        sites = [sites[i] for i in choose("layer", self.layers, len(sites))]
+        sites = chosen_layers(generator.cross_attention(), self.layers)
         heads = choose("head", self.heads, sites[0].heads)
         capture = Capture()
 

@@ -14,7 +14,6 @@ from typing import ClassVar
 from tagxai import words
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
-from tagxai.errors import TagxaiError
 from tagxai.hooks import Capture, edit_attention
 from tagxai.lazy import torch
 from tagxai.types import Generation, OnProgress, undo_delay
@@ -33,10 +32,7 @@ class DAAM(Method):
     the map."""
 
     def __post_init__(self) -> None:
-        if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise TagxaiError(
-                f"option 'threshold' of method {self.name!r} must be above 0 and at most 1, not {self.threshold:g}"
-            )
+        self.require("threshold", self.threshold is None or 0 < self.threshold <= 1, "above 0 and at most 1")
 
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None

@@ -13,7 +13,6 @@ from typing import ClassVar
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.derivatives import Derivatives, GradientTarget, Mode
-from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.memory import Workload
 from tagxai.types import Generation, OnProgress
@@ -38,10 +37,8 @@ class GradientShap(Method):
     """Of differentiation: `auto` takes forward mode where there are more codes than tokens, else reverse mode."""
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise TagxaiError(f"option 'samples' of method {self.name!r} must be at least 1, not {self.samples}")
-        if self.noise < 0:
-            raise TagxaiError(f"option 'noise' of method {self.name!r} must be at least 0, not {self.noise:g}")
+        self.require("samples", self.samples >= 1, "at least 1")
+        self.require("noise", self.noise >= 0, "at least 0")
 
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None

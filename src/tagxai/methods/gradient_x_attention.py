@@ -13,7 +13,7 @@ from typing import ClassVar
 from tagxai.attention_gradients import each_weight_with_gradient, windows
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
-from tagxai.hooks import AttentionSite, choose
+from tagxai.hooks import AttentionSite, chosen_layers
 from tagxai.lazy import torch
 from tagxai.types import Generation, OnProgress
 
@@ -39,8 +39,7 @@ class GradientXAttention(Method):
     ) -> Attribution:
         self.check_supported(generator)
         started = perf_counter()
-        sites = generator.cross_attention()
-        sites = [sites[i] for i in choose("layer", self.layers, len(sites))]
+        sites = chosen_layers(generator.cross_attention(), self.layers)
         targets = windows(generation, self.resolution)
         scores = torch.zeros(1, generation.frames, len(generation.tokens))
 

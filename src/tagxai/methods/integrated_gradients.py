@@ -8,7 +8,6 @@ from typing import ClassVar
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.derivatives import Derivatives, GradientTarget, Mode
-from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.memory import Workload
 from tagxai.types import Generation, OnProgress
@@ -30,8 +29,7 @@ class IntegratedGradients(Method):
     """Of differentiation: `auto` takes forward mode where there are more codes than tokens, else reverse mode."""
 
     def __post_init__(self) -> None:
-        if self.points < 1:
-            raise TagxaiError(f"option 'points' of method {self.name!r} must be at least 1, not {self.points}")
+        self.require("points", self.points >= 1, "at least 1")
 
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None

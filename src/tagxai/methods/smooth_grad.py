@@ -14,7 +14,6 @@ from typing import ClassVar, Literal
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.derivatives import Derivatives, GradientTarget, Mode
-from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.types import Generation, OnProgress
 
@@ -40,10 +39,8 @@ class SmoothGrad(Method):
     """Of differentiation: `auto` takes the one with fewer passes."""
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise TagxaiError(f"option 'samples' of method {self.name!r} must be at least 1, not {self.samples}")
-        if self.noise < 0:
-            raise TagxaiError(f"option 'noise' of method {self.name!r} must be at least 0, not {self.noise:g}")
+        self.require("samples", self.samples >= 1, "at least 1")
+        self.require("noise", self.noise >= 0, "at least 0")
 
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None

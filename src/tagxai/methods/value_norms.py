@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
-from tagxai.hooks import AttentionSite, Capture, attention_call, choose, edit_attention
+from tagxai.hooks import AttentionSite, Capture, attention_call, chosen_layers, edit_attention
 from tagxai.lazy import torch
 from tagxai.types import Generation, OnProgress, undo_delay
 
@@ -35,8 +35,7 @@ class ValueNorms(Method):
     ) -> Attribution:
         self.check_supported(generator)
         started = perf_counter()
-        sites = generator.cross_attention()
-        sites = [sites[i] for i in choose("layer", self.layers, len(sites))]
+        sites = chosen_layers(generator.cross_attention(), self.layers)
         capture = Capture()
 
         def look(site: AttentionSite, weights: torch.Tensor) -> None:

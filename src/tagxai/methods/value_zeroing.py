@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
-from tagxai.hooks import AttentionSite, Gate, choose, edit_attention
+from tagxai.hooks import AttentionSite, Gate, chosen_layers, edit_attention
 from tagxai.lazy import torch
 from tagxai.memory import ROWS_AT_ONCE
 from tagxai.types import Generation, OnProgress, undo_delay
@@ -37,8 +37,7 @@ class ValueZeroing(Method):
     ) -> Attribution:
         self.check_supported(generator)
         started = perf_counter()
-        sites = generator.cross_attention()
-        sites = [sites[i] for i in choose("layer", self.layers, len(sites))]
+        sites = chosen_layers(generator.cross_attention(), self.layers)
         watched = [_Repeated(site, len(generation.tokens)) for site in sites]
         with torch.no_grad(), ExitStack() as hooks:
             for each in watched:

@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float
 from tagxai import words
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
-from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.scoring.passes import score
 from tagxai.scoring.table import NEEDS_ATTENTION, Operator, ScoreTable, Target
@@ -41,12 +40,6 @@ class TableMethod(Method):
 
     def __post_init__(self) -> None:
         self.require("batch_size", self.batch_size is None or self.batch_size >= 1, "at least 1")
-
-    def require(self, option: str, holds: bool, expected: str) -> None:
-        """Raises TagxaiError naming the option."""
-        if not holds:
-            given = getattr(self, option)
-            raise TagxaiError(f"option {option!r} of method {self.name!r} must be {expected}, not {given}")
 
     def check_supported(self, generator: Generator) -> None:
         if self.operator in NEEDS_ATTENTION:  # the others change what the model reads, not the model
