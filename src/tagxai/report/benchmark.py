@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,7 +52,7 @@ def tables(results: Results) -> list[Table]:
             Table("Metrics that failed", "Their controls are out of order.", ["generator", "metric", "why"], broken)
         )
     if results.failures or results.missing:
-        rows = [[method, error, str(number)] for method, error, number in results.failures]
+        rows = _failures(results.failures)
         rows += [["", "not computed yet", str(results.missing)]] if results.missing else []
         shown.append(Table("Cells without a value", "", ["method", "error", "cells"], rows))
     cost_rows = [
@@ -105,6 +106,21 @@ def _leaderboard(generator: str, family: str, boards: list[Board], results: Resu
     name = re.sub(r"\W+", "-", f"{generator} {family}")
     header = ["method", *(board.title for board in boards)]
     return Table(f"Leaderboard: {generator}, {family}", text, header, rows, f"{name}.png", buffer.getvalue())
+
+
+def _failures(found: Sequence[tuple[str, str, int]]) -> list[list[str]]:
+    """Each sentence once: what a metric cannot do with a prompt fails for every method.
+
+    >>> _failures([("a", "too long", 2), ("b", "too long", 2), ("b", "a bug", 1)])
+    [['a, b', 'too long', '4'], ['b', 'a bug', '1']]
+    """
+    by_error: dict[str, list[tuple[str, int]]] = {}
+    for method, error, number in found:
+        by_error.setdefault(error, []).append((method, number))
+    return [
+        [", ".join(m for m, _ in of) if len(of) <= 5 else f"{len(of)} methods", error, str(sum(n for _, n in of))]
+        for error, of in by_error.items()
+    ]
 
 
 def _named(method: str, is_control: bool) -> str:

