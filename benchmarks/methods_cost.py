@@ -4,7 +4,8 @@
 
 `tiny` is the embedded model; `small` has the shape of MusicGen-small (24 layers, 1024 wide, 4 codebooks of 2048 codes)
 and random weights, at 25 frames a second, which are the same work. Every row runs in a process of its own, after a
-warm-up on the shortest of clips; peak memory is that process's highest resident size above what it had before.
+warm-up on the shortest of clips, short rows several times (the fastest counts); peak memory is that process's highest
+resident size above what it had before.
 
 "captum, each code" is the direct route to `[codebooks, frames, words]`: captum, asked for one code after another by
 reverse mode or by perturbation. A few codes are measured, spread over the clip, and the seconds scaled up to all of
@@ -42,6 +43,7 @@ SMALL = {
     "max_steps": 1600,
 }
 SAMPLED_CODES = 3
+ENOUGH, REPEATS = 2.0, 9  # short rows are run again, up to so many seconds or times; the fastest counts
 DIRECT = {
     "captum, each code: IntegratedGradients": "IntegratedGradients",
     "captum, each code: Saliency": "Saliency",
@@ -96,10 +98,13 @@ def measure(model: str, row: str, seconds: float, threads: int) -> dict[str, Any
     if not row.startswith("generate"):
         clip = generator.generate(prompt, duration=seconds, seed=0)
         run(short)  # warm up: first calls load kernels and libraries
+    times: list[tuple[float, dict[str, Any]]] = []
     with resident_memory() as peak:
-        started = perf_counter()
-        found = run(clip)
-        taken = perf_counter() - started
+        while not times or (sum(taken for taken, _ in times) < ENOUGH and len(times) < REPEATS):
+            started = perf_counter()
+            found = run(clip)
+            times.append((perf_counter() - started, found))
+    taken, found = min(times, key=lambda time: time[0])  # what disturbs a run only ever adds to it
     return {"seconds": taken, "peak_mib": peak(), "codes": clip.codes.numel(), **found, **scaled(found, taken)}
 
 
