@@ -117,6 +117,14 @@ def test_replacing_and_removing_change_the_words_of_one_event_only():
             assert prompt.text[mention.start_char : mention.end_char] not in removed(prompt, mention)
 
 
+def test_a_prompt_in_capitals_is_changed_as_one_without():
+    low, loud = parse("a dog barks while rain falls"), parse("A DOG BARKS While Rain falls")
+    for mention, same in zip(low.mentions, loud.mentions, strict=True):
+        changed = [replaced(prompt, m, np.random.default_rng(0)) for prompt, m in ((low, mention), (loud, same))]
+        assert changed[0][1] == changed[1][1]
+        assert changed[0][0].lower() == changed[1][0].lower()
+
+
 def test_the_intervention_table_asks_three_clips_an_event():
     asked = [parse("a dog barks then rain falls")]
     made = []
