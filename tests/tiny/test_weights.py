@@ -10,6 +10,8 @@ from tagxai.tiny.detector import EventDetector
 from tagxai.tiny.evaluate import generate, hearing, reconstructed, synthesised
 from tagxai.tiny.grammar import prompts
 from tagxai.tiny.judging import attributes, judge
+from tagxai.tiny.meters import boundaries
+from tagxai.tiny.sounds import EVENTS
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +99,16 @@ def test_generated_clips_have_the_attributes_that_were_asked_for(model, tokenize
     figures = attributes(detector, asked, waveform)
     right = sum(figures[kind] * count for kind, count in figures["of"].items())
     assert right / sum(figures["of"].values()) >= 0.7
+
+
+def test_attributes_are_measured_by_the_boundaries_of_the_weights_that_are_judged(detector, tmp_path):
+    asked = [p for p in prompts("test", 60, seed=6, forms=("single",)) if p.scene.styles[0].level]
+    waveform = synthesised(asked, seed=6)
+    for limit, heard in ((-1e9, "loud"), (1e9, "quiet")):
+        (tmp_path / heard).mkdir()
+        (tmp_path / heard / "meters.json").write_text(json.dumps({e: {"level": {"75": limit}} for e in EVENTS}))
+        shares = attributes(detector, asked, waveform, boundaries(tmp_path / heard))["by_value"]
+        assert {value for value, share in shares.items() if share > 0.5} == {heard}
 
 
 def test_generation_repeats_with_the_seed_and_leaves_the_global_one_alone(model, tokenizer):

@@ -24,6 +24,7 @@ from tagxai.tiny import WEIGHTS
 from tagxai.tiny.detector import EventDetector
 from tagxai.tiny.grammar import Prompt, prompts, stream
 from tagxai.tiny.judging import attributes, bars, judge
+from tagxai.tiny.meters import boundaries
 from tagxai.tiny.sounds import VALUES
 from tagxai.tiny.splits import Split
 
@@ -126,7 +127,7 @@ def evaluate(
         print(f"{time.perf_counter() - began:6.1f} s  {what}", file=sys.stderr, flush=True)
 
     began = time.perf_counter()
-    detector = EventDetector.load(weights)
+    detector, limits = EventDetector.load(weights), boundaries(weights)
     model = MusicgenForConditionalGeneration.from_pretrained(weights, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(weights)
 
@@ -139,13 +140,13 @@ def evaluate(
     original = synthesised(asked, seed)
     codec = reconstructed(model, original)
     ears = hearing(detector, asked, original)
-    meters = attributes(detector, alone, reconstructed(model, synthesised(alone, seed)))
+    meters = attributes(detector, alone, reconstructed(model, synthesised(alone, seed)), limits)
     say("generated clips")
     once = time.perf_counter()
     made = make([prompt.text for prompt in asked], seed)
     pace = (time.perf_counter() - once) / clips
     judged = judge(detector, asked, made)
-    measured = attributes(detector, alone, make([prompt.text for prompt in alone], seed + 1))
+    measured = attributes(detector, alone, make([prompt.text for prompt in alone], seed + 1), limits)
     say("interventions")
     few = asked[: max(1, clips // 3)]
     table = intervene(detector, make, few, np.random.default_rng(seed), seed)
