@@ -9,6 +9,7 @@ prompts.
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -209,8 +210,14 @@ def main() -> None:
     options = parser.parse_args()
     if not (options.weights / "model.safetensors").is_file():
         parser.error(f"no model in {options.weights}; expected a folder that `python -m tagxai.tiny.train` exported")
-    if options.clips < 3:
-        parser.error(f"--clips takes 3 or more, not {options.clips}")
+    for name, smallest in (("clips", 3), ("seed", 0), ("top_k", 0)):
+        value = getattr(options, name)
+        if value is not None and value < smallest:
+            parser.error(f"--{name.replace('_', '-')} takes {smallest} or more, not {value}")
+    if options.temperature is not None and not 0 < options.temperature < math.inf:
+        parser.error(f"--temperature takes a number above 0, not {options.temperature}")
+    if options.guidance_scale is not None and not math.isfinite(options.guidance_scale):
+        parser.error(f"--guidance-scale takes a number, not {options.guidance_scale}")
     given = {name: getattr(options, name) for name in ("guidance_scale", "top_k", "temperature")}
     sampling = {name: value for name, value in given.items() if value is not None}
     figures = evaluate(options.weights, options.clips, options.split, options.seed, **sampling)
