@@ -11,7 +11,7 @@ from tagxai.hooks import edit_attention
 from tagxai.tiny.grammar import prompts
 from tagxai.tiny.interventions import Effect, direct_share, effect, intervene, removed, replaced
 from tagxai.tiny.parsing import parse
-from tagxai.tiny.truth import truth
+from tagxai.tiny.truth import _attribute_confirmed, truth
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,18 @@ def test_the_embedded_model_offers_the_truth_of_its_own_clips(generator, clip):
 def test_a_prompt_of_nothing_but_its_event_has_a_truth(generator):
     answer = generator.truth(generator.generate("falling rain", seed=0))
     assert [word.kind for word in answer.words] == ["event", "event"]
+
+
+@pytest.mark.parametrize(("opposite", "confirmed"), [("quiet", True), ("loud", False), (None, False)])
+def test_an_attribute_is_confirmed_only_by_another_value_that_was_measured(opposite, confirmed):
+    prompt = parse("a dog barks loudly then rain falls")
+    loudly = next(word for word in prompt.words() if word.kind == "attribute")
+
+    class Measured:
+        def value(self, text, mention, attribute):
+            return "loud" if text == prompt.text else opposite
+
+    assert _attribute_confirmed(prompt, prompt.mentions[0], loudly, Measured()) is confirmed
 
 
 def test_replacing_and_removing_change_the_words_of_one_event_only():
