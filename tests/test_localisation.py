@@ -166,12 +166,12 @@ def test_scores_are_compared_word_by_word_within_one_kind(generation):
     explanation = Attribution(generation, scores, "random", merge="sum")
     found, mask, scored = align(explanation, truth)
     assert found.shape == mask.shape == (6, generation.frames)
-    # "barks" acts, but names no event; "rain" should act, but does not; "falls" and `</s>` are what is left over
+    # "barks" acts, but names no event; "rain" should act, but was not confirmed to; "falls" and `</s>` are left over
     assert scored.tolist() == [True, True, False, True, False, True]
     assert mask.any(1).tolist() == [False, True, False, False, False, False]
     dog = truth.units(generation)[1]
     torch.testing.assert_close(found[1], scores.mean(0)[:, list(dog.tokens)].sum(1))
-    assert align(explanation, truth, "attribute")[2].tolist() == [True, False, True, True, True, True]
+    assert align(explanation, truth, "attribute")[2].tolist() == [True, False, True, True, False, True]
     with pytest.raises(TagxaiError, match="no count word is known"):
         align(explanation, truth, "count")
 

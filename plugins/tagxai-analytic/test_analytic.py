@@ -194,9 +194,10 @@ def test_integrated_gradients_of_a_polynomial_are_exact(linear, prompt):
 
 
 def test_integrated_gradients_without_a_closed_form_are_refused_by_it():
-    clip = AnalyticGenerator.load().generate("loud bell", duration=0.5)
-    with pytest.raises(ValueError, match="several degrees"):
-        ClosedForm(clip).integrated_gradients()
+    linear, logistic = (AnalyticGenerator.load(link).generate("loud bell", duration=0.5) for link in LINKS)
+    for clip in (logistic, replace(linear, codes=torch.zeros_like(linear.codes))):
+        with pytest.raises(ValueError, match="several degrees"):
+            ClosedForm(clip).integrated_gradients()
 
 
 def test_only_methods_that_look_at_words_together_credit_redundant_words(linear):

@@ -83,14 +83,14 @@ class Truth:
     def rows(self, kind: Kind, units: int) -> tuple[Bool[torch.Tensor, "units frames"], Bool[torch.Tensor, " units"]]:
         """The truth about the words of one kind, and which of `units` count.
 
-        Those are the causal words of that kind, and all that cause nothing. What causes something else is neither right
-        nor wrong, and neither is a word of that kind for which no effect was confirmed.
+        Those are the causal words of that kind, and connectives and filler that cause nothing. What causes something
+        else is neither right nor wrong, and neither is a word that should act but for which no effect was confirmed.
         """
         mask = torch.zeros(units, self.mask.shape[1], dtype=torch.bool)
         scored = torch.ones(units, dtype=torch.bool)
         for row, word in enumerate(self.words):
             mine = word.kind == kind
-            scored[row] = word.causal == mine
+            scored[row] = mine if word.causal else word.kind in ("connective", "filler")
             if mine:
                 mask[row] = self.mask[row]
         return mask, scored

@@ -64,6 +64,15 @@ def test_what_was_composed_can_be_parsed(split):
         assert again.words() == prompt.words()
 
 
+def test_capitals_change_neither_the_kind_of_a_word_nor_its_place():
+    for prompt in prompts("test", 100, seed=4):
+        kinds = [(word.start_char, word.kind, word.mention, word.attribute) for word in prompt.words()]
+        for text in (prompt.text.upper(), prompt.text.capitalize()):
+            loud = parse(text)
+            assert loud.mentions == prompt.mentions
+            assert [(word.start_char, word.kind, word.mention, word.attribute) for word in loud.words()] == kinds
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "   ", "a cow moos", "dog", "a dog barks a dog barks", "a dog barks, rain falls", "x " * 3000, "İİ a dog"],

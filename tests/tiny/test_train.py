@@ -6,6 +6,7 @@ import torch
 
 from tagxai.tiny.clips import render
 from tagxai.tiny.train import lm
+from tagxai.tiny.train.__main__ import main
 from tagxai.tiny.train.codec import assemble, build
 from tagxai.tiny.train.common import load, save, schedule
 from tagxai.tiny.train.latents import LatentSpace, fit
@@ -22,6 +23,27 @@ def waveform():
 @pytest.fixture(scope="module")
 def space(waveform):
     return fit(waveform, dim=16, codes=8)[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--seed", "-1"], "--seed takes 0 or more, not -1"),
+        (["--threads", "0"], "--threads takes 1 or more, not 0"),
+        (["--clips", "0"], "--clips takes 1 or more, not 0"),
+        (["--lm-steps", "-5"], "--lm-steps takes 0 or more, not -5"),
+        (["--captions", "nowhere"], "no CSV in nowhere"),
+        (["--weights", __file__], "is a file; expected a folder"),
+        (["--stage", "lm"], "run --stage text first"),
+        (["--stage", "export"], "run --stage codec first"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_before_anything_is_made(options, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train", "--out", str(tmp_path / "run"), *options])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_delay_is_the_pattern_of_transformers():

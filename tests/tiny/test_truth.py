@@ -11,7 +11,7 @@ from tagxai.hooks import edit_attention
 from tagxai.tiny.grammar import prompts
 from tagxai.tiny.interventions import Effect, direct_share, effect, intervene, removed, replaced
 from tagxai.tiny.parsing import parse
-from tagxai.tiny.truth import truth
+from tagxai.tiny.truth import _attribute_confirmed, truth
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,18 @@ def test_a_prompt_of_nothing_but_its_event_has_a_truth(generator):
     assert [word.kind for word in answer.words] == ["event", "event"]
 
 
+@pytest.mark.parametrize(("opposite", "confirmed"), [("quiet", True), ("loud", False), (None, False)])
+def test_an_attribute_is_confirmed_only_by_another_value_that_was_measured(opposite, confirmed):
+    prompt = parse("a dog barks loudly then rain falls")
+    loudly = next(word for word in prompt.words() if word.kind == "attribute")
+
+    class Measured:
+        def value(self, text, mention, attribute):
+            return "loud" if text == prompt.text else opposite
+
+    assert _attribute_confirmed(prompt, prompt.mentions[0], loudly, Measured()) is confirmed
+
+
 def test_replacing_and_removing_change_the_words_of_one_event_only():
     rng = np.random.default_rng(0)
     for prompt in prompts("test", 60):
@@ -115,6 +127,14 @@ def test_replacing_and_removing_change_the_words_of_one_event_only():
             assert text.startswith(prompt.text[: mention.start_char])
             assert text.endswith(prompt.text[mention.end_char :])
             assert prompt.text[mention.start_char : mention.end_char] not in removed(prompt, mention)
+
+
+def test_a_prompt_in_capitals_is_changed_as_one_without():
+    low, loud = parse("a dog barks while rain falls"), parse("A DOG BARKS While Rain falls")
+    for mention, same in zip(low.mentions, loud.mentions, strict=True):
+        changed = [replaced(prompt, m, np.random.default_rng(0)) for prompt, m in ((low, mention), (loud, same))]
+        assert changed[0][1] == changed[1][1]
+        assert changed[0][0].lower() == changed[1][0].lower()
 
 
 def test_the_intervention_table_asks_three_clips_an_event():

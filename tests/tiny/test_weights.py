@@ -7,9 +7,11 @@ import torch
 
 from tagxai.tiny import CODEBOOKS, WEIGHTS
 from tagxai.tiny.detector import EventDetector
-from tagxai.tiny.evaluate import generate, hearing, reconstructed, synthesised
+from tagxai.tiny.evaluate import generate, hearing, main, reconstructed, synthesised
 from tagxai.tiny.grammar import prompts
 from tagxai.tiny.judging import attributes, judge
+from tagxai.tiny.meters import boundaries
+from tagxai.tiny.sounds import EVENTS
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +99,37 @@ def test_generated_clips_have_the_attributes_that_were_asked_for(model, tokenize
     figures = attributes(detector, asked, waveform)
     right = sum(figures[kind] * count for kind, count in figures["of"].items())
     assert right / sum(figures["of"].values()) >= 0.7
+
+
+def test_attributes_are_measured_by_the_boundaries_of_the_weights_that_are_judged(detector, tmp_path):
+    asked = [p for p in prompts("test", 60, seed=6, forms=("single",)) if p.scene.styles[0].level]
+    waveform = synthesised(asked, seed=6)
+    for limit, heard in ((-1e9, "loud"), (1e9, "quiet")):
+        (tmp_path / heard).mkdir()
+        (tmp_path / heard / "meters.json").write_text(json.dumps({e: {"level": {"75": limit}} for e in EVENTS}))
+        shares = attributes(detector, asked, waveform, boundaries(tmp_path / heard))["by_value"]
+        assert {value for value, share in shares.items() if share > 0.5} == {heard}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--clips", "2"),
+        ("--seed", "-1"),
+        ("--top-k", "-3"),
+        ("--temperature", "0"),
+        ("--temperature", "nan"),
+        ("--guidance-scale", "inf"),
+        ("--weights", "nowhere"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_is_refused_at_once(options, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["evaluate", *options])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    said = capsys.readouterr()
+    assert options[0] in said.err.splitlines()[-1] or "no model in nowhere" in said.err
+    assert not said.out
 
 
 def test_generation_repeats_with_the_seed_and_leaves_the_global_one_alone(model, tokenizer):

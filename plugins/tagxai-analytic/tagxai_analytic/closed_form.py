@@ -133,8 +133,8 @@ class ClosedForm:
         before, after = (self._logit([keep] * len(self.words)) for keep in (False, True))
         degrees = torch.stack([term.codes * term.powers.total() for term in self.terms])
         mixed = (degrees.amax(0) != torch.where(degrees > 0, degrees, 99).amin(0)) & (degrees.amax(0) > 0)
-        if self.link != "linear" and mixed.any():
-            raise ValueError("terms of several degrees at one code: no closed form for the logistic link")
+        if mixed.any() and not self._is_polynomial:
+            raise ValueError("terms of several degrees at one code: no closed form but for code 1 of the linear link")
         moved = after - before
         secant = (self._of_code(after) - self._of_code(before)) / torch.where(moved == 0, 1.0, moved)
         stretch = torch.where(moved == 0, self._slope(after), secant)

@@ -39,7 +39,7 @@ class TinyGenerator(TransformersGenerator):
 
     @cached_property
     def detector(self) -> EventDetector:
-        """The event detector that belongs to the weights."""
+        """The package's event detector, which also judges other weights."""
         from tagxai.tiny.detector import EventDetector
 
         return EventDetector.load()

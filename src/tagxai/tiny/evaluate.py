@@ -9,6 +9,7 @@ prompts.
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from tagxai.tiny import WEIGHTS
 from tagxai.tiny.detector import EventDetector
 from tagxai.tiny.grammar import Prompt, prompts, stream
 from tagxai.tiny.judging import attributes, bars, judge
+from tagxai.tiny.meters import boundaries
 from tagxai.tiny.sounds import VALUES
 from tagxai.tiny.splits import Split
 
@@ -126,7 +128,7 @@ def evaluate(
         print(f"{time.perf_counter() - began:6.1f} s  {what}", file=sys.stderr, flush=True)
 
     began = time.perf_counter()
-    detector = EventDetector.load(weights)
+    detector, limits = EventDetector.load(weights), boundaries(weights)
     model = MusicgenForConditionalGeneration.from_pretrained(weights, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(weights)
 
@@ -139,13 +141,13 @@ def evaluate(
     original = synthesised(asked, seed)
     codec = reconstructed(model, original)
     ears = hearing(detector, asked, original)
-    meters = attributes(detector, alone, reconstructed(model, synthesised(alone, seed)))
+    meters = attributes(detector, alone, reconstructed(model, synthesised(alone, seed)), limits)
     say("generated clips")
     once = time.perf_counter()
     made = make([prompt.text for prompt in asked], seed)
     pace = (time.perf_counter() - once) / clips
     judged = judge(detector, asked, made)
-    measured = attributes(detector, alone, make([prompt.text for prompt in alone], seed + 1))
+    measured = attributes(detector, alone, make([prompt.text for prompt in alone], seed + 1), limits)
     say("interventions")
     few = asked[: max(1, clips // 3)]
     table = intervene(detector, make, few, np.random.default_rng(seed), seed)
@@ -208,8 +210,14 @@ def main() -> None:
     options = parser.parse_args()
     if not (options.weights / "model.safetensors").is_file():
         parser.error(f"no model in {options.weights}; expected a folder that `python -m tagxai.tiny.train` exported")
-    if options.clips < 3:
-        parser.error(f"--clips takes 3 or more, not {options.clips}")
+    for name, smallest in (("clips", 3), ("seed", 0), ("top_k", 0)):
+        value = getattr(options, name)
+        if value is not None and value < smallest:
+            parser.error(f"--{name.replace('_', '-')} takes {smallest} or more, not {value}")
+    if options.temperature is not None and not 0 < options.temperature < math.inf:
+        parser.error(f"--temperature takes a number above 0, not {options.temperature}")
+    if options.guidance_scale is not None and not math.isfinite(options.guidance_scale):
+        parser.error(f"--guidance-scale takes a number, not {options.guidance_scale}")
     given = {name: getattr(options, name) for name in ("guidance_scale", "top_k", "temperature")}
     sampling = {name: value for name, value in given.items() if value is not None}
     figures = evaluate(options.weights, options.clips, options.split, options.seed, **sampling)

@@ -108,11 +108,12 @@ class Prompt:
 
     def _word(self, match: re.Match[str]) -> Word:
         text, start, end = match.group(), match.start(), match.end()
+        names_nothing = text.lower() in FUNCTION_WORDS
         for index, mention in enumerate(self.mentions):
-            if text not in FUNCTION_WORDS and mention.start_char <= start < mention.end_char:
+            if not names_nothing and mention.start_char <= start < mention.end_char:
                 return Word(text, start, end, "event", index)
             for attribute in mention.attributes:
-                if text not in FUNCTION_WORDS | {"in"} and attribute.start_char <= start < attribute.end_char:
+                if not names_nothing and attribute.start_char <= start < attribute.end_char:
                     return Word(text, start, end, "attribute", index, attribute.kind)
         spans: dict[WordKind, tuple[tuple[int, int], ...]] = {
             "negation": self.negations,

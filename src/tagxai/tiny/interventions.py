@@ -47,7 +47,7 @@ class Intervention:
 
 def replaced(prompt: Prompt, mention: Mention, rng: Rng) -> tuple[str, str]:
     """The prompt with the mention's content words replaced by another event's of the same kind: `(text, event)`."""
-    content = prompt.text[mention.start_char : mention.end_char]
+    content = prompt.text[mention.start_char : mention.end_char].lower()
     mine = next(phrase for phrase in PHRASES[mention.event] if phrase.content == content)
     choices = [
         (event, phrase.content)

@@ -12,7 +12,7 @@ from tagxai.tiny import CLIP_FRAMES, FRAME_RATE, HOP
 from tagxai.tiny.clips import SLOTS
 from tagxai.tiny.detector import EventDetector
 from tagxai.tiny.grammar import Mention, Prompt
-from tagxai.tiny.meters import value_of
+from tagxai.tiny.meters import Boundaries, value_of
 
 MARGIN = 0.1
 """By how much a slot's boundary may move, in seconds."""
@@ -95,11 +95,15 @@ def stretch(probability: Float[Tensor, "frames"], mention: Mention) -> slice | N
 
 
 def attributes(
-    detector: EventDetector, asked: Sequence[Prompt], waveform: Float[Tensor, "batch samples"]
+    detector: EventDetector,
+    asked: Sequence[Prompt],
+    waveform: Float[Tensor, "batch samples"],
+    table: Boundaries | None = None,
 ) -> dict[str, Any]:
     """Share of attributes that the meters confirm, by kind, where an event sounds alone in its slot.
 
-    An event that is not heard at all counts as wrong. By chance: a half, a third for counts.
+    An event that is not heard at all counts as wrong. By chance: a half, a third for counts. `table` holds the meters'
+    boundaries where the codec is not the package's.
     """
     tally, probability = Tally(), detector(waveform)
     for row, prompt in enumerate(asked):
@@ -109,7 +113,7 @@ def attributes(
             for attribute in mention.attributes if alone else ():
                 where = stretch(probability[row, :, detector.events.index(mention.event)], mention)
                 right = where is not None and attribute.value == value_of(
-                    mention.event, attribute.kind, waveform[row, where].numpy().astype(np.float64)
+                    mention.event, attribute.kind, waveform[row, where].numpy().astype(np.float64), table
                 )
                 tally.add(right, f"kind/{attribute.kind}", f"value/{attribute.value}", f"of/{attribute.kind}")
     return {

@@ -9,6 +9,7 @@ codec takes from both is no mistake of the model. The boundaries are kept beside
 import json
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -113,13 +114,14 @@ def calibrate(
 
 
 @cache
-def _boundaries() -> Boundaries:
-    return json.loads((WEIGHTS / "meters.json").read_text())
+def boundaries(folder: Path = WEIGHTS) -> Boundaries:
+    """Those of the codec whose weights are in a folder."""
+    return json.loads((folder / "meters.json").read_text())
 
 
 def boundary(event: str, kind: Kind, frames: int, table: Boundaries | None = None) -> float:
     """What parts the two values of a kind for an event in a stretch of about `frames` codec frames."""
-    lengths = (table or _boundaries())[event][kind]
+    lengths = (table or boundaries())[event][kind]
     return lengths[min(lengths, key=lambda length: abs(int(length) - frames))]
 
 

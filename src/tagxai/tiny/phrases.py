@@ -135,7 +135,7 @@ PHRASES: dict[str, list[Phrase]] = {
     ),
 }
 
-FUNCTION_WORDS = {"a", "an", "the", "of", "on", "is", "are", "down", "at"}
+FUNCTION_WORDS = {"a", "an", "the", "of", "on", "is", "are", "down", "at", "in"}
 """Words inside a phrase's content, or an attribute's, that name nothing themselves."""
 
 ADJECTIVES: dict[str, tuple[str, ...]] = {

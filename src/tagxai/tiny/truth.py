@@ -117,4 +117,4 @@ def _attribute_confirmed(prompt: Prompt, mention: Mention, word: Word, witness: 
     opposite = values[(values.index(attribute.value) + 1) % len(values)]
     instead = (ADJECTIVES if before else ADVERBS)[opposite][0]
     text = prompt.text[: attribute.start_char] + instead + prompt.text[attribute.end_char :]
-    return witness.value(text, mention, attribute) != attribute.value
+    return witness.value(text, mention, attribute) not in (attribute.value, None)  # not heard: nothing was measured

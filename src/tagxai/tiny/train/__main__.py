@@ -6,6 +6,11 @@ from pathlib import Path
 import torch
 
 STAGES = ("codec", "text", "detector", "lm", "export")
+NEEDED = {
+    "lm": {"text": "text", "tokenizer": "text"},
+    "export": {"decoder.pt": "codec", "encoder.pt": "codec", "text": "text", "detector": "detector", "lm.pt": "lm"},
+}
+"""What a stage reads from the working folder, and the stage that writes it."""
 
 
 def main() -> None:
@@ -23,10 +28,29 @@ def main() -> None:
     for name, steps in (("decoder", 8000), ("encoder", 2000), ("text", 2750), ("detector", 2000), ("lm", 6000)):
         parser.add_argument(f"--{name}-steps", type=int, default=steps, help=f"default: {steps}")
     options = parser.parse_args()
+    if mistake := _mistake(options):
+        parser.error(mistake)
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     for stage in [options.stage] if options.stage else STAGES:
         run(stage, options)
+
+
+def _mistake(options: argparse.Namespace) -> str | None:
+    """What is wrong with the options, before anything is made; None where nothing is."""
+    for name, value in vars(options).items():
+        smallest = 1 if name in ("threads", "clips") else 0
+        if isinstance(value, int) and value < smallest:
+            return f"--{name.replace('_', '-')} takes {smallest} or more, not {value}"
+    for folder in (options.out, options.weights):
+        if folder and folder.exists() and not folder.is_dir():
+            return f"{folder} is a file; expected a folder"
+    if options.captions and not any(options.captions.glob("*.csv")):
+        return f"no CSV in {options.captions}; expected a folder of CSVs with a `caption` column"
+    for name, stage in NEEDED.get(options.stage, {}).items():
+        if not (options.out / name).exists():
+            return f"no {name} in {options.out}; run --stage {stage} first"
+    return None
 
 
 def run(stage: str, options: argparse.Namespace) -> None:

@@ -53,8 +53,7 @@ def export(out: Path, weights: Path) -> None:
     _load_as_float32(weights / "config.json")
     AutoTokenizer.from_pretrained(out / "tokenizer").save_pretrained(weights)
     for name in ("detector.safetensors", "detector.json"):
-        if (out / "detector" / name).exists():
-            shutil.copyfile(out / "detector" / name, weights / name)
+        shutil.copyfile(out / "detector" / name, weights / name)
 
 
 def _rendering(out: Path) -> Callable[[Wave], Wave]:
