@@ -63,7 +63,7 @@ class AudioGenX(Method):
     weight_decay: float | None = None
     """Of Adam. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would draw to a mask of 0.5."""
     alpha: float | None = None
-    """Weight of the mask's L1 norm. None takes the paper's 1e-3 for the MLP and 1e-2 for logits: they reach the optimum
+    """Weight of the mask's L1 norm. None takes the paper's 1e-3 for the MLP and 2e-2 for logits: they reach the optimum
     of the loss, where 1e-3 leaves every token that helps a little at 1."""
     beta: float = PAPER_BETA
     """Weight of the mask's L2 norm."""
@@ -210,7 +210,7 @@ class AudioGenX(Method):
 
     @property
     def _alpha(self) -> float:
-        return self.alpha if self.alpha is not None else PAPER_ALPHA if self._explainer == "mlp" else 1e-2
+        return self.alpha if self.alpha is not None else PAPER_ALPHA if self._explainer == "mlp" else 2e-2
 
     @property
     def _schedule(self) -> tuple[int, float, float]:
