@@ -85,6 +85,12 @@ def test_scoring_takes_what_its_batch_is_estimated_to_take(deep, clip):
     assert 1 / MARGIN < work.forward(len(masks)) / found < MARGIN, (work.forward(len(masks)) / 1e6, found / 1e6)
 
 
+def test_forward_mode_is_estimated_by_the_batch_that_it_runs_whatever_the_prompts_length(deep):
+    work = replace(Workload.of(deep, 1500, deep.encode_prompt([PROMPT])), tokens=60)
+    assert work.batch == 2
+    assert InputXGradient().memory(work) == work.tangents(2) == 2 * work.tangents(1)
+
+
 def test_weights_are_those_of_all_models_counted_once(generator):
     counted = sum(t.numel() * 4 for t in generator.model.parameters())
     buffers = sum(t.numel() * t.element_size() for t in generator.model.buffers())

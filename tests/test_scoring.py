@@ -7,7 +7,7 @@ import torch
 
 from tagxai import words
 from tagxai.base import Generator
-from tagxai.errors import UnsupportedError
+from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.hooks import Gate, edit_attention
 from tagxai.scoring import leave_one_out, score, without
 from tagxai.words import Unit
@@ -61,6 +61,24 @@ def test_results_do_not_depend_on_the_batch_size(generator, generation, units, o
     ]
     torch.testing.assert_close(tables[0], tables[1], **TOLERANCE)
     torch.testing.assert_close(tables[0], tables[2], **TOLERANCE)
+
+
+def as_users_call_it(*arguments, **options):
+    """`score` without the tests' own check of types, which users do not have."""
+    return score.__wrapped__(*arguments, **options)
+
+
+@pytest.mark.parametrize("wrong", [{"operator": "values"}, {"target": "conditonal"}, {"prefix": "Shared"}])
+def test_a_question_that_is_misspelt_is_refused_and_not_another_one_answered(generator, generation, units, wrong):
+    (given,) = wrong.values()
+    with pytest.raises(TagxaiError, match=f"named '{given}'; .* choices: "):
+        as_users_call_it(generator, generation, units, leave_one_out(len(units)), **wrong)
+
+
+@pytest.mark.parametrize("shape", [(0, 7), (1, 6), (1, 8), (7,)])
+def test_masks_must_be_of_the_units(generator, generation, units, shape):
+    with pytest.raises(ValueError, match="each of 7 units"):
+        as_users_call_it(generator, generation, units, torch.ones(shape, dtype=torch.bool))
 
 
 def test_equal_coalitions_are_run_once(generator, generation, units):

@@ -89,6 +89,8 @@ def test_a_method_that_only_changes_the_text_needs_no_attention(generator, gener
         (KernelShap, {"samples": 2}, "must be at least 3"),
         (Banzhaf, {"samples": 0}, "must be at least 2"),
         (Occlusion, {"batch_size": 0}, "must be at least 1"),
+        (Occlusion, {"operator": "values"}, "must be one of delete, null, attention, gate, value, not values"),
+        (Occlusion, {"by": "letter"}, "must be one of word, phrase, token, not letter"),
     ],
 )
 def test_impossible_options_are_told_in_one_sentence(method, options, told):

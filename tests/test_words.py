@@ -50,6 +50,20 @@ def test_sub_words_and_contractions_join():
     assert units[1].negation
 
 
+@pytest.mark.parametrize("space", [(7, 7), (6, 7), (6, 6)])
+def test_a_token_of_space_alone_joins_the_word_that_it_stands_before(space):
+    prompt = "собака лает"  # the spans as T5's tokenizer gives them, and as others may
+    spans = [(0, 1), (0, 6), space, (7, 11), (11, 11)]
+    found = words(prompt, spans, ["▁", "<unk>", "▁", "<unk>", "</s>"])
+    assert [(unit.text, unit.tokens) for unit in found] == [("собака", (0, 1)), ("лает", (2, 3)), ("</s>", (4,))]
+    assert [unit.special for unit in found] == [False, False, True]
+
+
+def test_a_token_that_opens_the_prompt_stays_itself():
+    found = words("dog", [(0, 0), (0, 3), (3, 3)], ["<s>", "dog", "</s>"])
+    assert [(unit.text, unit.special) for unit in found] == [("<s>", True), ("dog", False), ("</s>", True)]
+
+
 def test_function_words_and_negations_are_marked():
     prompt = "The sound of rain without thunder"
     marked = {unit.text: unit for unit in words(prompt, *tokenise(prompt))}

@@ -74,8 +74,10 @@ class Workload:
         layer = 3 * self.width * _FLOAT32 + (9 * self.width + 3 * self.heads * self.tokens) * self.element
         return rows * self.steps * self.layers * layer + self.forward(rows)
 
-    def tangents(self, rows: int) -> int:
-        """A pass in forward mode: a tangent beside each tensor, and plain attention, which holds all its weights."""
+    def tangents(self, directions: int) -> int:
+        """Forward mode, a batch at a time: a tangent beside each tensor, and plain attention, which holds all its
+        weights."""
+        rows = min(directions, self.batch)
         return 2 * self.forward(rows) + 4 * rows * self.heads * self.steps**2 * self.element
 
 

@@ -65,7 +65,8 @@ def words(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) 
     """
     doc = _pipeline()(prompt)
     pieces = _pieces(doc)
-    owners = [owner(span, pieces) for span in spans]
+    reaching = [_to_next_letter(prompt, span, token) for span, token in zip(spans, tokens, strict=True)]
+    owners = [owner(span, pieces) for span in reaching]
     units = []
     for index, group in enumerate(pieces):
         mine = tuple(i for i, piece in enumerate(owners) if piece == index)
@@ -125,6 +126,15 @@ def _pieces(doc: Doc) -> list[_Piece]:
                 pieces.append(_Piece(token.idx, end, token.i, token.i))
         glued = not token.is_space and not token.whitespace_
     return pieces
+
+
+def _to_next_letter(prompt: str, span: tuple[int, int], token: str) -> tuple[int, int]:
+    """The span of "▁" alone, which tokenizers put before a word that they do not know as it stands, reaches into it."""
+    start, end = span
+    if token.strip("▁ "):
+        return span
+    rest = prompt[end:]
+    return start, end + len(rest) - len(rest.lstrip()) + 1
 
 
 class Stretch(Protocol):

@@ -24,7 +24,7 @@ class GradientShap(Method):
 
     name: ClassVar[str] = "gradient_shap"
     needs = frozenset({"gradients"})
-    passes = "samples x tokens, in forward mode (all tokens in one batch)"
+    passes = "samples x tokens, in forward mode (tokens in batches)"
 
     samples: int = 12
     """Points that are drawn between the null condition and the prompt."""

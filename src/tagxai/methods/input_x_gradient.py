@@ -18,7 +18,7 @@ class InputXGradient(Method):
 
     name: ClassVar[str] = "input_x_gradient"
     needs = frozenset({"gradients"})
-    passes = "tokens, in forward mode (all in one batch)"
+    passes = "tokens, in forward mode (in batches)"
 
     target: GradientTarget = "conditional"
     """Whose log-probability: `conditional`, or `guided` (under classifier-free guidance)."""

@@ -19,7 +19,7 @@ class IntegratedGradients(Method):
 
     name: ClassVar[str] = "integrated_gradients"
     needs = frozenset({"gradients"})
-    passes = "points x tokens, in forward mode (all tokens in one batch)"
+    passes = "points x tokens, in forward mode (tokens in batches)"
 
     points: int = 12
     """Gauss-Legendre points of the integral along the path: 12 were within 0.3 % of 40 on the embedded model."""

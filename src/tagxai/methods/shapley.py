@@ -28,10 +28,12 @@ class Shapley(TableMethod):
     """Shapley values of words for every audio code, exact or sampled (Shapley 1953; Lundberg & Lee, NeurIPS 2017)."""
 
     name: ClassVar[str] = "shapley"
-    passes = "2^words forward passes up to 10 words, then one for each word of each sampled order; in batches"
+    passes = (
+        "2^words forward passes up to 10 words (with `</s>`), then one for each word of each sampled order; in batches"
+    )
 
     exact_up_to: int = 10
-    """Up to this many words all subsets are scored; beyond, random orders of the words."""
+    """Up to this many words, `</s>` among them, all subsets are scored; beyond, random orders of the words."""
     tolerance: float = 0.05
     """Sampling stops when no word's standard error, of its value for the whole clip, is more than this share of the
     largest value."""

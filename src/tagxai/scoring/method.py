@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from jaxtyping import Bool, Float
 
@@ -39,6 +39,9 @@ class TableMethod(Method):
     """Coalitions in one pass of the model; none takes what fits. It changes no result."""
 
     def __post_init__(self) -> None:
+        for option, kind in (("operator", Operator), ("target", Target), ("by", By)):
+            choices = get_args(kind)
+            self.require(option, getattr(self, option) in choices, f"one of {', '.join(choices)}")
         self.require("batch_size", self.batch_size is None or self.batch_size >= 1, "at least 1")
 
     def check_supported(self, generator: Generator) -> None:

@@ -7,11 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import Any, get_args
 
 from jaxtyping import Bool, Float
 
 from tagxai.base import Generator
+from tagxai.errors import UnknownNameError
 from tagxai.hooks import AttentionSite, edit_attention, scale_values
 from tagxai.lazy import torch
 from tagxai.memory import MARGIN, Workload, free
@@ -45,6 +46,14 @@ def score(
     beyond rounding.
     """
     started = perf_counter()
+    for what, given, kind in (("operator", operator, Operator), ("target", target, Target), ("prefix", prefix, Prefix)):
+        if given not in get_args(kind):
+            raise UnknownNameError(what, str(given), get_args(kind))
+    if masks.dtype != torch.bool or masks.ndim != 2 or not len(masks) or masks.shape[1] != len(units):
+        raise ValueError(
+            f"masks must be true or false for each coalition and each of {len(units)} units, at least one coalition; "
+            f"not {masks.dtype} of shape {tuple(masks.shape)}"
+        )
     span = range(generation.frames) if frames is None else frames
     if not (0 <= span.start < span.stop <= generation.frames):
         raise ValueError(f"frames {span.start}..{span.stop} do not fit a clip of {generation.frames}")

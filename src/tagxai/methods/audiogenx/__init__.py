@@ -122,6 +122,7 @@ class AudioGenX(Method):
             reached = compare(generator, generation, conditioning, target, mask)
         spread = undo_delay(each.std(0, correction=0), generation.delays, generation.frames).float().cpu()
         epochs, learning_rate, weight_decay = self._schedule
+        trained = sum(len(one.losses) for one in learned)
         return Attribution(
             generation,
             undo_delay(mask, generation.delays, generation.frames).float().cpu(),
@@ -132,7 +133,9 @@ class AudioGenX(Method):
             deviation=spread if self.seeds > 1 else None,
             cost={
                 "seconds": perf_counter() - started,
-                "epochs": sum(len(one.losses) for one in learned),
+                "epochs": trained,
+                "forward_passes": 1 + 2 * trained + 2,  # the original states, and the result's own loss
+                "backward_passes": 2 * trained,
                 "trainable_parameters": learned[0].parameters,
             },
             diagnostics={
