@@ -374,6 +374,17 @@ def test_a_job_is_not_given_up_for_the_death_of_another(tmp_path):
         ({"prompts": {"file": "laboratory:test:3", "limit": 2}}, "'laboratory:test:3' is no file"),
         ({"prompts": {"file": "a.csv", "limit": 0}}, "a number from 1 up, not 0"),
         ({"prompts": {"file": "missing.csv"}}, "there is no file 'missing.csv'"),
+        ({"prompts": "laboratory:test:²"}, "laboratory:SPLIT:NUMBER"),
+        ({"metrics": ["infidelity(samples=0)"]}, "'samples' of metric 'infidelity' must be at least 1, not 0"),
+        ({"metrics": ["linear_datamodelling(samples=1)"]}, "must be at least 2, not 1"),
+        ({"metrics": ["soft_sufficiency(share=7)"]}, "must be between 0 and 1, not 7"),
+        ({"metrics": ["soft_comprehensiveness(share=0)"]}, "must be between 0 and 1, not 0"),
+        ({"metrics": ["kl_f(mask=matched, size=-2)"]}, "must be from 0 to 1, not -2"),
+        ({"metrics": ["fid_cf(repeats=0)"]}, "must be at least 1, not 0"),
+        ({"metrics": ["removal_1(k=0)"]}, "must be at least 1, not 0"),
+        ({"metrics": ["seed_robustness(repeats=0)"]}, "must be at least 1, not 0"),
+        ({"metrics": ["max_sensitivity(radius=0)"]}, "must be positive, not 0"),
+        ({"metrics": ["cascading_randomisation(stages=0)"]}, "must be at least 1, not 0"),
     ],
 )
 def test_a_wrong_plan_is_one_sentence(changes, told):

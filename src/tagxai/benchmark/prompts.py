@@ -45,7 +45,7 @@ def _laboratory(text: str) -> list[str]:
     split, _, count = rest.partition(":")
     if split not in get_args(Split):
         raise UnknownNameError("split of the laboratory", split, get_args(Split))
-    if not count.isdigit() or not int(count):
+    if not count.isdecimal() or not int(count):
         raise TagxaiError(
             f"prompts of the laboratory are {LABORATORY}:SPLIT:NUMBER, such as laboratory:test:60, not {text!r}"
         )
