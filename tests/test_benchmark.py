@@ -24,13 +24,13 @@ from tagxai.benchmark.plan import find_suite, make_plan, read_options
 from tagxai.benchmark.prompts import find_prompts
 from tagxai.benchmark.running import run
 from tagxai.benchmark.statistics import compare, holm, sign_flip
-from tagxai.benchmark.store import Store
+from tagxai.benchmark.store import Row, Store
 from tagxai.cli import app
 from tagxai.errors import DamagedFileError
 from tagxai.hooks import edit_attention
 from tagxai.methods.cross_attention import CrossAttention
 from tagxai.registry import registry
-from tagxai.report.benchmark import write_benchmark
+from tagxai.report.benchmark import tables, write_benchmark
 
 pytest.importorskip("tagxai_analytic")
 PROMPTS = ["a dog barks", "rain falls"]
@@ -452,6 +452,15 @@ def test_methods_are_paired_by_prompt():
     assert found["better"].prompts == 2
     assert found["better"].interval == pytest.approx((0.1, 0.1, 0.1))
     assert found["better"].delta == 1.0
+
+
+def test_a_mean_over_fewer_prompts_says_so():
+    rows = [Row("analytic", prompt, 0, "long", "mask_size", 0.5) for prompt in PROMPTS]
+    rows += [Row("analytic", PROMPTS[0], 0, "short", "mask_size", 0.25)]
+    made = plan(methods=[{"name": "occlusion", "label": "long"}, {"name": "shapley", "label": "short"}])
+    board = tables(results.Results(rows, made.methods, made.metrics, "long"))[0]
+    assert dict(board.rows) == {"long": "0.500 [0.500, 0.500]", "short": "0.250 [0.250, 0.250] (n=1)"}
+    assert "fewer prompts" in board.text
 
 
 def test_a_metric_that_ranks_chance_above_the_oracle_is_printed_as_failed(tmp_path):
