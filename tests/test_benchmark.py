@@ -374,6 +374,12 @@ def test_a_job_is_not_given_up_for_the_death_of_another(tmp_path):
         ({"prompts": {"file": "laboratory:test:3", "limit": 2}}, "'laboratory:test:3' is no file"),
         ({"prompts": {"file": "a.csv", "limit": 0}}, "a number from 1 up, not 0"),
         ({"prompts": {"file": "missing.csv"}}, "there is no file 'missing.csv'"),
+        ({"prompts": "laboratory:test:99999999999"}, "of at most 100000"),
+        ({"threads": 10**11}, "threads takes at most 4096"),
+        (
+            {"methods": [{"name": "occlusion", "label": "a"}, {"name": "occlusion", "label": "b"}]},
+            "methods 'a' and 'b' have the same settings",
+        ),
         ({"prompts": "laboratory:test:²"}, "laboratory:SPLIT:NUMBER"),
         ({"metrics": ["infidelity(samples=0)"]}, "'samples' of metric 'infidelity' must be at least 1, not 0"),
         ({"metrics": ["linear_datamodelling(samples=1)"]}, "must be at least 2, not 1"),
@@ -522,12 +528,13 @@ def test_a_plan_in_toml_is_run_and_options_go_before_it(tmp_path):
 
 
 def test_a_suite_is_a_plan_that_comes_with_the_package(tmp_path):
-    given = ["-g", "analytic", "--metrics", "mask_size", "-m", "occlusion", "--reference", "random"]
+    given = ["-g", "analytic", "--metrics", "mask_size", "-m", "occlusion"]
     (tmp_path / "prompts.txt").write_text("rain falls")
     made = invoke("bench", "--suite", "tiny", *given, "-p", tmp_path / "prompts.txt", "-o", tmp_path / "out")
     assert made.exit_code == 0, made.output
     assert "*random*" in made.stdout
     (run_made,) = Store(tmp_path / "out").runs()
+    assert run_made.plan.reference == "occlusion"  # that of the suite is not among the methods
     assert run_made.plan.time_limit == read_options(find_suite("tiny"))["time_limit"]
     unknown = invoke("bench", "--suite", "tinny", "-o", tmp_path / "out")
     assert unknown.exit_code == 2
@@ -545,11 +552,25 @@ def test_explanations_made_earlier_are_evaluated(tmp_path):
     for text in ("cross_attention", "occlusion", "oracle"):
         assert text in shown.stdout
     assert (tmp_path / "tables" / "table.md").is_file()
+    twice = invoke("evaluate", out, out, "--metrics", "mask_size", "--device", "cpu")
+    assert twice.exit_code == 2
+    assert "2 explanations are by 'cross_attention' of the prompt 'a dog barks' with seed 0" in twice.stderr
 
 
 def test_what_a_folder_is_not_is_told(tmp_path):
     shown = invoke("bench", "show", tmp_path)
     assert shown.exit_code == 2
     assert len(shown.stderr.splitlines()) == 1
+    merged = invoke("bench", "merge", tmp_path, "-o", tmp_path / "merged")
+    assert merged.exit_code == 2
+    with pytest.raises(TagxaiError, match="no executor named 'lcal'"):
+        run(plan(), tmp_path / "new" / "folder", executor="lcal")
+    assert not list(tmp_path.iterdir())  # nothing is left of what never began
     assert Store(tmp_path).read_cell("0" * 32) is None
     assert cells.Model("analytic", "cpu", "auto", None).load() is cells.Model("analytic", "cpu", "auto", None).load()
+
+
+def test_an_error_that_names_what_failed_is_not_told_twice():
+    for said, told in (("metric 'a' is bad", "metric 'a' is bad"), ("is bad", "metric 'a' failed: is bad")):
+        with pytest.raises(TagxaiError, match=f"^{told}$"), cells.told("metric 'a'", None):
+            raise TagxaiError(said)
