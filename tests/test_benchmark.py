@@ -24,13 +24,13 @@ from tagxai.benchmark.plan import find_suite, make_plan, read_options
 from tagxai.benchmark.prompts import find_prompts
 from tagxai.benchmark.running import run
 from tagxai.benchmark.statistics import compare, holm, sign_flip
-from tagxai.benchmark.store import Store
+from tagxai.benchmark.store import Row, Store
 from tagxai.cli import app
 from tagxai.errors import DamagedFileError
 from tagxai.hooks import edit_attention
 from tagxai.methods.cross_attention import CrossAttention
 from tagxai.registry import registry
-from tagxai.report.benchmark import write_benchmark
+from tagxai.report.benchmark import tables, write_benchmark
 
 pytest.importorskip("tagxai_analytic")
 PROMPTS = ["a dog barks", "rain falls"]
@@ -374,6 +374,23 @@ def test_a_job_is_not_given_up_for_the_death_of_another(tmp_path):
         ({"prompts": {"file": "laboratory:test:3", "limit": 2}}, "'laboratory:test:3' is no file"),
         ({"prompts": {"file": "a.csv", "limit": 0}}, "a number from 1 up, not 0"),
         ({"prompts": {"file": "missing.csv"}}, "there is no file 'missing.csv'"),
+        ({"prompts": "laboratory:test:99999999999"}, "of at most 100000"),
+        ({"threads": 10**11}, "threads takes at most 4096"),
+        (
+            {"methods": [{"name": "occlusion", "label": "a"}, {"name": "occlusion", "label": "b"}]},
+            "methods 'a' and 'b' have the same settings",
+        ),
+        ({"prompts": "laboratory:test:²"}, "laboratory:SPLIT:NUMBER"),
+        ({"metrics": ["infidelity(samples=0)"]}, "'samples' of metric 'infidelity' must be at least 1, not 0"),
+        ({"metrics": ["linear_datamodelling(samples=1)"]}, "must be at least 2, not 1"),
+        ({"metrics": ["soft_sufficiency(share=7)"]}, "must be between 0 and 1, not 7"),
+        ({"metrics": ["soft_comprehensiveness(share=0)"]}, "must be between 0 and 1, not 0"),
+        ({"metrics": ["kl_f(mask=matched, size=-2)"]}, "must be from 0 to 1, not -2"),
+        ({"metrics": ["fid_cf(repeats=0)"]}, "must be at least 1, not 0"),
+        ({"metrics": ["removal_1(k=0)"]}, "must be at least 1, not 0"),
+        ({"metrics": ["seed_robustness(repeats=0)"]}, "must be at least 1, not 0"),
+        ({"metrics": ["max_sensitivity(radius=0)"]}, "must be positive, not 0"),
+        ({"metrics": ["cascading_randomisation(stages=0)"]}, "must be at least 1, not 0"),
     ],
 )
 def test_a_wrong_plan_is_one_sentence(changes, told):
@@ -443,6 +460,15 @@ def test_methods_are_paired_by_prompt():
     assert found["better"].delta == 1.0
 
 
+def test_a_mean_over_fewer_prompts_says_so():
+    rows = [Row("analytic", prompt, 0, "long", "mask_size", 0.5) for prompt in PROMPTS]
+    rows += [Row("analytic", PROMPTS[0], 0, "short", "mask_size", 0.25)]
+    made = plan(methods=[{"name": "occlusion", "label": "long"}, {"name": "shapley", "label": "short"}])
+    board = tables(results.Results(rows, made.methods, made.metrics, "long"))[0]
+    assert dict(board.rows) == {"long": "0.500 [0.500, 0.500]", "short": "0.250 [0.250, 0.250] (n=1)"}
+    assert "fewer prompts" in board.text
+
+
 def test_a_metric_that_ranks_chance_above_the_oracle_is_printed_as_failed(tmp_path):
     values = {"oracle": {"a": 0.2, "b": 0.4}, "random": {"a": 0.5, "b": 0.5}}
     assert "no better than random" in out_of_order(values, True)
@@ -502,12 +528,13 @@ def test_a_plan_in_toml_is_run_and_options_go_before_it(tmp_path):
 
 
 def test_a_suite_is_a_plan_that_comes_with_the_package(tmp_path):
-    given = ["-g", "analytic", "--metrics", "mask_size", "-m", "occlusion", "--reference", "random"]
+    given = ["-g", "analytic", "--metrics", "mask_size", "-m", "occlusion"]
     (tmp_path / "prompts.txt").write_text("rain falls")
     made = invoke("bench", "--suite", "tiny", *given, "-p", tmp_path / "prompts.txt", "-o", tmp_path / "out")
     assert made.exit_code == 0, made.output
     assert "*random*" in made.stdout
     (run_made,) = Store(tmp_path / "out").runs()
+    assert run_made.plan.reference == "occlusion"  # that of the suite is not among the methods
     assert run_made.plan.time_limit == read_options(find_suite("tiny"))["time_limit"]
     unknown = invoke("bench", "--suite", "tinny", "-o", tmp_path / "out")
     assert unknown.exit_code == 2
@@ -525,11 +552,25 @@ def test_explanations_made_earlier_are_evaluated(tmp_path):
     for text in ("cross_attention", "occlusion", "oracle"):
         assert text in shown.stdout
     assert (tmp_path / "tables" / "table.md").is_file()
+    twice = invoke("evaluate", out, out, "--metrics", "mask_size", "--device", "cpu")
+    assert twice.exit_code == 2
+    assert "2 explanations are by 'cross_attention' of the prompt 'a dog barks' with seed 0" in twice.stderr
 
 
 def test_what_a_folder_is_not_is_told(tmp_path):
     shown = invoke("bench", "show", tmp_path)
     assert shown.exit_code == 2
     assert len(shown.stderr.splitlines()) == 1
+    merged = invoke("bench", "merge", tmp_path, "-o", tmp_path / "merged")
+    assert merged.exit_code == 2
+    with pytest.raises(TagxaiError, match="no executor named 'lcal'"):
+        run(plan(), tmp_path / "new" / "folder", executor="lcal")
+    assert not list(tmp_path.iterdir())  # nothing is left of what never began
     assert Store(tmp_path).read_cell("0" * 32) is None
     assert cells.Model("analytic", "cpu", "auto", None).load() is cells.Model("analytic", "cpu", "auto", None).load()
+
+
+def test_an_error_that_names_what_failed_is_not_told_twice():
+    for said, told in (("metric 'a' is bad", "metric 'a' is bad"), ("is bad", "metric 'a' failed: is bad")):
+        with pytest.raises(TagxaiError, match=f"^{told}$"), cells.told("metric 'a'", None):
+            raise TagxaiError(said)

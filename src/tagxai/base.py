@@ -132,7 +132,7 @@ class Configurable:
 
         Raises TagxaiError for a wrong key or value.
         """
-        kind = "metric" if issubclass(cls, Metric) else "method"
+        kind = cls._kind()
         types = get_type_hints(cls)
         known: dict[str, Any] = {f.name: types[f.name] for f in fields(cls)} if is_dataclass(cls) else {}
         for key in options:
@@ -146,6 +146,19 @@ class Configurable:
                 for key, value in options.items()
             }
         )
+
+    def require(self, option: str, holds: bool, expected: str) -> None:
+        """For `__post_init__`: raises TagxaiError naming the option where what must hold does not."""
+        if not holds:
+            given = getattr(self, option)
+            raise TagxaiError(
+                f"option {option!r} of {self._kind()} {self.name!r} must be {expected}, not "
+                f"{f'{given:g}' if isinstance(given, float) else given}"
+            )
+
+    @classmethod
+    def _kind(cls) -> str:
+        return "metric" if issubclass(cls, Metric) else "method"
 
 
 class Method(Configurable, ABC):
@@ -162,15 +175,6 @@ class Method(Configurable, ABC):
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
     ) -> Attribution: ...
-
-    def require(self, option: str, holds: bool, expected: str) -> None:
-        """For `__post_init__`: raises TagxaiError naming the option where what must hold does not."""
-        if not holds:
-            given = getattr(self, option)
-            raise TagxaiError(
-                f"option {option!r} of method {self.name!r} must be {expected}, not "
-                f"{f'{given:g}' if isinstance(given, float) else given}"
-            )
 
     def memory(self, work: Workload) -> int:
         """Bytes that `attribute` takes at its peak beside the weights, for the estimate before a run."""

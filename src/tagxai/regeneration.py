@@ -105,6 +105,10 @@ class RegenerationMetric(Metric):
     classifier: str | None = None
     """By name; None takes the embedded detector for `tiny`, else `passt`."""
 
+    def __post_init__(self) -> None:
+        self.require("size", 0 <= self.size <= 1, "from 0 to 1")
+        self.require("repeats", self.repeats >= 1, "at least 1")
+
     @abstractmethod
     def compare(
         self, original: Float[torch.Tensor, " labels"], new: Float[torch.Tensor, "repeats labels"], exclusive: bool

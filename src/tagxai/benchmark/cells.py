@@ -230,8 +230,8 @@ def told(what: str, limit: float | None) -> Iterator[None]:
         with time_limit(limit):
             yield
     except (Exception, SystemExit) as error:  # a plugin may raise anything
-        kind = "" if isinstance(error, TagxaiError) else f"{type(error).__name__}: "
-        raise TagxaiError(" ".join(f"{what} failed: {kind}{error}".split())) from error
+        text = " ".join((str(error) if isinstance(error, TagxaiError) else f"{type(error).__name__}: {error}").split())
+        raise TagxaiError(text if text.startswith(what) else f"{what} failed: {text}") from error
 
 
 def _seeded(name: str) -> Any:

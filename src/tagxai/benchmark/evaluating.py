@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -37,7 +38,17 @@ def evaluate(
     *,
     on_progress: OnProgress | None = None,
 ) -> Results:
-    """`generators` are the models of the clips, by the names that the clips have for them."""
+    """`generators` are the models of the clips, by the names that the clips have for them.
+
+    Raises TagxaiError where tables could not tell two explanations from one another.
+    """
+    named = Counter((a.generation.generator, a.generation.prompt, a.generation.seed, a.method) for a in attributions)
+    (_, prompt, seed, method), times = named.most_common(1)[0]
+    if times > 1:
+        raise TagxaiError(
+            f"{times} explanations are by {method!r} of the prompt {prompt!r} with seed {seed}: expected one of each, "
+            "so evaluate them apart"
+        )
     methods: dict[str, Part] = {part.label: part for part in controls.parts(Part)}
     rows: dict[tuple[str, str, int, str, str], Row] = {}
     work = [(attribution, part) for attribution in attributions for part in (None, *methods.values())]

@@ -15,11 +15,11 @@ KINDS = ("clips", "explanations", "cells")
 
 def merge(folders: Sequence[str | Path], out: str | Path) -> list[Run]:
     """All runs of `folders`, and copies of their files, in `out`. Raises TagxaiError where they do not fit together."""
-    target = storage.output_folder(out)
     runs = [run for folder in folders for run in Store(folder).runs()]
     _check(runs)
     for folder in folders:
         Store(folder).rows()  # a damaged cell is told before anything is copied
+    target = storage.output_folder(out)
     for folder in map(Path, folders):
         if folder.resolve() == target.resolve():
             continue

@@ -17,6 +17,7 @@ from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.registry import BUILT_IN, registry
 
 ALL = "all"
+MOST_THREADS = 4096
 DEFAULT_PROMPTS = "laboratory:test:60"
 DEFAULT_METHODS = ("audiogenx", "cross_attention", "input_x_gradient", "occlusion")
 
@@ -155,6 +156,8 @@ class Options:
             if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
                 raise TagxaiError(f"{name} takes a {'whole ' if whole else ''}number, not {value!r}")
             least = {"guidance_scale": -math.inf, "top_k": 0, "temperature": 0, "threads": 1}.get(name)
+            if name == "threads" and value > MOST_THREADS:
+                raise TagxaiError(f"threads takes at most {MOST_THREADS}, not {value}")
             if not math.isfinite(value) or (value <= 0 if least is None else value < least):
                 raise TagxaiError(
                     f"{name} takes {'more than 0' if least is None else f'at least {least}'}, not {value:g}"
@@ -217,6 +220,10 @@ def _parts(kind: str, given: Any, everything: Sequence[str]) -> tuple[Part, ...]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:
         raise TagxaiError(f"{kind}s name {twice!r} twice; give it once, or each a label of its own")
+    for number, part in enumerate(parts):  # their cells are the same
+        same = next((other.label for other in parts[:number] if other.identity == part.identity), None)
+        if same is not None:
+            raise TagxaiError(f"{kind}s {same!r} and {part.label!r} have the same settings; give one of them")
     return tuple(parts)
 
 

@@ -10,6 +10,7 @@ from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.prompts import is_list, read_column, read_prompts
 
 LABORATORY = "laboratory"
+MOST_PROMPTS = 100_000
 KEYS = ("file", "column", "limit", "one_per", "exclude")
 
 
@@ -45,9 +46,10 @@ def _laboratory(text: str) -> list[str]:
     split, _, count = rest.partition(":")
     if split not in get_args(Split):
         raise UnknownNameError("split of the laboratory", split, get_args(Split))
-    if not count.isdigit() or not int(count):
+    if not count.isdecimal() or not 1 <= int(count) <= MOST_PROMPTS:
         raise TagxaiError(
-            f"prompts of the laboratory are {LABORATORY}:SPLIT:NUMBER, such as laboratory:test:60, not {text!r}"
+            f"prompts of the laboratory are {LABORATORY}:SPLIT:NUMBER, such as laboratory:test:60, of at most "
+            f"{MOST_PROMPTS}, not {text!r}"
         )
     return [prompt.text for prompt in prompts(split, int(count))]  # type: ignore[arg-type]
 

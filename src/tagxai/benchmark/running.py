@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -50,11 +50,12 @@ def run(
 
     Raises TagxaiError where a generator cannot be loaded, or no method or metric works with any.
     """
-    store = Store(storage.output_folder(folder))
-    store.check_free()
     gpus = 1 if plan.device == "cuda" else 0
-    made = make_executor(executor, workers, gpus=gpus) if isinstance(executor, str) else executor
-    with closing(made) as pool:
+    with ExitStack() as stack:
+        store = Store(stack.enter_context(storage.new_folder(folder)))
+        store.check_free()
+        made = make_executor(executor, workers, gpus=gpus) if isinstance(executor, str) else executor
+        pool = stack.enter_context(closing(made))
         models = {spec: cells.Model(spec, plan.device, plan.dtype, plan.threads) for spec in plan.generators}
         found = {model.spec: result for model, result in pool.map(cells.inspect, list(models.values()))}
         for result in found.values():

@@ -116,6 +116,8 @@ def run(
         "threads": threads,
         "time_limit": time_limit,
     }
+    if methods not in (None, plans.ALL):
+        content.pop("reference", None)  # the plan's is one of its own methods; of others it is the first
     content |= {key: value for key, value in given.items() if value is not None}
     if column is not None or limit is not None:
         if prompts is None:

@@ -61,6 +61,9 @@ class Infidelity(ScoringMetric):
     seed: int = 20_000
     """Of the words that are removed, each with probability 1/2."""
 
+    def __post_init__(self) -> None:
+        self.require("samples", self.samples >= 1, "at least 1")
+
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         scores, value = self.word_game(generator, generation, attribution)
         kept = torch.cat([torch.ones(1, len(scores), dtype=torch.bool), subsets(len(scores), self.samples, self.seed)])

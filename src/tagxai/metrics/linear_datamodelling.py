@@ -46,6 +46,9 @@ class LinearDatamodelling(ScoringMetric):
     seed: int = 20_000
     """Of the sets: unlike the seeds that methods use, so that they are held out."""
 
+    def __post_init__(self) -> None:
+        self.require("samples", self.samples >= 2, "at least 2")
+
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         scores, value = self.word_game(generator, generation, attribution)
         masks = subsets(len(scores), self.samples, self.seed)

@@ -30,6 +30,10 @@ class MaxSensitivity(MethodMetric):
     samples: int = 4
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        self.require("radius", self.radius > 0, "positive")
+        self.require("samples", self.samples >= 1, "at least 1")
+
     def score_method(
         self, generator: Generator, generation: Generation, attribution: Attribution, method: Method
     ) -> float:

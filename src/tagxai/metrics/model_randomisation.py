@@ -27,6 +27,9 @@ class CascadingRandomisation(MethodMetric):
     """How many times the method is asked on the way from the first part to all; the last time all are random."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        self.require("stages", self.stages >= 1, "at least 1")
+
     def parts(self, generator: Generator) -> list[str]:
         """What is randomised, in order."""
         return list(generator.weights())

@@ -38,6 +38,10 @@ class Removal(Metric):
     classifier: str | None = None
     """By name; None takes the embedded detector for `tiny`, else `passt`."""
 
+    def __post_init__(self) -> None:
+        self.require("k", self.k >= 1, "at least 1")
+        self.require("repeats", self.repeats >= 1, "at least 1")
+
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         """Clips of the whole prompt and of what is left have the same seeds; neither has the original's, whose top
         label would be high by selection."""

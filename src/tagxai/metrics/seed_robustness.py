@@ -23,6 +23,9 @@ class SeedRobustness(MethodMetric):
 
     repeats: int = 2
 
+    def __post_init__(self) -> None:
+        self.require("repeats", self.repeats >= 1, "at least 1")
+
     def score_method(
         self, generator: Generator, generation: Generation, attribution: Attribution, method: Method
     ) -> float:

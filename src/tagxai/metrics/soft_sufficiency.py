@@ -52,6 +52,10 @@ class SoftSufficiency(ScoringMetric):
     seed: int = 20_000
     """Of the sets of words."""
 
+    def __post_init__(self) -> None:
+        self.require("share", 0 < self.share < 1, "between 0 and 1")
+        self.require("samples", self.samples >= 1, "at least 1")
+
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         scores, value = self.word_game(generator, generation, attribution)
         return soft_sufficiency(scores, value, share=self.share, samples=self.samples, seed=self.seed)

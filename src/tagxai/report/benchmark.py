@@ -96,6 +96,8 @@ def _leaderboard(generator: str, family: str, boards: list[Board], results: Resu
         f"Means over prompts with 95 % bootstrap intervals. * differs from {reference} "
         f"(sign-flip test, Holm-corrected, p < {SIGNIFICANT:g}). Controls are in italics or between asterisks."
     )
+    if any(len({entry.prompts for entry in board.entries}) > 1 for board in boards):
+        text += " n: over fewer prompts than others, for it failed on the rest or is still to come."
     controls = {part.label for part in results.methods if part.is_control}
     rows = [
         [_named(method, method in controls), *(_cell(board, board.entry(method)) for board in boards)]
@@ -134,7 +136,8 @@ def _cell(board: Board, entry: Entry | None) -> str:
         return "–"
     mean, low, high = entry.interval
     star = "*" if entry.difference is not None and entry.difference.holm < SIGNIFICANT else ""
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}]{star}"
+    fewer = f" (n={entry.prompts})" if entry.prompts < max(other.prompts for other in board.entries) else ""
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]{star}{fewer}"
 
 
 def _comparisons(board: Board) -> Table:
