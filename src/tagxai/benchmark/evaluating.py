@@ -43,12 +43,12 @@ def evaluate(
     Raises TagxaiError where tables could not tell two explanations from one another.
     """
     named = Counter((a.generation.generator, a.generation.prompt, a.generation.seed, a.method) for a in attributions)
-    (_, prompt, seed, method), times = named.most_common(1)[0]
-    if times > 1:
-        raise TagxaiError(
-            f"{times} explanations are by {method!r} of the prompt {prompt!r} with seed {seed}: expected one of each, "
-            "so evaluate them apart"
-        )
+    for (_, prompt, seed, name), times in named.items():
+        if times > 1:
+            raise TagxaiError(
+                f"{times} explanations are by {name!r} of the prompt {prompt!r} with seed {seed}: expected one of "
+                "each, so evaluate them apart"
+            )
     methods: dict[str, Part] = {part.label: part for part in controls.parts(Part)}
     rows: dict[tuple[str, str, int, str, str], Row] = {}
     work = [(attribution, part) for attribution in attributions for part in (None, *methods.values())]
