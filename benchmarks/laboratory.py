@@ -3,7 +3,8 @@
     uv run python benchmarks/laboratory.py [--clips 60] [--methods audiogenx,cross_attention,random] [--out FOLDER]
 
 Prompts are of the test split: no combination of events in them was trained on. The truth of a clip is the grammar's, in
-the frames where the detector hears the event, and only for words whose effect an intervention on the model confirms.
+the frames where the detector hears the event, and only for words whose effect an intervention on the model confirms:
+on the words themselves, or with `--level attention` on their own tokens in the cross-attention.
 Prints Markdown; everything measured goes to FOLDER/laboratory.json, clip by clip, and a run that was broken off goes on
 from there. Intervals are percentile bootstraps over clips (95 %). `oracle`, `degraded oracle` and `random`: controls.
 """
@@ -18,7 +19,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -39,7 +40,7 @@ from tagxai.registry import registry
 from tagxai.tiny.grammar import Prompt, prompts
 from tagxai.tiny.interventions import removed
 from tagxai.tiny.parsing import parse
-from tagxai.truth import Truth
+from tagxai.truth import Level, Truth
 from tagxai.types import Generation
 
 METRICS = {
@@ -111,7 +112,7 @@ def share_of_last(explanation: Attribution, prompt: Prompt) -> float:
     return means[-1] / (sum(means) or 1.0)
 
 
-def run(clips: int, methods: list[str], seed: int, path: Path) -> dict[str, Any]:
+def run(clips: int, methods: list[str], seed: int, level: Level, path: Path) -> dict[str, Any]:
     """Everything measured, clip by clip; goes on from what `path` holds."""
     generator = load_generator("tiny")
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
@@ -124,7 +125,7 @@ def run(clips: int, methods: list[str], seed: int, path: Path) -> dict[str, Any]
         started = time.perf_counter()
         generation = generator.generate(prompt.text, seed=seed + index)
         record["generate_seconds"] = time.perf_counter() - started
-        truth = generator.truth(generation)
+        truth = generator.truth(generation, level)
         assert truth is not None
         known = parse(prompt.text)
         assert known is not None
@@ -207,12 +208,13 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--methods", help="names, with commas (default: all that are installed)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--level", choices=get_args(Level), default="word", help="which interventions confirm words")
     parser.add_argument("--out", type=Path, default=Path("laboratory-out"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     methods = options.methods.split(",") if options.methods else sorted(registry().methods)
     options.out.mkdir(parents=True, exist_ok=True)
-    kept = run(options.clips, methods, options.seed, options.out / "laboratory.json")
+    kept = run(options.clips, methods, options.seed, options.level, options.out / "laboratory.json")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     print(tables(kept, methods))
     print(f"\nseed {options.seed}; {platform.machine()}, 1 thread, torch {torch.__version__}; commit {commit}")

@@ -289,6 +289,15 @@ def test_the_truth_says_which_word_makes_which_frames_and_what_each_is_there_for
     assert {text: (word.kind, word.causal, mask) for text, (word, mask) in said.items()} == expected
 
 
+def test_a_modifier_whose_meaning_moved_to_the_next_token_acts_as_a_word_but_not_by_its_own_attention(linear):
+    clip = linear.generate("a distant echo then thunder", duration=1.0)
+    causal = {
+        level: {clip.prompt[w.start : w.end] for w in linear.truth(clip, level).words if w.causal}
+        for level in ("word", "attention")
+    }
+    assert causal == {"word": {"distant", "echo", "thunder"}, "attention": {"echo", "thunder"}}
+
+
 def test_a_word_is_not_true_where_the_other_code_was_drawn():
     generator = AnalyticGenerator.load("logistic")
     clip = generator.generate("bell", duration=1.0)

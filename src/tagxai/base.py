@@ -18,7 +18,7 @@ from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.hooks import AttentionSite
 from tagxai.lazy import torch
 from tagxai.memory import Workload
-from tagxai.truth import Truth
+from tagxai.truth import Level, Truth
 from tagxai.types import Branch, Conditioning, Generation, Memory, OnProgress, StepOutput
 
 Capability = Literal["gradients", "attention", "truth"]
@@ -112,8 +112,12 @@ class Generator(ABC):
         are not known. For metrics that randomise a copy of the model."""
         return {}
 
-    def truth(self, generation: Generation) -> Truth | None:
-        """Which words cause which frames of the clip; None for a prompt about which that is not known."""
+    def truth(self, generation: Generation, level: Level = "word") -> Truth | None:
+        """Which words cause which frames of the clip; None for a prompt about which that is not known.
+
+        At `level="attention"`: through the cross-attention to their own tokens. What a text encoder has mixed into
+        other tokens counts at the level of words alone.
+        """
         return None
 
 

@@ -17,7 +17,7 @@ from tagxai.attribution import Attribution
 from tagxai.base import Capability, Generator, Metric
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
-from tagxai.truth import Kind, Truth
+from tagxai.truth import Kind, Level, Truth
 from tagxai.types import Generation
 
 
@@ -99,6 +99,9 @@ class Localisation(Metric):
     kind: Kind = "event"
     """Whose truth: of words that name events, or of attributes, counts ... Causal words of other kinds do not count."""
 
+    level: Level = "word"
+    """Confirmed by which intervention: on the `word`, or on its own tokens in the cross-`attention`."""
+
     @staticmethod
     @abstractmethod
     def measure(
@@ -109,7 +112,7 @@ class Localisation(Metric):
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         self.check_supported(generator)
-        truth = generator.truth(generation)
+        truth = generator.truth(generation, self.level)
         if truth is None:
             raise TagxaiError(
                 f"metric {self.name!r} needs the truth, which generator {generator.name!r} does not know for "

@@ -26,7 +26,7 @@ from tagxai.base import Capability, Generator, Method, MethodMetric, Metric
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.hooks import AttentionSite, Capture, Gate, edit_attention, position, scale_values
 from tagxai.lazy import torch
-from tagxai.truth import TrueWord, Truth
+from tagxai.truth import Level, TrueWord, Truth
 from tagxai.types import Generation, Progress
 
 PROMPTS = ("a dog barks while rain falls", "thunder then a bell", "the sound of a bell ringing then a siren")
@@ -598,7 +598,7 @@ def _random_generator(*, truth: bool = False) -> Generator:
 
         offers = TransformersGenerator.offers | {"truth"}
 
-        def truth(self, generation: Generation) -> Truth:
+        def truth(self, generation: Generation, level: Level = "word") -> Truth:
             mask = torch.arange(generation.frames) < generation.frames / 2
             word = TrueWord(0, len(generation.prompt.split()[0]), "event", causal=True)
             return Truth((word,), mask[None], generation.frame_rate)

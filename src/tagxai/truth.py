@@ -16,6 +16,8 @@ from tagxai.lazy import torch
 from tagxai.types import Generation
 from tagxai.words import Unit, owner
 
+Level = Literal["word", "attention"]
+"""Where an intervention acts: on words before the text is encoded, or on their own tokens in the cross-attention."""
 Kind = Literal["event", "attribute", "count", "negation", "connective", "filler"]
 """What a word does: it names a sound, says how it sounds or how often, takes it away, joins, or does nothing."""
 

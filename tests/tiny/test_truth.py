@@ -115,7 +115,34 @@ def test_an_attribute_is_confirmed_only_by_another_value_that_was_measured(oppos
         def value(self, text, mention, attribute):
             return "loud" if text == prompt.text else opposite
 
-    assert _attribute_confirmed(prompt, prompt.mentions[0], loudly, Measured()) is confirmed
+    assert _attribute_confirmed(prompt, prompt.mentions[0], loudly, Measured(), "word") is confirmed
+
+
+def test_at_the_level_of_attention_words_are_confirmed_by_cutting_their_own_tokens(clip):
+    """A model that takes the dog from its own words, and rain from any other."""
+    cut = []
+
+    class Attentive:
+        def generate(self, prompt, *, duration, seed, mask, **settings):
+            assert prompt == clip.prompt
+            assert mask.shape == (clip.steps, len(clip.tokens))
+            gone = {prompt[a:b].strip() for (a, b), kept in zip(clip.token_spans, mask[0], strict=True) if not kept}
+            cut.append(gone)
+            wave = sounding(prompt)
+            if "dog" in gone:
+                wave[0, :24_000] = -1
+            return type("Made", (), {"waveform": wave})()
+
+    answer = truth(Attentive(), replace(clip, waveform=sounding(clip.prompt)), Ears(), "attention")
+    assert [("dog" in gone, "rain" in gone, "then" in gone) for gone in cut] == [(1, 0, 0), (0, 1, 0)]
+    assert {clip.prompt[word.start : word.end] for word in answer.words if word.causal} == {"dog", "barks"}
+
+
+def test_the_embedded_model_knows_both_levels_apart(generator, clip):
+    answer = generator.truth(clip, "attention")
+    assert any(word.causal for word in answer.words)
+    assert generator.truth(clip, "attention") is answer
+    assert generator.truth(clip) is not answer
 
 
 def test_replacing_and_removing_change_the_words_of_one_event_only():

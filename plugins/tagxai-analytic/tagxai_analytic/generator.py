@@ -16,7 +16,7 @@ from tagxai.errors import UnknownNameError
 from tagxai.generators.common import DelayPatternGenerator
 from tagxai.hooks import AttentionSite, Edit, position, run_edits
 from tagxai.lazy import torch
-from tagxai.truth import Truth
+from tagxai.truth import Level, Truth
 from tagxai.types import Generation
 from tagxai_analytic.closed_form import ClosedForm
 from tagxai_analytic.vocabulary import CEILING, EVENTS, LINKS, MODIFIERS, VOCABULARY, Link
@@ -78,8 +78,8 @@ class AnalyticGenerator(DelayPatternGenerator):
     def attention_sites(self) -> Sequence[AttentionSite]:
         return [self.site]
 
-    def truth(self, generation: Generation) -> Truth | None:
-        return ClosedForm(generation, "delete").truth()
+    def truth(self, generation: Generation, level: Level = "word") -> Truth | None:
+        return ClosedForm(generation, "delete" if level == "word" else "gate").truth()
 
     def _embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The text encoder: one channel for each word; modifiers write theirs into the token after them."""

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from tagxai.base import Capability
 from tagxai.errors import TagxaiError
 from tagxai.generators.transformers import TransformersGenerator
-from tagxai.truth import Truth
+from tagxai.truth import Level, Truth
 from tagxai.types import Generation
 
 if TYPE_CHECKING:
@@ -45,16 +45,17 @@ class TinyGenerator(TransformersGenerator):
         return EventDetector.load()
 
     @cached_property
-    def _truths(self) -> WeakKeyDictionary[Generation, Truth | None]:
+    def _truths(self) -> WeakKeyDictionary[Generation, dict[Level, Truth | None]]:
         return WeakKeyDictionary()
 
-    def truth(self, generation: Generation) -> Truth | None:
+    def truth(self, generation: Generation, level: Level = "word") -> Truth | None:
         """What the prompt's words do in this clip, by its grammar, its detector and interventions on the model.
 
-        Makes two more clips for each event that the prompt names (see `tagxai.tiny.truth`).
+        Makes one or two more clips for each event that the prompt names (see `tagxai.tiny.truth`).
         """
         from tagxai.tiny.truth import truth
 
-        if generation not in self._truths:  # every metric of localisation asks again
-            self._truths[generation] = truth(self, generation, self.detector)
-        return self._truths[generation]
+        known = self._truths.setdefault(generation, {})
+        if level not in known:  # every metric of localisation asks again
+            known[level] = truth(self, generation, self.detector, level)
+        return known[level]

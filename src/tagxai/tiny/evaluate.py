@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -24,10 +24,11 @@ from torch import Tensor
 from tagxai.tiny import WEIGHTS
 from tagxai.tiny.detector import EventDetector
 from tagxai.tiny.grammar import Prompt, prompts, stream
-from tagxai.tiny.judging import attributes, bars, judge
+from tagxai.tiny.judging import Tally, attributes, bars, judge
 from tagxai.tiny.meters import boundaries
 from tagxai.tiny.sounds import VALUES
 from tagxai.tiny.splits import Split
+from tagxai.truth import Level
 
 if TYPE_CHECKING:
     from transformers import MusicgenForConditionalGeneration, PreTrainedTokenizerBase
@@ -123,6 +124,7 @@ def evaluate(
 
     from tagxai.generators.tiny import TinyGenerator
     from tagxai.tiny.interventions import direct_share, effect, intervene
+    from tagxai.tiny.truth import truth
 
     def say(what: str) -> None:
         print(f"{time.perf_counter() - began:6.1f} s  {what}", file=sys.stderr, flush=True)
@@ -153,10 +155,16 @@ def evaluate(
     table = intervene(detector, make, few, np.random.default_rng(seed), seed)
     confirmed = sum(row.confirmed for row in table) / len(table)
     say("effects")
-    generator, effects = TinyGenerator.load(str(weights)), []
+    generator, effects, through = TinyGenerator.load(str(weights)), [], Tally()
     for prompt in few[:40]:
         clip = generator.generate(prompt.text, seed=seed)
         effects += [effect(generator, clip, prompt, m, np.random.default_rng(seed)) for m in prompt.present]
+        for level in get_args(Level):
+            found = truth(generator, clip, detector, level)
+            assert found is not None
+            for word, true in zip(prompt.words(), found.words, strict=True):
+                if word.kind == "event" and word.mention is not None and not prompt.mentions[word.mention].absent:
+                    through.add(true.causal, level)
     figures: dict[str, Any] = {
         **{name: judged[name] for name in ("recall", "false_presence", "order", "negation")},
         **{f"attribute_{kind}": measured.get(kind) for kind in ("level", "rate", "pitch", "distance", "count")},
@@ -192,6 +200,7 @@ def evaluate(
             "events": len(effects),
             "total_nats_per_event": round(sum(e.total for e in effects) / len(effects), 2),
             "direct_nats_per_event": round(sum(e.direct for e in effects) / len(effects), 2),
+            "event_words_confirmed": {level: through.mean(level) for level in get_args(Level)},
         },
         "seconds_per_clip_in_batches": round(pace, 4),
     }
