@@ -547,6 +547,22 @@ def test_a_metric_that_ranks_chance_above_the_oracle_is_printed_as_failed(tmp_pa
     assert "FAILED" in (tmp_path / "report.html").read_text()
 
 
+def test_over_one_prompt_a_metric_is_not_judged_and_the_page_says_so(tmp_path):
+    tie = {"oracle": {"a": 1.0}, "random": {"a": 1.0}}
+    assert out_of_order(tie, True) is None
+    assert "over 2 prompts" in out_of_order({name: found | {"b": 1.0} for name, found in tie.items()}, True)
+    run(plan(prompts=PROMPTS[:1], metrics=["roc_auc"]), tmp_path)
+    found = results.load(tmp_path)
+    tied = replace(found, rows=[replace(row, value=1.0) for row in found.rows])
+    board = tables(tied)[0]
+    assert "Not judged by controls, for an order beyond doubt needs 2 prompts, not 1: roc_auc ↑." in board.text
+    assert dict(board.rows)["*oracle*"] == "1.000 [1.000, 1.000]"
+    run(plan(metrics=["roc_auc", "seed_robustness"]), tmp_path)
+    judged, asked_again = tables(results.load(tmp_path))[:2]
+    assert "Not judged" not in judged.text
+    assert "for a control that is asked again gives the same answer: seed_robustness" in asked_again.text
+
+
 # The command line
 
 

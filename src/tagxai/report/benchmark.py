@@ -98,6 +98,9 @@ def _leaderboard(generator: str, family: str, boards: list[Board], results: Resu
     )
     if any(len({entry.prompts for entry in board.entries}) > 1 for board in boards):
         text += " n: over fewer prompts than others, for it failed on the rest or is still to come."
+    for why in dict.fromkeys(board.unjudged for board in boards if board.unjudged):
+        titles = ", ".join(board.title for board in boards if board.unjudged == why)
+        text += f" Not judged by controls, for {why}: {titles}."
     controls = {part.label for part in results.methods if part.is_control}
     rows = [
         [_named(method, method in controls), *(_cell(board, board.entry(method)) for board in boards)]
