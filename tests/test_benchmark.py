@@ -588,6 +588,22 @@ def test_the_command_runs_shows_and_merges(tmp_path):
     assert (tmp_path / "joined" / "results.csv").read_bytes() == (out / "results.csv").read_bytes()
 
 
+def test_a_run_whose_methods_all_fail_ends_with_status_1_and_keeps_its_results(bad, tmp_path):
+    (tmp_path / "prompts.txt").write_text("\n".join(PROMPTS))
+    given = ["-g", "analytic", "--metrics", "mask_size", "--device", "cpu", "--prompts", tmp_path / "prompts.txt"]
+    made = invoke("bench", *given, "-m", "bad", "--out", tmp_path / "out")
+    assert made.exit_code == 1, made.output
+    assert made.stderr.splitlines()[-1] == (
+        "all 2 cells of the methods failed, the first because method 'bad' failed: RuntimeError: a bug of a plugin"
+    )
+    assert "Leaderboard: analytic" in made.stdout
+    assert (tmp_path / "out" / "table.md").is_file()
+    assert invoke("bench", "show", tmp_path / "out").exit_code == 0
+    some = invoke("bench", *given, "-m", "bad,cross_attention", "--out", tmp_path / "out")
+    assert some.exit_code == 0, some.output
+    assert some.stdout.splitlines()[-1].startswith("2 of 14 cells failed")
+
+
 def test_a_plan_in_toml_is_run_and_options_go_before_it(tmp_path):
     file = tmp_path / "plan.toml"
     file.write_text('generators = ["analytic"]\nmethods = ["occlusion"]\nmetrics = ["roc_auc"]\nprompts = ["rain"]\n')
