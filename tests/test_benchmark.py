@@ -313,6 +313,26 @@ def test_runs_of_two_machines_are_one_when_merged(tmp_path):
     assert len(merge([tmp_path / "a", tmp_path / "other"], tmp_path / "d")) == 2
 
 
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_a_value_goes_before_an_error_whatever_the_order_of_merged_folders(order, tmp_path, monkeypatch):
+    run(plan(), tmp_path / "a")
+    monkeypatch.setattr(cells, "measure", lambda *given: 1 / 0)
+    run(plan(), tmp_path / "b")
+    merge([tmp_path / name for name in order], tmp_path / "both")
+    assert csv_of(tmp_path / "both") == csv_of(tmp_path / "a")
+    merge([tmp_path / "b"], tmp_path / "late")
+    merge([tmp_path / "late", tmp_path / "a"], tmp_path / "late")  # into a folder that is one of them
+    assert csv_of(tmp_path / "late") == csv_of(tmp_path / "a")
+
+
+def test_a_folder_that_is_merged_twice_is_told_once(tmp_path):
+    run(plan(), tmp_path / "a")
+    assert len(merge([tmp_path / "a", tmp_path / "a"], tmp_path / "b")) == 1
+    assert len(merge([tmp_path / "a", tmp_path / "b"], tmp_path / "b")) == 1
+    provenance = tables(results.load(tmp_path / "b"))[-1].rows
+    assert provenance == tables(results.load(tmp_path / "a"))[-1].rows
+
+
 def test_a_folder_of_another_version_is_refused_and_a_broken_plan_written_again(tmp_path):
     run(plan(), tmp_path)
     first, whole = csv_of(tmp_path), (tmp_path / "run.json").read_text()
