@@ -666,6 +666,21 @@ def test_explanations_made_earlier_are_evaluated(tmp_path):
     assert "2 explanations are by 'cross_attention' of the prompt 'a dog barks' with seed 0" in twice.stderr
 
 
+def test_evaluate_refuses_a_file_for_its_tables_before_it_computes(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tagxai.benchmark.evaluating.load_attributions", asked.append)
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        refused = invoke("evaluate", tmp_path, "--out", out)
+        assert refused.exit_code == 2
+        assert len(refused.stderr.splitlines()) == 1
+        assert "is a file or lies below one; give a folder" in refused.stderr
+    assert asked == []
+    assert (tmp_path / "file").read_text() == "mine"
+    assert invoke("evaluate", tmp_path, "--metrics", "none", "--out", tmp_path / "new").exit_code == 2
+    assert not (tmp_path / "new").exists()
+
+
 def test_what_a_folder_is_not_is_told(tmp_path):
     shown = invoke("bench", "show", tmp_path)
     assert shown.exit_code == 2

@@ -43,10 +43,10 @@ def evaluate(
     Raises TagxaiError where tables could not tell two explanations from one another.
     """
     named = Counter((a.generation.generator, a.generation.prompt, a.generation.seed, a.method) for a in attributions)
-    (_, prompt, seed, method), times = named.most_common(1)[0]
+    (_, prompt, seed, name), times = named.most_common(1)[0]
     if times > 1:
         raise TagxaiError(
-            f"{times} explanations are by {method!r} of the prompt {prompt!r} with seed {seed}: expected one of each, "
+            f"{times} explanations are by {name!r} of the prompt {prompt!r} with seed {seed}: expected one of each, "
             "so evaluate them apart"
         )
     methods: dict[str, Part] = {part.label: part for part in controls.parts(Part)}

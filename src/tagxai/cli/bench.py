@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
@@ -171,19 +171,19 @@ def evaluate(
     from tagxai.benchmark import evaluating, plan, results
 
     parts = plan.parse_metrics(metrics or plan.ALL)
-    attributions = evaluating.load_attributions(folders)
-    with display.stages() as stage:
-        stage("loading the model")
-        names = dict.fromkeys(each.generation.generator for each in attributions)
-        models = {name: options.load_model(generator or name, device) for name in names}
-        found = evaluating.evaluate(attributions, parts, models, on_progress=stage("scoring"))
-    _print(found)
-    if out is not None:
-        from tagxai.report.benchmark import write_benchmark
+    with storage.new_folder(out) if out is not None else nullcontext() as folder:  # refused before the work
+        attributions = evaluating.load_attributions(folders)
+        with display.stages() as stage:
+            stage("loading the model")
+            names = dict.fromkeys(each.generation.generator for each in attributions)
+            models = {name: options.load_model(generator or name, device) for name in names}
+            found = evaluating.evaluate(attributions, parts, models, on_progress=stage("scoring"))
+        _print(found)
+        if folder is not None:
+            from tagxai.report.benchmark import write_benchmark
 
-        folder = storage.output_folder(out)
-        results.write(found, folder)
-        write_benchmark(found, folder)
+            results.write(found, folder)
+            write_benchmark(found, folder)
 
 
 def _numbers(text: str) -> list[int]:
