@@ -583,6 +583,22 @@ def test_over_one_prompt_a_metric_is_not_judged_and_the_page_says_so(tmp_path):
     assert "for a control that is asked again gives the same answer: seed_robustness" in asked_again.text
 
 
+def test_a_page_takes_the_place_of_an_earlier_one_with_its_pictures(tmp_path):
+    (tmp_path / "mine.png").write_bytes(b"not of a benchmark")
+    for metric, family in (("mask_size", "complexity"), ("roc_auc", "localisation")):
+        run(plan(prompts=PROMPTS[:1], metrics=[metric]), tmp_path)
+        write_benchmark(results.load(tmp_path), tmp_path)
+        assert {file.name for file in tmp_path.glob("*.png")} == {"mine.png", f"analytic-{family}.png"}
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    rows = [Row("analytic", p, 0, method, "mask_size", -1e-5 * n) for p in PROMPTS for n, method in enumerate("ab", 1)]
+    made = plan(methods=[{"name": "occlusion", "label": "a"}, {"name": "shapley", "label": "b"}])
+    board, compared = tables(results.Results(rows, made.methods, made.metrics, "a"))[:2]
+    assert dict(board.rows)["b"] == "0.000 [0.000, 0.000]"
+    assert compared.rows[0][1] == "+0.000 [+0.000, +0.000]"
+
+
 # The command line
 
 
