@@ -368,6 +368,13 @@ def test_a_setting_that_is_a_table_reaches_the_metric(tmp_path):
     assert csv_of(tmp_path)
 
 
+def test_two_names_of_one_model_are_refused(tmp_path):
+    told = "^generators 'analytic' and 'analytic:logistic' are the same model with equal weights; give one of them$"
+    with pytest.raises(TagxaiError, match=told):
+        run(plan(generators=["analytic", "analytic:logistic"]), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_one_label_must_mean_one_thing_to_be_merged(tmp_path):
     first = {"name": "cross_attention", "label": "x", "layers": "0"}
     run(plan(methods=[first], metrics=["mask_size"]), tmp_path / "a")
