@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from tagxai import Method, TagxaiError, storage
 from tagxai.benchmark import cells, results
 from tagxai.benchmark.executors import ProcessDiedError, make_executor
+from tagxai.benchmark.guards import time_limit
 from tagxai.benchmark.leaderboard import out_of_order
 from tagxai.benchmark.merging import merge
 from tagxai.benchmark.plan import find_suite, make_plan, read_options
@@ -715,6 +716,23 @@ def test_what_a_folder_is_not_is_told(tmp_path):
     assert not list(tmp_path.iterdir())  # nothing is left of what never began
     assert Store(tmp_path).read_cell("0" * 32) is None
     assert cells.Model("analytic", "cpu", "auto", None).load() is cells.Model("analytic", "cpu", "auto", None).load()
+
+
+def test_an_alarm_at_the_very_end_leaves_no_timer_behind(monkeypatch):
+    before, real = signal.getsignal(signal.SIGALRM), signal.setitimer
+
+    def at_the_last_moment(which, seconds, *interval):
+        if not seconds:
+            signal.raise_signal(signal.SIGALRM)
+        return real(which, seconds, *interval)
+
+    monkeypatch.setattr(signal, "setitimer", at_the_last_moment)
+    with time_limit(60):
+        pass
+    with pytest.raises(TagxaiError, match="longer than the limit of 60 s"), time_limit(60):
+        signal.raise_signal(signal.SIGALRM)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) == before
 
 
 def test_an_error_that_names_what_failed_is_not_told_twice():

@@ -50,8 +50,11 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         raise TagxaiError("a time limit needs the main thread of a process, and not Windows; take --executor processes")
 
+    running = True
+
     def late(*_: Any) -> None:
-        raise _Late
+        if running:
+            raise _Late
 
     before = signal.signal(signal.SIGALRM, late)
     try:
@@ -59,10 +62,12 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            running = False
     except _Late:
         raise TagxaiError(f"it took longer than the limit of {seconds:g} s") from None
     finally:
+        running = False  # an alarm that comes now must not keep the timer from being stopped
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
