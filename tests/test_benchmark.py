@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from tagxai import Method, TagxaiError, storage
 from tagxai.benchmark import cells, results
 from tagxai.benchmark.executors import ProcessDiedError, make_executor
+from tagxai.benchmark.guards import time_limit
 from tagxai.benchmark.leaderboard import out_of_order
 from tagxai.benchmark.merging import merge
 from tagxai.benchmark.plan import find_suite, make_plan, read_options
@@ -62,6 +63,12 @@ def calls(monkeypatch):
 
 
 blocks: list[AbstractContextManager] = []  # that `Bad` leaves open
+hooks: list[torch.utils.hooks.RemovableHandle] = []  # that `Bad` leaves on all modules
+
+
+def double(module, given, output):
+    """A forward hook that changes what linear layers give."""
+    return output * 2 if isinstance(module, torch.nn.Linear) else None
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,24 @@ class Bad(Method):
             blocks.append(edit_attention(generator.attention_sites(), lambda site, weights: None))
             blocks[-1].__enter__()
             return CrossAttention().attribute(generator, generation)
+        if self.how.startswith("returns"):
+            found = CrossAttention().attribute(generator, generation)
+            if self.how == "returns NaN at once":
+                return replace(found, scores=found.scores * float("nan"))
+            if self.how == "returns NaN later":  # than its Attribution looks
+                found.scores[0, 0, 0] = float("nan")
+            else:
+                object.__setattr__(found, "scores", found.scores[:, :-1])
+            return found
+        if self.how.startswith("leaves a hook"):
+            found = CrossAttention().attribute(generator, generation)
+            if self.how == "leaves a hook of all modules":
+                hooks.append(torch.nn.modules.module.register_module_forward_hook(double))
+            elif self.how == "leaves a hook that looks":
+                generator.model.decoder.register_forward_pre_hook(lambda module, given: None)
+            else:
+                generator.attention_sites()[0].projection.register_forward_hook(double)
+            return found
         generator.attention_sites()[0].edits.append(lambda site, weights: weights * 0)
         return CrossAttention().attribute(generator, generation)
 
@@ -96,6 +121,8 @@ def bad(monkeypatch):
     yield
     while blocks:
         blocks.pop().__exit__(None, None, None)
+    while hooks:
+        hooks.pop().remove()
 
 
 # Runs
@@ -231,19 +258,50 @@ def test_an_interrupted_run_goes_on_where_it_was(calls, tmp_path):
         ("exits", "SystemExit: 3"),
         ("leaves an edit", "left something behind"),
         ("leaves an open block", "left hooks"),
+        ("returns NaN at once", "scores hold NaN"),
+        ("returns NaN later", "scores hold NaN"),
+        ("returns the wrong shape", "do not fit a generation"),
     ],
 )
 def test_a_bad_method_spoils_its_own_cells_only(how, told, bad, tmp_path):
-    one = {"prompts": PROMPTS[:1], "metrics": ["roc_auc"]}
-    run(plan(**one), tmp_path / "alone")
+    check_spoils_its_own(how, told, {"metrics": ["roc_auc"]}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("leaves a hook", "left hooks"),
+        ("leaves a hook that looks", "left hooks"),
+        ("leaves a hook of all modules", "left hooks"),
+    ],
+)
+def test_a_hook_of_pytorch_that_is_left_spoils_no_other_cells(how, told, bad, random_model, tmp_path):
+    content = {"generators": [f"musicgen:{random_model}"], "metrics": ["gini"], "duration": 0.4}
+    check_spoils_its_own(how, told, content, tmp_path)
+
+
+def check_spoils_its_own(how, told, content, folder):
+    """Beside a bad method, which comes first, the cells of all others are byte for byte what they are without it."""
+    one = content | {"prompts": PROMPTS[:1]}
+    run(plan(**one), folder / "alone")
     methods = [{"name": "bad", "how": how}, "cross_attention"]
-    run(plan(methods=methods, time_limit=1 if how == "never ends" else None, **one), tmp_path / "both")
-    found = results.load(tmp_path / "both")
-    errors = {row.method: row.error for row in found.rows if row.error}
-    assert len(errors) == 1
-    assert told in next(iter(errors.values()))
-    alone = {(r.prompt, r.method): r.value for r in results.load(tmp_path / "alone").rows}
-    assert {(r.prompt, r.method): r.value for r in found.rows if not r.method.startswith("bad")} == alone
+    run(plan(methods=methods, time_limit=1 if how == "never ends" else None, **one), folder / "both")
+    errors = {row.method: row.error for row in results.load(folder / "both").rows if row.error}
+    assert list(errors) == [f"bad(how={how})"]
+    assert told in errors[f"bad(how={how})"]
+    alone, both = timeless_cells(folder / "alone"), timeless_cells(folder / "both")
+    assert len(alone) > 2
+    assert {name: cell for name, cell in both.items() if name in alone} == alone
+    assert len(both) == len(alone) + 1
+    kept = [line for line in csv_of(folder / "both").splitlines() if b",bad(how" not in line]
+    assert kept == csv_of(folder / "alone").splitlines()
+
+
+def timeless_cells(folder):
+    """The text of each cell's file, but for what depends on a clock."""
+    cells = {file.stem: json.loads(file.read_text()) for file in folder.glob("cells/*/*.json")}
+    clock = ("generate_seconds", "seconds", "sha256")
+    return {name: json.dumps({k: v for k, v in cell.items() if k not in clock}) for name, cell in cells.items()}
 
 
 def test_runs_of_two_machines_are_one_when_merged(tmp_path):
@@ -254,6 +312,26 @@ def test_runs_of_two_machines_are_one_when_merged(tmp_path):
     assert csv_of(tmp_path / "c") == csv_of(tmp_path / "whole")
     run(plan(generators=["analytic:linear"]), tmp_path / "other")
     assert len(merge([tmp_path / "a", tmp_path / "other"], tmp_path / "d")) == 2
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_a_value_goes_before_an_error_whatever_the_order_of_merged_folders(order, tmp_path, monkeypatch):
+    run(plan(), tmp_path / "a")
+    monkeypatch.setattr(cells, "measure", lambda *given: 1 / 0)
+    run(plan(), tmp_path / "b")
+    merge([tmp_path / name for name in order], tmp_path / "both")
+    assert csv_of(tmp_path / "both") == csv_of(tmp_path / "a")
+    merge([tmp_path / "b"], tmp_path / "late")
+    merge([tmp_path / "late", tmp_path / "a"], tmp_path / "late")  # into a folder that is one of them
+    assert csv_of(tmp_path / "late") == csv_of(tmp_path / "a")
+
+
+def test_a_folder_that_is_merged_twice_is_told_once(tmp_path):
+    run(plan(), tmp_path / "a")
+    assert len(merge([tmp_path / "a", tmp_path / "a"], tmp_path / "b")) == 1
+    assert len(merge([tmp_path / "a", tmp_path / "b"], tmp_path / "b")) == 1
+    provenance = tables(results.load(tmp_path / "b"))[-1].rows
+    assert provenance == tables(results.load(tmp_path / "a"))[-1].rows
 
 
 def test_a_folder_of_another_version_is_refused_and_a_broken_plan_written_again(tmp_path):
@@ -289,6 +367,13 @@ def test_a_setting_that_is_a_table_reaches_the_metric(tmp_path):
     assert made.metrics[0].metric().given == given
     run(made, tmp_path)
     assert csv_of(tmp_path)
+
+
+def test_two_names_of_one_model_are_refused(tmp_path):
+    told = "^generators 'analytic' and 'analytic:logistic' are the same model with equal weights; give one of them$"
+    with pytest.raises(TagxaiError, match=told):
+        run(plan(generators=["analytic", "analytic:logistic"]), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_one_label_must_mean_one_thing_to_be_merged(tmp_path):
@@ -490,6 +575,38 @@ def test_a_metric_that_ranks_chance_above_the_oracle_is_printed_as_failed(tmp_pa
     assert "FAILED" in (tmp_path / "report.html").read_text()
 
 
+def test_over_one_prompt_a_metric_is_not_judged_and_the_page_says_so(tmp_path):
+    tie = {"oracle": {"a": 1.0}, "random": {"a": 1.0}}
+    assert out_of_order(tie, True) is None
+    assert "over 2 prompts" in out_of_order({name: found | {"b": 1.0} for name, found in tie.items()}, True)
+    run(plan(prompts=PROMPTS[:1], metrics=["roc_auc"]), tmp_path)
+    found = results.load(tmp_path)
+    tied = replace(found, rows=[replace(row, value=1.0) for row in found.rows])
+    board = tables(tied)[0]
+    assert "Not judged by controls, for an order beyond doubt needs 2 prompts, not 1: roc_auc ↑." in board.text
+    assert dict(board.rows)["*oracle*"] == "1.000 [1.000, 1.000]"
+    run(plan(metrics=["roc_auc", "seed_robustness"]), tmp_path)
+    judged, asked_again = tables(results.load(tmp_path))[:2]
+    assert "Not judged" not in judged.text
+    assert "for a control that is asked again gives the same answer: seed_robustness" in asked_again.text
+
+
+def test_a_page_takes_the_place_of_an_earlier_one_with_its_pictures(tmp_path):
+    (tmp_path / "mine.png").write_bytes(b"not of a benchmark")
+    for metric, family in (("mask_size", "complexity"), ("roc_auc", "localisation")):
+        run(plan(prompts=PROMPTS[:1], metrics=[metric]), tmp_path)
+        write_benchmark(results.load(tmp_path), tmp_path)
+        assert {file.name for file in tmp_path.glob("*.png")} == {"mine.png", f"analytic-{family}.png"}
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    rows = [Row("analytic", p, 0, method, "mask_size", -1e-5 * n) for p in PROMPTS for n, method in enumerate("ab", 1)]
+    made = plan(methods=[{"name": "occlusion", "label": "a"}, {"name": "shapley", "label": "b"}])
+    board, compared = tables(results.Results(rows, made.methods, made.metrics, "a"))[:2]
+    assert dict(board.rows)["b"] == "0.000 [0.000, 0.000]"
+    assert compared.rows[0][1] == "+0.000 [+0.000, +0.000]"
+
+
 # The command line
 
 
@@ -513,6 +630,22 @@ def test_the_command_runs_shows_and_merges(tmp_path):
     joined = invoke("bench", "merge", out, "--out", tmp_path / "joined")
     assert joined.exit_code == 0, joined.output
     assert (tmp_path / "joined" / "results.csv").read_bytes() == (out / "results.csv").read_bytes()
+
+
+def test_a_run_whose_methods_all_fail_ends_with_status_1_and_keeps_its_results(bad, tmp_path):
+    (tmp_path / "prompts.txt").write_text("\n".join(PROMPTS))
+    given = ["-g", "analytic", "--metrics", "mask_size", "--device", "cpu", "--prompts", tmp_path / "prompts.txt"]
+    made = invoke("bench", *given, "-m", "bad", "--out", tmp_path / "out")
+    assert made.exit_code == 1, made.output
+    assert made.stderr.splitlines()[-1] == (
+        "all 2 cells of the methods failed, the first because method 'bad' failed: RuntimeError: a bug of a plugin"
+    )
+    assert "Leaderboard: analytic" in made.stdout
+    assert (tmp_path / "out" / "table.md").is_file()
+    assert invoke("bench", "show", tmp_path / "out").exit_code == 0
+    some = invoke("bench", *given, "-m", "bad,cross_attention", "--out", tmp_path / "out")
+    assert some.exit_code == 0, some.output
+    assert some.stdout.splitlines()[-1].startswith("2 of 14 cells failed")
 
 
 def test_a_plan_in_toml_is_run_and_options_go_before_it(tmp_path):
@@ -557,6 +690,21 @@ def test_explanations_made_earlier_are_evaluated(tmp_path):
     assert "2 explanations are by 'cross_attention' of the prompt 'a dog barks' with seed 0" in twice.stderr
 
 
+def test_evaluate_refuses_a_file_for_its_tables_before_it_computes(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tagxai.benchmark.evaluating.load_attributions", asked.append)
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        refused = invoke("evaluate", tmp_path, "--out", out)
+        assert refused.exit_code == 2
+        assert len(refused.stderr.splitlines()) == 1
+        assert "is a file or lies below one; give a folder" in refused.stderr
+    assert asked == []
+    assert (tmp_path / "file").read_text() == "mine"
+    assert invoke("evaluate", tmp_path, "--metrics", "none", "--out", tmp_path / "new").exit_code == 2
+    assert not (tmp_path / "new").exists()
+
+
 def test_what_a_folder_is_not_is_told(tmp_path):
     shown = invoke("bench", "show", tmp_path)
     assert shown.exit_code == 2
@@ -568,6 +716,23 @@ def test_what_a_folder_is_not_is_told(tmp_path):
     assert not list(tmp_path.iterdir())  # nothing is left of what never began
     assert Store(tmp_path).read_cell("0" * 32) is None
     assert cells.Model("analytic", "cpu", "auto", None).load() is cells.Model("analytic", "cpu", "auto", None).load()
+
+
+def test_an_alarm_at_the_very_end_leaves_no_timer_behind(monkeypatch):
+    before, real = signal.getsignal(signal.SIGALRM), signal.setitimer
+
+    def at_the_last_moment(which, seconds, *interval):
+        if not seconds:
+            signal.raise_signal(signal.SIGALRM)
+        return real(which, seconds, *interval)
+
+    monkeypatch.setattr(signal, "setitimer", at_the_last_moment)
+    with time_limit(60):
+        pass
+    with pytest.raises(TagxaiError, match="longer than the limit of 60 s"), time_limit(60):
+        signal.raise_signal(signal.SIGALRM)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) == before
 
 
 def test_an_error_that_names_what_failed_is_not_told_twice():

@@ -218,6 +218,7 @@ def _afresh(job: Job, generation: Generation, sentinel: Sentinel) -> tuple[Gener
         sentinel.check()
         return sentinel.generator, sentinel
     except Exception:
+        sentinel.clear()
         _load.cache_clear()
         generator = job.model.load()
         return generator, Sentinel(generator, generation)

@@ -50,8 +50,11 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         raise TagxaiError("a time limit needs the main thread of a process, and not Windows; take --executor processes")
 
+    running = True
+
     def late(*_: Any) -> None:
-        raise _Late
+        if running:
+            raise _Late
 
     before = signal.signal(signal.SIGALRM, late)
     try:
@@ -59,10 +62,12 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            running = False
     except _Late:
         raise TagxaiError(f"it took longer than the limit of {seconds:g} s") from None
     finally:
+        running = False  # an alarm that comes now must not keep the timer from being stopped
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
@@ -72,13 +77,21 @@ class Sentinel:
     def __init__(self, generator: Generator, clip: Generation) -> None:
         self.generator, self.clip = generator, clip
         self.outputs, self.modules, self.blocks = self._outputs(), self._modules(), open_blocks()
+        self.hooks = [dict(hooks) for hooks in _hooks_of_all_modules()]
 
     def check(self, *, outputs: bool = True) -> None:
         """Raises TagxaiError. Without `outputs`, which takes a pass, only what can be seen on the modules counts."""
-        if self._modules() != self.modules or open_blocks() != self.blocks:
+        hooks = [dict(hooks) for hooks in _hooks_of_all_modules()]
+        if self._modules() != self.modules or open_blocks() != self.blocks or hooks != self.hooks:
             raise TagxaiError("it left hooks, gradients or another mode behind in the model")
         if outputs and not torch.allclose(self._outputs(), self.outputs, atol=1e-3, rtol=1e-3):
             raise TagxaiError("it left something behind that changes the model's output")
+
+    def clear(self) -> None:
+        """Take away what loading the model again leaves: hooks of all modules of PyTorch."""
+        for hooks, before in zip(_hooks_of_all_modules(), self.hooks, strict=True):
+            for name in hooks.keys() - before.keys():
+                del hooks[name]
 
     @torch.no_grad()
     def _outputs(self) -> torch.Tensor:
@@ -88,18 +101,25 @@ class Sentinel:
             output = self.generator.forward(self.clip)
         return output.hidden if output.log_prob is None else output.log_prob
 
-    def _modules(self) -> list[tuple[int, int, int, bool]]:
+    def _modules(self) -> list[tuple[int, int, int, int, bool]]:
         return [
             (
                 len(part._forward_hooks),
                 len(part._forward_pre_hooks),
                 len(part._backward_hooks),
+                len(part._backward_pre_hooks),
                 part.training or any(weight.requires_grad for weight in part.parameters(recurse=False)),
             )
             for model in held(self.generator).values()
             if isinstance(model, torch.nn.Module)
             for part in model.modules()
         ]
+
+
+def _hooks_of_all_modules() -> list[dict[int, Any]]:
+    """The hooks of `torch.nn.modules.module.register_module_...`, which PyTorch itself shows nowhere."""
+    kinds = ("forward", "forward_pre", "backward", "backward_pre")
+    return [getattr(torch.nn.modules.module, f"_global_{kind}_hooks") for kind in kinds]
 
 
 def held(generator: Generator) -> dict[str, Any]:

@@ -19,6 +19,9 @@ BEST, BETWEEN, CHANCE = "oracle", "degraded oracle", "random"
 ASKED_AGAIN = ("robustness", "randomisation")
 """Families that ask a method again: controls ask the model nothing, and cannot tell whether such a metric is right."""
 
+FEWEST = 2
+"""Prompts that the order of two controls needs: over one, an interval has no width, and a tie says nothing."""
+
 TIE = 1e-9
 """Means as near as this are equal: sums differ in rounding."""
 
@@ -36,7 +39,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Board:
-    """A metric on a generator. `failed` says why its figures mean nothing; then there are none."""
+    """A metric on a generator. `failed` says why its figures mean nothing; then there are none.
+
+    `unjudged` says why the controls cannot tell.
+    """
 
     generator: str
     metric: str
@@ -45,6 +51,7 @@ class Board:
     reference: str
     entries: Sequence[Entry]
     failed: str | None = None
+    unjudged: str | None = None
 
     @property
     def title(self) -> str:
@@ -82,8 +89,8 @@ def boards(rows: Sequence[Row], methods: Sequence[Part], metrics: Sequence[Part]
             values = {method: found for method, found in values.items() if found}
             if not values:
                 continue
-            checked = metric.family not in ASKED_AGAIN
-            failed = out_of_order(values, metric.higher_is_better) if checked else None
+            unjudged = _unjudged(values, metric.family)
+            failed = None if unjudged else out_of_order(values, metric.higher_is_better)
             differences = {} if failed else compare(values, reference)
             controls = {method.label for method in methods if method.is_control}
             entries = [
@@ -95,9 +102,20 @@ def boards(rows: Sequence[Row], methods: Sequence[Part], metrics: Sequence[Part]
                     *(generator, metric.label, metric.family, metric.higher_is_better, reference),
                     entries=[] if failed else entries,
                     failed=failed,
+                    unjudged=unjudged,
                 )
             )
     return made
+
+
+def _unjudged(values: dict[str, dict[str, float]], family: str) -> str | None:
+    """Why controls cannot tell whether a metric is right."""
+    if family in ASKED_AGAIN:
+        return "a control that is asked again gives the same answer"
+    if BEST not in values:
+        return "there is no oracle to check them with"
+    shared = len(values[BEST].keys() & values.get(CHANCE, {}).keys())
+    return None if shared >= FEWEST else f"an order beyond doubt needs {FEWEST} prompts, not {shared}"
 
 
 def out_of_order(values: dict[str, dict[str, float]], higher_is_better: bool) -> str | None:
@@ -106,22 +124,21 @@ def out_of_order(values: dict[str, dict[str, float]], higher_is_better: bool) ->
     The oracle has to be better than random scores. That the degraded oracle is better than the oracle, or worse than
     random scores, counts where the 95 % bootstrap interval of the paired difference leaves no doubt.
 
-    >>> out_of_order({"oracle": {"a": 0.2}, "random": {"a": 0.5}}, higher_is_better=True)
-    'the oracle (0.2) is no better than random scores (0.5) over 1 prompt'
+    >>> out_of_order({"oracle": {"a": 0.2, "b": 0.2}, "random": {"a": 0.5, "b": 0.7}}, higher_is_better=True)
+    'the oracle (0.2) is no better than random scores (0.6) over 2 prompts'
     """
     for better, worse, strict in ((BEST, CHANCE, True), (BEST, BETWEEN, False), (BETWEEN, CHANCE, False)):
         high, low = (values.get(name, {}) for name in (better, worse))
         shared = [prompt for prompt in high if prompt in low]
-        if not shared:
+        if len(shared) < FEWEST:
             continue
         above, below = (fmean(found[prompt] for prompt in shared) for found in (high, low))
         sign = 1 if higher_is_better else -1
         gain = interval({prompt: sign * (high[prompt] - low[prompt]) for prompt in shared})
         if gain.mean <= TIE if strict else gain.high < -TIE:
             named = f"{worse} scores" if worse == CHANCE else f"the {worse}"
-            over = f"{len(shared)} prompt{'s' * (len(shared) > 1)}"
             than = "no better" if strict else "worse"
-            return f"the {better} ({above:.3g}) is {than} than {named} ({below:.3g}) over {over}"
+            return f"the {better} ({above:.3g}) is {than} than {named} ({below:.3g}) over {len(shared)} prompts"
     return None
 
 

@@ -8,14 +8,19 @@ from pathlib import Path
 
 from tagxai import storage
 from tagxai.benchmark.store import Run, Store
-from tagxai.errors import TagxaiError
+from tagxai.errors import DamagedFileError, TagxaiError
 
 KINDS = ("clips", "explanations", "cells")
 
 
 def merge(folders: Sequence[str | Path], out: str | Path) -> list[Run]:
-    """All runs of `folders`, and copies of their files, in `out`. Raises TagxaiError where they do not fit together."""
-    runs = [run for folder in folders for run in Store(folder).runs()]
+    """All runs of `folders`, each once, and copies of their files, in `out`; a cell's value goes before its error.
+
+    Raises TagxaiError where they do not fit together.
+    """
+    runs: list[Run] = []
+    for folder in folders:
+        runs += [run for run in Store(folder).runs() if run not in runs]
     _check(runs)
     for folder in folders:
         Store(folder).rows()  # a damaged cell is told before anything is copied
@@ -26,12 +31,21 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> list[Run]:
         for kind in KINDS:
             for file in sorted((folder / kind).glob("*/[0-9a-f]*")):
                 copy = target / kind / file.parent.name / file.name
-                if not copy.exists():  # its name says what it is
+                better = kind == "cells" and _has_value(folder, file.stem) and not _has_value(target, file.stem)
+                if better or not copy.exists():  # its name says what it is
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     with storage.whole_file(copy) as temporary:
                         shutil.copyfile(file, temporary)
     Store(target).write_runs(runs)
     return runs
+
+
+def _has_value(folder: Path, cell: str) -> bool:
+    try:
+        row = Store(folder).read_cell(cell)
+    except DamagedFileError:
+        return False
+    return row is not None and row.error is None
 
 
 def _check(runs: Sequence[Run]) -> None:

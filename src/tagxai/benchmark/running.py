@@ -78,7 +78,13 @@ def _check(planned: Run) -> None:
         usable = {part.label for label in plan.generators for part in planned.supported(label, parts)}
         if all(part.is_control or part.label not in usable for part in parts):
             raise TagxaiError(f"none of the {kind}s works with {' or '.join(plan.generators)}; see `tagxai list`")
-    for label in plan.generators:
+    for number, label in enumerate(plan.generators):
+        identity = planned.generators[label]["identity"]  # that of another: their cells are the same
+        same = next((g for g in plan.generators[:number] if planned.generators[g]["identity"] == identity), None)
+        if same is not None:
+            raise TagxaiError(
+                f"generators {same!r} and {label!r} are the same model with equal weights; give one of them"
+            )
         longest = planned.generators[label]["max_duration"]
         if plan.duration is not None and plan.duration > longest + 1e-6:
             raise TagxaiError(f"generator {label!r} cannot make {plan.duration:g} s: expected at most {longest:g} s")

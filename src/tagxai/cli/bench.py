@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
@@ -131,7 +131,12 @@ def run(
         except KeyboardInterrupt:
             display.note(f"what is done is kept in {out}: the same command goes on from there")
             raise
-    _finish(out, None)
+    found = _finish(out, None)
+    controls = {part.label for part in found.methods if part.is_control}
+    errors = [row.error for row in found.rows if row.method not in controls]
+    if errors and all(error is not None for error in errors):
+        display.complain(f"all {len(errors)} cells of the methods failed, the first because {errors[0]}")
+        raise typer.Exit(1)
 
 
 def show(
@@ -166,19 +171,19 @@ def evaluate(
     from tagxai.benchmark import evaluating, plan, results
 
     parts = plan.parse_metrics(metrics or plan.ALL)
-    attributions = evaluating.load_attributions(folders)
-    with display.stages() as stage:
-        stage("loading the model")
-        names = dict.fromkeys(each.generation.generator for each in attributions)
-        models = {name: options.load_model(generator or name, device) for name in names}
-        found = evaluating.evaluate(attributions, parts, models, on_progress=stage("scoring"))
-    _print(found)
-    if out is not None:
-        from tagxai.report.benchmark import write_benchmark
+    with storage.new_folder(out) if out is not None else nullcontext() as folder:  # refused before the work
+        attributions = evaluating.load_attributions(folders)
+        with display.stages() as stage:
+            stage("loading the model")
+            names = dict.fromkeys(each.generation.generator for each in attributions)
+            models = {name: options.load_model(generator or name, device) for name in names}
+            found = evaluating.evaluate(attributions, parts, models, on_progress=stage("scoring"))
+        _print(found)
+        if folder is not None:
+            from tagxai.report.benchmark import write_benchmark
 
-        folder = storage.output_folder(out)
-        results.write(found, folder)
-        write_benchmark(found, folder)
+            results.write(found, folder)
+            write_benchmark(found, folder)
 
 
 def _numbers(text: str) -> list[int]:
@@ -190,7 +195,7 @@ def _numbers(text: str) -> list[int]:
         ) from None
 
 
-def _finish(folder: Path, reference: str | None) -> None:
+def _finish(folder: Path, reference: str | None) -> Results:
     from tagxai.benchmark import results
     from tagxai.report.benchmark import write_benchmark
 
@@ -198,6 +203,11 @@ def _finish(folder: Path, reference: str | None) -> None:
     files = [*results.write(found, folder), *write_benchmark(found, folder)]
     _print(found)
     display.out().print(Text("\n" + ", ".join(map(str, files))), soft_wrap=True)
+    failed = sum(number for *_, number in found.failures)
+    if failed:
+        again = "see the cells without a value; --retry-failed computes them again"
+        display.out().print(Text(f"{failed} of {len(found.rows)} cells failed: {again}"), soft_wrap=True)
+    return found
 
 
 def _print(found: Results) -> None:

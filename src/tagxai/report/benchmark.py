@@ -34,10 +34,19 @@ def write_benchmark(results: Results, folder: Path) -> list[Path]:
     shown = tables(results)
     content = {"table.md": markdown(shown).encode(), "report.html": html(shown).encode()}
     content |= {table.picture: table.png for table in shown if table.picture}
+    for name in _pictures(folder / "table.md"):  # of an earlier plan; pictures of others are left alone
+        if name not in content:
+            (folder / name).unlink(missing_ok=True)
     for name, data in content.items():
         with storage.whole_file(folder / name) as temporary:
             temporary.write_bytes(data)
     return [folder / name for name in content]
+
+
+def _pictures(table: Path) -> list[str]:
+    """Those that a table names, if there is one."""
+    text = table.read_text(encoding="utf-8", errors="replace") if table.is_file() else ""
+    return re.findall(r"^!\[.*\]\(([\w-]+\.png)\)$", text, re.MULTILINE)
 
 
 def tables(results: Results) -> list[Table]:
@@ -98,6 +107,9 @@ def _leaderboard(generator: str, family: str, boards: list[Board], results: Resu
     )
     if any(len({entry.prompts for entry in board.entries}) > 1 for board in boards):
         text += " n: over fewer prompts than others, for it failed on the rest or is still to come."
+    for why in dict.fromkeys(board.unjudged for board in boards if board.unjudged):
+        titles = ", ".join(board.title for board in boards if board.unjudged == why)
+        text += f" Not judged by controls, for {why}: {titles}."
     controls = {part.label for part in results.methods if part.is_control}
     rows = [
         [_named(method, method in controls), *(_cell(board, board.entry(method)) for board in boards)]
@@ -137,7 +149,7 @@ def _cell(board: Board, entry: Entry | None) -> str:
     mean, low, high = entry.interval
     star = "*" if entry.difference is not None and entry.difference.holm < SIGNIFICANT else ""
     fewer = f" (n={entry.prompts})" if entry.prompts < max(other.prompts for other in board.entries) else ""
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}]{star}{fewer}"
+    return f"{mean:z.3f} [{low:z.3f}, {high:z.3f}]{star}{fewer}"
 
 
 def _comparisons(board: Board) -> Table:
@@ -146,8 +158,8 @@ def _comparisons(board: Board) -> Table:
         found = entry.difference
         if found is not None:
             mean, low, high = found.interval
-            figures = [f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]", f"{found.p:.4f}", f"{found.holm:.4f}"]
-            rows.append([_named(entry.method, entry.is_control), *figures, f"{found.delta:+.2f}", str(found.prompts)])
+            figures = [f"{mean:+z.3f} [{low:+z.3f}, {high:+z.3f}]", f"{found.p:.4f}", f"{found.holm:.4f}"]
+            rows.append([_named(entry.method, entry.is_control), *figures, f"{found.delta:+z.2f}", str(found.prompts)])
     header = ["method", "difference", "p", "p (Holm)", "Cliff's delta", "prompts"]
     title = f"{board.title} on {board.generator}: against {board.reference}"
     return Table(title, "Paired by prompt.", header, rows)
