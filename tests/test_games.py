@@ -190,16 +190,25 @@ def test_lime_minimises_its_weighted_squares_and_penalty():
         similarity = row @ full / (row.norm() * full.norm()) if row.any() else torch.tensor(0.0)
         weights.append(torch.exp(-((1 - similarity) ** 2) / width**2))
     weights = torch.stack(weights) / sum(weights)
+    variance = (weights[:, None] * (every().double() - weights @ every().double()) ** 2).sum(0)
 
     def loss(coefficients, intercept):
         error = values - every().double() @ coefficients - intercept
-        return (weights * error**2).sum() + penalty * (coefficients**2).sum()
+        return (weights * error**2).sum() + penalty * (variance * coefficients**2).sum()
 
     with torch.no_grad():  # the intercept is free: its best value is the weighted mean of what is left
         intercept.copy_((weights * (values - every().double() @ found)).sum())
     gradients = torch.autograd.grad(loss(found, intercept), (found, intercept))
     for gradient in gradients:
         assert gradient.abs().max().item() == approx(0)
+
+
+@pytest.mark.parametrize("units", [1, 2, 3])
+@pytest.mark.parametrize("width", [0.1, 0.25, 1.0])
+def test_the_penalty_of_lime_takes_its_small_share_however_few_the_units_are(units, width):
+    masks = random_subsets(units, 256)
+    found = lime(masks, 3.71 * masks[:, 0].double() - 50, kernel_width=width, penalty=0.001)
+    assert found.tolist() == pytest.approx([3.71] + [0.0] * (units - 1), abs=0.02)
 
 
 def test_context_cite_is_the_lasso_of_scikit_learn():

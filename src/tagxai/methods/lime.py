@@ -23,7 +23,7 @@ class Lime(TableMethod):
     kernel_width: float = 0.25
     """Of the weight exp(-D^2 / width^2), D the cosine distance to the whole prompt, from 0 to 1."""
     penalty: float = 0.001
-    """Of the squared coefficients, beside a mean squared error."""
+    """Of the squared coefficients times the variance of their words, beside a mean squared error."""
     seed: int = 0
     """Of the draw."""
 

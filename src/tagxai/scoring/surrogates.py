@@ -32,19 +32,20 @@ def lime(
 ) -> Float[torch.Tensor, " units *outputs"]:
     """Ridge regression, coalitions near the whole prompt weighing most (LIME; Ribeiro et al., KDD 2016, section 3.3).
 
-    The weight is exp(-D^2 / kernel_width^2) for the cosine distance D = 1 - sqrt(kept / units). `penalty` times the sum
-    of the weights is what the squared coefficients cost; the intercept is free.
+    The weight is exp(-D^2 / kernel_width^2) for the cosine distance D = 1 - sqrt(kept / units), divided by the sum of
+    all weights. `penalty` is what the squared coefficients cost, each times its unit's weighted variance, as for units
+    of unit variance: of a single unit, nearly all the weight is on its presence, and one cost for all would leave
+    nothing of it. The intercept is free.
     """
     kept = masks.double()
     distance = 1 - kept.mean(1).sqrt()
     weight = (-((distance / kernel_width) ** 2)).exp()
     weight = weight / weight.sum()
-    centre = weight @ kept
-    inputs, outputs = kept - centre, _flat(values)
+    inputs, outputs = kept - weight @ kept, _flat(values)
+    outputs = outputs - weight @ outputs  # both centred under the weights, which takes the intercept out
     weighted = inputs * weight[:, None]
-    normal = weighted.T @ inputs + penalty * torch.eye(masks.shape[1], dtype=torch.float64)
-    # the inputs are centred under the weights, which takes the intercept out
-    return _shaped(_solve(normal, weighted.T @ outputs), values)
+    normal = weighted.T @ inputs
+    return _shaped(_solve(normal + penalty * normal.diag().diag(), weighted.T @ outputs), values)
 
 
 def kernel_shap(
