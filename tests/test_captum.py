@@ -1,6 +1,7 @@
 """captum's algorithms by name: the numbers of forward mode and of exact Shapley values, its options, its refusals."""
 
 from dataclasses import fields, replace
+from typing import get_args
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from tagxai.methods.captum_names import ALGORITHMS, PREFIX, REFUSED
 from tagxai.methods.input_x_gradient import InputXGradient
 from tagxai.methods.integrated_gradients import IntegratedGradients
 from tagxai.methods.shapley import Shapley
-from tagxai.scoring import leave_one_out, score
+from tagxai.scoring import By, leave_one_out, score
 from tagxai.testing import check_method
 
 QUICK = {"IntegratedGradients": {"n_steps": 3}, "ShapleyValueSampling": {"n_samples": 2}, "ShapleyValues": {}}
@@ -154,7 +155,7 @@ def test_the_seed_decides_what_is_drawn(name, generator, generation):
 def test_the_options_are_those_of_captums_signature():
     names = {name: {field.name for field in fields(captum_method(PREFIX + name))} for name in ALGORITHMS}
     assert {"n_steps", "method", "internal_batch_size"} <= names["IntegratedGradients"]
-    assert {"n_samples", "perturbations_per_eval", "operator", "units"} <= names["KernelShap"]
+    assert {"n_samples", "perturbations_per_eval", "operator", "by"} <= names["KernelShap"]
     assert {"sliding_window_shapes", "strides"} <= names["Occlusion"]
     assert {"n_samples", "stdevs"} <= names["GradientShap"]
     for options in names.values():
@@ -164,6 +165,15 @@ def test_the_options_are_those_of_captums_signature():
 def test_an_option_has_captums_own_words():
     (n_steps,) = (f for f in fields(captum_method("captum:IntegratedGradients")) if f.name == "n_steps")
     assert n_steps.metadata["text"].startswith("The number of steps")
+
+
+def test_phrases_or_tokens_are_taken_away_where_words_are_not(generator, generation):
+    by = {by: made("FeatureAblation", resolution=None, by=by).attribute(generator, generation) for by in get_args(By)}
+    prompt = generation.prompt, generation.token_spans, generation.tokens
+    for name, split in (("word", words.words), ("phrase", words.phrases), ("token", words.tokens)):
+        assert by[name].cost["forward_passes"] == 1 + len(split(*prompt))
+    with pytest.raises(TagxaiError, match="one of word, phrase, token"):
+        replace(made("FeatureAblation"), by="letter")
 
 
 def test_options_may_be_text():

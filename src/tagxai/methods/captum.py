@@ -27,7 +27,7 @@ from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.lazy import torch
 from tagxai.memory import ROWS_AT_ONCE
 from tagxai.methods.captum_names import ALGORITHMS, PREFIX, REFUSED, Algorithm, option_docs
-from tagxai.scoring import Operator, Target, score
+from tagxai.scoring import By, Operator, Target, score
 from tagxai.types import Generation, OnProgress, Progress
 
 MOST_UNITS = {"captum:ShapleyValues": 6}
@@ -136,8 +136,12 @@ class CaptumPerturbations(CaptumMethod):
     operator: Operator = "gate"
     """How a word is taken away: `gate` or `attention` (its cross-attention), `null` (its embeddings), or `delete`
     (its text). See `tagxai.scoring`."""
-    units: Literal["word", "phrase", "token"] = "word"
-    """What is taken away at a time."""
+    by: By = "word"
+    """Whether words, noun phrases or the model's own tokens are taken away."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("by", self.by in get_args(By), f"one of {', '.join(get_args(By))}")
 
     def _task(self, generator: Generator, generation: Generation) -> _Perturbations:
         return _Perturbations(self, generator, generation)
@@ -192,10 +196,7 @@ class _Perturbations:
     def __init__(self, method: CaptumPerturbations, generator: Generator, generation: Generation) -> None:
         self.method, self.generator, self.generation = method, generator, generation
         prompt = generation.prompt, generation.token_spans, generation.tokens
-        if method.units == "token":
-            self.units = words.tokens(*prompt)
-        else:
-            self.units = words.words(*prompt) if method.units == "word" else words.phrases(*prompt)
+        self.units = {"word": words.words, "phrase": words.phrases, "token": words.tokens}[method.by](*prompt)
         most = MOST_UNITS.get(method.name)
         if most is not None and len(self.units) > most:
             raise TagxaiError(

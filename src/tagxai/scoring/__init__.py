@@ -17,7 +17,7 @@ from tagxai.scoring.games import (
     shapley_interactions,
     shapley_values,
 )
-from tagxai.scoring.method import TableMethod
+from tagxai.scoring.method import By, TableMethod
 from tagxai.scoring.passes import score
 from tagxai.scoring.questions import (
     Contrast,
@@ -33,6 +33,7 @@ from tagxai.scoring.table import NEEDS_ATTENTION, Operator, Prefix, ScoreTable, 
 
 __all__ = [
     "NEEDS_ATTENTION",
+    "By",
     "Contrast",
     "Effects",
     "Operator",
