@@ -236,7 +236,7 @@ def alarm(frames: int, rng: Rng, style: Style) -> Sound:
 
 
 def wind(frames: int, rng: Rng, style: Style) -> Sound:
-    """A low howl of noise, 150-700 Hz, in slow gusts."""
+    """A low howl of noise, 120-800 Hz and most of it 250-450 Hz, in slow gusts."""
     samples = frames * HOP
     time = np.arange(samples) / SAMPLE_RATE
     gusts = 1 + 0.45 * np.sin(2 * np.pi * rng.uniform(0.5, 1.0) * time + rng.uniform(0, 6))
@@ -253,7 +253,7 @@ def drum(frames: int, rng: Rng, style: Style) -> Sound:
 
 
 def cricket(frames: int, rng: Rng, style: Style) -> Sound:
-    """Trills of three narrow pulses near 4.5 kHz, one a frame, with a pause between trills."""
+    """Trills of three narrow pulses near 4.5 kHz, one in every second frame, with a pause between trills."""
     samples, trills = frames * HOP, beats(frames, style.pace(rng, (17, 19), (10, 11), (6, 6)), rng)
     pulses = sorted({trill + 2 * k for trill in trills for k in range(3) if trill + 2 * k < frames})
     pulse = np.sin(np.pi * (np.arange(HOP) + 0.5) / HOP) ** 0.5

@@ -107,7 +107,7 @@ def mixed(data: Labelled, count: int, generator: torch.Generator) -> Labelled:
 
 
 def augment(waveform: Float[Tensor, "batch samples"], generator: torch.Generator) -> Float[Tensor, "batch samples"]:
-    """Another level (give or take 8 dB) and some white noise, up to 30 dB below full scale."""
+    """Another level (8 dB less to 6 dB more) and some white noise, 80 to 45 dB below full scale."""
     count = len(waveform)
     gain = 10 ** (torch.empty(count, 1).uniform_(-8, 6, generator=generator) / 20)
     noise = 10 ** (torch.empty(count, 1).uniform_(-80, -45, generator=generator) / 20)
