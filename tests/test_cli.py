@@ -457,3 +457,23 @@ def test_explaining_by_names_is_the_same_as_by_objects(generator):
     method = explaining.make_method("random")
     by_object = explaining.explain("a dog", method=method, generator=generator, duration=0.2, seed=1)
     assert (by_name.scores == by_object.scores).all()
+
+
+def test_words_that_the_tokenizer_does_not_know_are_told_before_the_work(loads, tmp_path):
+    told = "does not know 2 of the prompt's 3 words, or not all of their characters ('狗', '☃')"
+    found = run("explain", "狗 dog ☃", "--method", "random", "--duration", "0.1", "--out", tmp_path / "explained")
+    assert found.exit_code == 0
+    assert found.stderr.count(told) == 1
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a dog\n狗 dog ☃\n")
+    found = run("generate", prompts, "--duration", "0.1", "--repeats", "2", "--out", tmp_path / "made")
+    assert found.stderr.count("does not know") == found.stderr.count(f"line 2: the tokenizer of 'musicgen' {told}") == 1
+
+
+def test_an_explanation_in_python_warns_of_what_the_model_cannot_read(generator, monkeypatch):
+    with pytest.warns(UserWarning, match="does not know 1 of the prompt's 2 words"):
+        explaining.explain("狗 dog", method="random", generator=generator, duration=0.1)
+    assert explaining.doubts(generator, "a dog") == []
+    monkeypatch.setattr(generator.tokenizer, "model_max_length", 8)
+    with pytest.warns(UserWarning, match="made for at most 8"):
+        explaining.explain("a dog " * 8, method="random", generator=generator, duration=0.1)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tagxai import words as words_module
-from tagxai.words import phrases, words
+from tagxai.words import phrases, unknown, words
 
 
 def tokenise(prompt, pattern=r"\w+|[^\w\s]"):
@@ -93,3 +93,11 @@ def test_without_the_english_model_words_are_still_words(monkeypatch):
         assert texts(phrases(prompt, *tokenise(prompt))) == ["a", "dog", "barks", "then", "rain", "</s>"]
     finally:
         words_module._pipeline.cache_clear()
+
+
+def test_a_word_is_unknown_that_has_an_unknown_piece():
+    prompt = "狗 and dog☃"
+    spans = [(0, 0), (0, 1), (2, 5), (6, 9), (9, 10), (10, 10)]
+    tokens = ["▁", "<unk>", "▁and", "▁dog", "<unk>", "</s>"]
+    assert texts(unknown(prompt, spans, tokens)) == ["狗", "dog☃"]
+    assert unknown("and", [(0, 3), (3, 3)], ["▁and", "</s>"]) == ()

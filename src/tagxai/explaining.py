@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from jaxtyping import Float
 
-from tagxai import storage
+from tagxai import storage, words
 from tagxai.attribution import Attribution
 from tagxai.base import Generator, Method
 from tagxai.errors import DamagedFileError, TagxaiError, UnsupportedError
@@ -67,6 +69,26 @@ def make_method(name: str, options: Mapping[str, Any] | None = None) -> Method:
     return registry().method(name).configure(options or {})
 
 
+def doubts(generator: Generator, prompt: str) -> list[str]:
+    """What a model cannot read of a prompt, in a sentence each; nothing for most prompts."""
+    (tokens,), (spans,) = (encoded := generator.encode_prompt([prompt])).tokens, encoded.spans
+    found = []
+    if strange := words.unknown(prompt, spans, tokens):
+        shown = ", ".join(repr(word.text) for word in strange[:3]) + (", ..." if len(strange) > 3 else "")
+        every = sum(not word.special for word in words.words(prompt, spans, tokens))
+        found.append(
+            f"the tokenizer of {generator.name!r} does not know {len(strange)} of the prompt's {every} words, or not "
+            f"all of their characters ({shown}): what is unknown is one and the same to the model, whatever it says"
+        )
+    longest = getattr(getattr(generator, "tokenizer", None), "model_max_length", inf)  # transformers: 1e30 if unknown
+    if len(tokens) > longest:
+        found.append(
+            f"the prompt has {len(tokens)} tokens, and the text encoder of {generator.name!r} is made for at most "
+            f"{longest}: it will be slow, and the model may not follow it"
+        )
+    return found
+
+
 def explain(
     prompt: str,
     *,
@@ -82,13 +104,16 @@ def explain(
 ) -> Attribution:
     """Generate `duration` seconds of audio from `prompt` and say which words made which seconds.
 
-    `options` are the method's hyper-parameters, where it is given by name. Raises TagxaiError.
+    `options` are the method's hyper-parameters, where it is given by name. Raises TagxaiError; warns of what the
+    model cannot read of the prompt (`doubts`).
     """
     if isinstance(method, Method) and options:
         raise TagxaiError("options go with a method's name; give them to the method itself")
     chosen = make_method(method, options) if isinstance(method, str) else method
     model = load_generator(generator) if isinstance(generator, str) else generator
     chosen.check_supported(model)
+    for doubt in doubts(model, prompt) if prompt.strip() else ():
+        warnings.warn(doubt, stacklevel=2)
     generation = model.generate(
         prompt,
         duration=duration,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,6 +52,11 @@ def _pipeline() -> Language:
         return spacy.blank("en")
 
 
+@lru_cache(maxsize=16)  # tables, pictures and metrics ask for one prompt's words again and again
+def _parsed(prompt: str) -> Doc:
+    return _pipeline()(prompt)
+
+
 def tokens(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
     """The model's own tokens, each a unit; one without characters is special."""
     return tuple(
@@ -66,7 +71,7 @@ def words(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) 
     `spans` are the tokens' character offsets. Punctuation joins the word before it. Pieces of text that share one
     token are one word ("don't", where a tokenizer does not split as spaCy does).
     """
-    doc = _pipeline()(prompt)
+    doc = _parsed(prompt)
     pieces = _pieces(doc)
     reaching = [_to_next_letter(prompt, span, token) for span, token in zip(spans, tokens, strict=True)]
     units = []
@@ -84,7 +89,7 @@ def words(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) 
 
 def phrases(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
     """Words joined into noun phrases ("the sound of | a barking dog"); all other words, and `</s>`, stay alone."""
-    doc = _pipeline()(prompt)
+    doc = _parsed(prompt)
     chunks = list(doc.noun_chunks) if doc.has_annotation("DEP") else []
     joined: list[list[Unit]] = []
     last = None
@@ -96,6 +101,11 @@ def phrases(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]
             joined.append([word])
         last = chunk
     return tuple(group[0] if len(group) == 1 else _join(prompt, group) for group in joined)
+
+
+def unknown(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
+    """The words with characters that the tokenizer does not know: of T5 and its like, those with an `<unk>`."""
+    return tuple(word for word in words(prompt, spans, tokens) if any(tokens[i] == "<unk>" for i in word.tokens))
 
 
 def _join(prompt: str, group: list[Unit]) -> Unit:

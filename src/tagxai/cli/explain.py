@@ -89,6 +89,7 @@ def explain(
             if len(names) == 1:
                 chosen[names[0]].check_supported(model)
             options.check_fits(model, duration, intervals)
+            options.note_doubts(model, prompt)
             options.check_memory(model, prompt, duration, *chosen.values(), refuse=memory_check)
             generating = perf_counter()
             clip = model.generate(prompt, duration=duration, seed=seed, on_progress=stage("generating"), **sampling)

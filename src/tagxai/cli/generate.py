@@ -154,6 +154,7 @@ def generate(
 def _run(jobs: Sequence[Job], folder: Path, load: Callable[[], Generator]) -> Iterator[Result]:
     """Make what is not made yet. The model is loaded for the first clip that needs it; a clip that fails is told."""
     generator = None
+    looked_at = set()
     with _progress(len(jobs)) as advance:
         for job in jobs:
             result = Result(job, "kept")
@@ -161,6 +162,9 @@ def _run(jobs: Sequence[Job], folder: Path, load: Callable[[], Generator]) -> It
                 if not job.is_done(folder):
                     options.check_prompt(job.prompt.text)
                     generator = generator or load()
+                    if job.prompt not in looked_at:
+                        looked_at.add(job.prompt)
+                        options.note_doubts(generator, job.prompt.text, f"line {job.prompt.line}: ")
                     job.make(generator, folder)
                     result = Result(job, "made")
             except TagxaiError as error:

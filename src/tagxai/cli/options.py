@@ -16,7 +16,7 @@ from tagxai import memory
 from tagxai.base import Generator, Method
 from tagxai.cli import display
 from tagxai.errors import TagxaiError, UnknownNameError
-from tagxai.explaining import Device, Dtype, Interval, choose_device, choose_dtype, load_generator, make_method
+from tagxai.explaining import Device, Dtype, Interval, choose_device, choose_dtype, doubts, load_generator, make_method
 from tagxai.lazy import torch
 from tagxai.registry import registry
 
@@ -84,6 +84,12 @@ def check_fits(generator: Generator, duration: float | None, intervals: Sequence
     for start, end in intervals:
         if end > longest + 1e-6:
             raise TagxaiError(f"interval {start:g}:{end:g} s does not fit the clip: it has at most {longest:g} s")
+
+
+def note_doubts(generator: Generator, prompt: str, where: str = "") -> None:
+    """Say what the model cannot read of a prompt, before it is made into sound."""
+    for doubt in doubts(generator, prompt):
+        display.note(f"{where}{doubt}")
 
 
 def check_memory(generator: Generator, prompt: str, duration: float | None, *methods: Method, refuse: bool) -> None:
