@@ -18,15 +18,17 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 
+from tagxai import storage
 from tagxai.attribution import Attribution
 from tagxai.base import Generator
 from tagxai.benchmark import controls
-from tagxai.errors import TagxaiError
+from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.explaining import load_generator, make_method
 from tagxai.localisation import align
 from tagxai.metrics.average_precision import average_precision
@@ -112,10 +114,25 @@ def share_of_last(explanation: Attribution, prompt: Prompt) -> float:
     return means[-1] / (sum(means) or 1.0)
 
 
+def read(path: Path) -> dict[str, Any]:
+    """What an earlier run wrote, or nothing. Raises DamagedFileError, and leaves a damaged file as it is."""
+    kept = storage.read_json(path) if path.exists() else {}
+    if not all(isinstance(record, dict) and isinstance(record.get("methods"), dict) for record in kept.values()):
+        raise DamagedFileError(f"{path} is not what this benchmark wrote; mend it, or give another --out")
+    return kept
+
+
+def number_from(smallest: int, text: str) -> int:
+    """For argparse: a whole number that is not below `smallest`."""
+    if not text.isdecimal() or int(text) < smallest:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {smallest} up, not {text!r}")
+    return int(text)
+
+
 def run(clips: int, methods: list[str], seed: int, level: Level, path: Path) -> dict[str, Any]:
     """Everything measured, clip by clip; goes on from what `path` holds."""
     generator = load_generator("tiny")
-    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    kept = read(path)
     for index, prompt in enumerate(prompts("test", clips, seed)):
         key = f"{seed + index}: {prompt.text}"
         record = kept.setdefault(key, {"prompt": prompt.text, "form": prompt.form, "methods": {}})
@@ -205,16 +222,21 @@ def tables(kept: dict[str, Any], methods: list[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--clips", type=partial(number_from, 1), default=60)
     parser.add_argument("--methods", help="names, with commas (default: all that are installed)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=partial(number_from, 0), default=0)
     parser.add_argument("--level", choices=get_args(Level), default="word", help="which interventions confirm words")
     parser.add_argument("--out", type=Path, default=Path("laboratory-out"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     methods = options.methods.split(",") if options.methods else sorted(registry().methods)
-    options.out.mkdir(parents=True, exist_ok=True)
-    kept = run(options.clips, methods, options.seed, options.level, options.out / "laboratory.json")
+    try:
+        for name in methods:
+            make_method(name)
+        path = storage.output_folder(options.out) / "laboratory.json"
+        kept = run(options.clips, methods, options.seed, options.level, path)
+    except TagxaiError as error:
+        sys.exit(str(error))
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     print(tables(kept, methods))
     print(f"\nseed {options.seed}; {platform.machine()}, 1 thread, torch {torch.__version__}; commit {commit}")
