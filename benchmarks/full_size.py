@@ -85,7 +85,7 @@ def build(shape: Shape, dtype: str) -> TransformersGenerator:
 
     from tagxai.generators.common import quiet
     from tagxai.generators.transformers import EXACT, TransformersGenerator
-    from tagxai.testing import _tokenizer
+    from tagxai.testing.checkpoints import small_tokenizer
 
     bits = (shape.vocabulary - 1).bit_length()
     with quiet():  # a code more than the vocabulary has is right: it stands where the pattern has none
@@ -124,7 +124,7 @@ def build(shape: Shape, dtype: str) -> TransformersGenerator:
     fill(model)
     with quiet():
         model.audio_encoder = EncodecModel(codec)  # its own first weights keep the sound finite
-    return TransformersGenerator(model, _tokenizer())
+    return TransformersGenerator(model, small_tokenizer())
 
 
 def fill(model: torch.nn.Module) -> None:

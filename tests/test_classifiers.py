@@ -159,13 +159,13 @@ def test_passt_that_is_not_installed_or_cannot_be_downloaded_is_a_sentence(monke
 def clap():
     from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
 
-    from tagxai.testing import _tokenizer
+    from tagxai.testing.checkpoints import small_tokenizer
 
     class Processor:
         feature_extractor = ClapFeatureExtractor(
             max_length_s=1, feature_size=32, truncation="rand_trunc", fft_window_size=512
         )
-        tokenizer = _tokenizer()
+        tokenizer = small_tokenizer()
 
     text = {"vocab_size": 96, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     text |= {"intermediate_size": 16, "pad_token_id": 0}

@@ -1,0 +1,249 @@
+"""The check of a generator's contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
+
+from tagxai.base import Capability, Generator
+from tagxai.errors import TagxaiError
+from tagxai.hooks import Capture, Gate, edit_attention, scale_values
+from tagxai.lazy import torch
+from tagxai.testing.methods import PROMPTS
+from tagxai.testing.promises import Promise, check_progress, given, global_seed, log_prob_of, models_of
+from tagxai.testing.saboteurs import FailingEdit, Failure, fail
+from tagxai.types import Generation, Progress
+
+
+def check_generator(
+    generator: Generator, *, prompts: Sequence[str] = PROMPTS, duration: float = 0.6, tolerance: float = 1e-4
+) -> None:
+    """Check a loaded generator with at least three `prompts` of different lengths.
+
+    `tolerance` (absolute and relative) is for log-probabilities, hidden states and attention weights that are computed
+    in two ways; what is repeated in the same way must be equal bit for bit.
+    """
+    promise = Promise("generator", generator)
+    promise.is_described(type(generator))
+    unknown = set(generator.offers) - set(get_args(Capability))
+    promise(not unknown, f"offers {unknown}; there is only {get_args(Capability)}")
+    promise(generator.sample_rate > 0 and generator.frame_rate > 0, "has no positive sample rate and frame rate")
+    promise(generator.max_duration > 0, "has no positive max_duration")
+    promise(bool(generator.delays) and min(generator.delays) >= 0, "has no delays, one for each codebook")
+
+    reports: list[Progress] = []
+    with global_seed(1):
+        clip = generator.generate(prompts[0], duration=duration, seed=11, on_progress=reports.append)
+    _check_generation(promise, generator, clip, prompts[0], duration, tolerance)
+    check_progress(promise, reports)
+    with global_seed(2), promise.leaves_alone(generator, clip):
+        again = generator.generate(prompts[0], duration=duration, seed=11)
+        generator.forward(clip, branch="guided")
+    promise(
+        torch.equal(again.codes, clip.codes) and torch.equal(again.waveform, clip.waveform),
+        "makes another clip from the same prompt and seed",
+    )
+    _check_forward(promise, generator, clip, prompts, tolerance)
+    if "gradients" in generator.offers:
+        _check_gradients(promise, generator, clip)
+    if "attention" in generator.offers:
+        _check_attention(promise, generator, clip, prompts, tolerance)
+    if "truth" in generator.offers:
+        _check_truth(promise, generator, clip)
+    _check_refusals(promise, generator)
+
+
+def _check_generation(
+    promise: Promise, generator: Generator, clip: Generation, prompt: str, duration: float, tolerance: float
+) -> None:
+    promise((clip.prompt, clip.seed) == (prompt, 11), "makes a generation that does not name its prompt and seed")
+    promise(bool(clip.generator), "makes a generation that does not name its generator")
+    promise.is_json(dict(clip.settings), "generation settings")
+    promise(
+        (clip.sample_rate, clip.frame_rate, clip.delays)
+        == (generator.sample_rate, generator.frame_rate, generator.delays),
+        "makes a generation with another sample rate, frame rate or delays than its own",
+    )
+    promise(
+        abs(clip.duration - duration) <= 0.5 / clip.frame_rate + 1e-9,
+        f"makes {clip.duration:g} s when asked for {duration:g} s",
+    )
+    promise(not clip.codes.is_floating_point() and int(clip.codes.min()) >= 0, "makes codes that are not indices")
+    promise(clip.waveform.ndim == 2, f"makes a waveform of {clip.waveform.ndim} axes; expected [channels, samples]")
+    promise(bool(torch.isfinite(clip.waveform).all()), "makes a waveform that is not finite")
+    samples = clip.duration * clip.sample_rate
+    promise(
+        abs(clip.waveform.shape[1] - samples) <= clip.sample_rate / clip.frame_rate,
+        f"makes {clip.waveform.shape[1]} samples for {clip.frames} frames; expected {samples:g}, or a frame about it",
+    )
+    promise.is_close(
+        generator.decode(clip.codes), clip.waveform, tolerance, "decodes the codes to another sound than it returned"
+    )
+    inside = all(0 <= start <= end <= len(prompt) for start, end in clip.token_spans)
+    promise(inside, "gives token spans outside the prompt")
+    named = generator.encode_prompt([prompt])
+    promise(
+        (named.tokens[0], named.spans[0]) == (clip.tokens, clip.token_spans),
+        "splits the prompt into other tokens in `encode_prompt` than in `generate`",
+    )
+
+
+def _check_forward(
+    promise: Promise, generator: Generator, clip: Generation, prompts: Sequence[str], tolerance: float
+) -> None:
+    plain = generator.forward(clip)
+    promise(
+        plain.hidden.ndim == 3 and plain.hidden.shape[:2] == (1, clip.steps),
+        f"gives hidden states of shape {tuple(plain.hidden.shape)}; expected (1, {clip.steps}, dim)",
+    )
+    promise(plain.log_prob is not None, "gives no log-probabilities")
+    log_prob = log_prob_of(generator, clip)
+    promise(
+        log_prob.shape == (1, *clip.codes.shape),
+        f"gives log-probabilities of shape {tuple(log_prob.shape)}; expected {(1, *clip.codes.shape)}",
+    )
+    promise(bool(torch.isfinite(log_prob).all() and (log_prob <= 1e-6).all()), "gives log-probabilities above 0")
+    promise(
+        generator.forward(clip, log_prob=False).log_prob is None, "computes log-probabilities that nobody asked for"
+    )
+
+    batch = generator.encode_prompt(list(prompts))
+    together = generator.forward(clip, batch)
+    promise(len(batch) == len(prompts), f"encodes {len(prompts)} prompts to {len(batch)} rows")
+    for row, prompt in enumerate(prompts):
+        alone = generator.encode_prompt([prompt])
+        length = len(alone.tokens[0])
+        promise(
+            batch.tokens[row] == alone.tokens[0] and batch.mask[row].sum().item() == length,
+            f"splits {prompt!r} into other tokens, or masks others as padding, in a batch than alone",
+        )
+        for found, expected, what in (
+            (batch.embeddings[row][batch.mask[row]], alone.embeddings[0], "encodes a prompt"),
+            (together.hidden[row], generator.forward(clip, alone).hidden[0], "computes hidden states"),
+        ):
+            promise.is_close(found, expected, tolerance, f"{what} otherwise in a padded batch than alone")
+
+    null = [generator.forward(clip, generator.encode_prompt([p]), branch="unconditional").hidden for p in prompts[:2]]
+    promise.is_close(null[0], null[1], tolerance, "has an unconditional branch that depends on the prompt")
+
+    # Codes are read one step after they are predicted: the last frame's codes may change nothing at or before the
+    # first step that predicts one of them, apart from their own log-probabilities.
+    codes = clip.codes.clone()
+    codes[:, -1] = clip.codes[:, -1].roll(1) if len(codes) > 1 else clip.codes[:, 0]
+    steps = clip.frames + min(clip.delays)
+    changed = generator.forward(replace(clip, codes=codes)).hidden[:, :steps]
+    promise.is_close(
+        changed, plain.hidden[:, :steps], tolerance, "reads a code before it is predicted, or moves frames"
+    )
+
+    isolated = generator.forward(clip, isolated=True, log_prob=False).hidden
+    promise.is_close(isolated[:, :1], plain.hidden[:, :1], tolerance, "has an isolated first step unlike the plain one")
+    promise(isolated.shape == plain.hidden.shape, "gives isolated hidden states of another shape")
+
+
+def _check_gradients(promise: Promise, generator: Generator, clip: Generation) -> None:
+    conditioning = generator.encode_prompt([clip.prompt])
+    embeddings = conditioning.embeddings.detach().clone().requires_grad_()
+    output = generator.forward(clip, replace(conditioning, embeddings=embeddings))
+    promise(output.hidden.requires_grad, "offers gradients, but its forward pass is not differentiable")
+    (gradient,) = torch.autograd.grad(given(output.log_prob).sum(), embeddings)
+    promise(
+        bool(torch.isfinite(gradient).all() and gradient.abs().sum() > 0),
+        "gives gradients with respect to the prompt's embeddings that are zero or not finite",
+    )
+    promise(
+        not any(p.requires_grad for m in models_of(generator) for p in m.parameters()), "does not freeze its weights"
+    )
+    promise(not any(m.training for m in models_of(generator)), "is not in evaluation mode")
+
+
+def _check_attention(
+    promise: Promise, generator: Generator, clip: Generation, prompts: Sequence[str], tolerance: float
+) -> None:
+    sites, cross = list(generator.attention_sites()), list(generator.cross_attention())
+    promise(bool(cross), "offers attention, but has no cross-attention site")
+    promise(len({site.name for site in sites}) == len(sites), "gives one name to several attention sites")
+
+    plain, tokens = generator.forward(clip), len(clip.tokens)
+    null = generator.forward(clip, branch="unconditional")
+    for value, expected, what in ((1.0, plain, "the plain pass"), (0.0, null, "the unconditional branch")):
+        with edit_attention(cross, Gate(torch.full((clip.steps, tokens), value))):
+            gated = generator.forward(clip)
+        promise.is_close(gated.hidden, expected.hidden, tolerance, f"is not {what} under a gate of {value:g}")
+        promise.is_close(
+            given(gated.log_prob), given(expected.log_prob), tolerance, f"is not {what} under a gate of {value:g}"
+        )
+
+    gates = torch.rand(2, clip.steps, tokens, generator=torch.Generator().manual_seed(3))
+    gates[1] = 1.0
+    with edit_attention(cross, Gate(gates)):
+        hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
+    promise.is_close(hidden[1], plain.hidden[0], tolerance, "lets a gate on one row of a batch change another row")
+
+    constant = gates[:, 0]
+    with edit_attention(cross, Gate(constant[:, None].expand(-1, clip.steps, -1))):
+        gated_hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
+    with scale_values(cross, constant):
+        hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
+    promise.is_close(hidden, gated_hidden, tolerance, "scales value vectors otherwise than a gate that never changes")
+
+    # The weights that a masked, streaming, guided run shows are those of a masked teacher-forced pass over its codes.
+    # They are seen before the mask, so that from the second layer or step on they show what the mask did to the states.
+    streamed, forced = (Capture(keep_layers=True, keep_heads=True) for _ in range(2))
+    with edit_attention(cross, streamed):
+        masked = generator.generate(clip.prompt, duration=clip.duration, seed=12, mask=gates[0])
+    with torch.no_grad(), edit_attention(cross, forced), edit_attention(cross, Gate(gates[0])):
+        generator.forward(masked)
+    weights = forced.weights()
+    promise(
+        weights.shape == (1, len(cross), cross[0].heads, clip.steps, tokens),
+        f"shows cross-attention weights of shape {tuple(weights.shape)} [batch, layers, heads, steps, tokens]",
+    )
+    promise.is_close(
+        weights.sum(-1), torch.ones_like(weights[..., 0]), tolerance, "shows weights that do not sum to 1 over tokens"
+    )
+    promise.is_close(
+        streamed.weights(), weights, tolerance, "differs between masked streaming and a masked teacher-forced pass"
+    )
+
+    for site in sites:
+        situation = f" after an exception in an edit at {site.name}"
+        with promise.leaves_alone(generator, clip, situation), edit_attention([site], FailingEdit(1)):
+            promise.raises(Failure, lambda: generator.forward(clip), situation.strip())
+    with promise.leaves_alone(generator, clip, " after an exception while generating"):
+        promise.raises(
+            Failure,
+            lambda: generator.generate(clip.prompt, duration=clip.duration, mask=gates[0], on_progress=fail),
+            "when on_progress raises",
+        )
+
+
+def _check_truth(promise: Promise, generator: Generator, clip: Generation) -> None:
+    truth = generator.truth(clip)
+    if truth is None:  # not every prompt's truth is known
+        return
+    shape = (len(truth.words), clip.frames)
+    promise(
+        truth.mask.shape == shape, f"tells a truth of shape {tuple(truth.mask.shape)} [words, frames], not of {shape}"
+    )
+    promise(truth.frame_rate == clip.frame_rate, "tells a truth at another frame rate than the clip's")
+    promise(all(word.end <= len(clip.prompt) for word in truth.words), "tells a truth about words beyond the prompt")
+    owned = sorted(token for unit in truth.units(clip) for token in unit.tokens)
+    promise(owned == list(range(len(clip.tokens))), "tells a truth whose words share tokens")
+
+
+def _check_refusals(promise: Promise, generator: Generator) -> None:
+    for empty in ("", "  "):
+        promise.raises(TagxaiError, lambda empty=empty: generator.generate(empty), "for an empty prompt")  # type: ignore[misc]
+    for seconds in (0.0, -1.0, generator.max_duration + 1):
+        promise.raises(
+            TagxaiError,
+            lambda seconds=seconds: generator.generate(PROMPTS[0], duration=seconds),  # type: ignore[misc]
+            f"for a clip of {seconds:g} s",
+        )
+    with TemporaryDirectory() as folder:
+        missing = str(Path(folder) / "missing")
+        promise.raises(TagxaiError, lambda: type(generator).load(missing), "for a model folder that does not exist")

@@ -1,0 +1,44 @@
+"""What fails on purpose, and what offers nothing: to see what a plugin makes of it."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from tagxai.base import Generator
+from tagxai.hooks import AttentionSite
+from tagxai.lazy import torch
+from tagxai.testing.promises import ConformanceError
+from tagxai.types import Progress
+
+
+class Failure(Exception):
+    """Raised on purpose, to see what is left behind."""
+
+
+def fail(progress: Progress) -> NoReturn:
+    raise Failure
+
+
+class FailingEdit:
+    """An edit that raises when it is run for the `at`-th time (never, where that is 0), and counts its runs."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.at, self.seen = at, 0
+
+    def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
+        self.seen += 1
+        if self.seen == self.at:
+            raise Failure
+
+
+class OffersNothing(Generator):
+    """A generator without capabilities; whoever uses it did not ask first."""
+
+    name = "offers_nothing"
+    offers = frozenset()
+
+    @classmethod
+    def _used(cls, *args: Any, **kwargs: Any) -> Any:
+        raise ConformanceError("the method works with a generator that does not offer what it needs")
+
+    load = generate = encode_prompt = forward = decode = attention_sites = _used
