@@ -16,7 +16,7 @@ from tagxai.plots import printable
 from tagxai.types import OnProgress, Progress
 
 if TYPE_CHECKING:
-    from tagxai.attribution import Attribution
+    from tagxai.attribution import Attribution, Score
     from tagxai.words import Unit
 
 Stage = Callable[[str], OnProgress]

@@ -84,7 +84,7 @@ def judge(
     }
 
 
-def stretch(probability: Float[Tensor, "frames"], mention: Mention) -> slice | None:
+def stretch(probability: Float[Tensor, " frames"], mention: Mention) -> slice | None:
     """The samples in which a mention's event is heard within its slot, give or take the margin; None if it is not."""
     first = max(0, round((mention.start_s - MARGIN) * FRAME_RATE))
     last = min(CLIP_FRAMES, round((mention.end_s + MARGIN) * FRAME_RATE))
