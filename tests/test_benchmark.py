@@ -23,9 +23,9 @@ from tagxai.benchmark.leaderboard import out_of_order
 from tagxai.benchmark.merging import merge
 from tagxai.benchmark.plan import find_suite, make_plan, read_options
 from tagxai.benchmark.prompts import find_prompts
-from tagxai.benchmark.running import run
+from tagxai.benchmark.running import check, run
 from tagxai.benchmark.statistics import compare, holm, sign_flip
-from tagxai.benchmark.store import Row, Store
+from tagxai.benchmark.store import Row, Run, Store
 from tagxai.cli import app
 from tagxai.errors import DamagedFileError
 from tagxai.hooks import edit_attention
@@ -311,7 +311,16 @@ def test_runs_of_two_machines_are_one_when_merged(tmp_path):
     merge([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
     assert csv_of(tmp_path / "c") == csv_of(tmp_path / "whole")
     run(plan(generators=["analytic:linear"]), tmp_path / "other")
-    assert len(merge([tmp_path / "a", tmp_path / "other"], tmp_path / "d")) == 2
+    assert len(merge([tmp_path / "other"], tmp_path / "c")) == 3  # beside what is there
+    assert len(results.load(tmp_path / "c").rows) == 2 * len(results.load(tmp_path / "whole").rows)
+
+
+def test_a_model_that_lies_elsewhere_on_another_machine_has_one_name_when_merged(tmp_path):
+    run(plan(prompts=PROMPTS[:1]), tmp_path / "a")
+    run(plan(prompts=PROMPTS[1:], generators=["analytic:logistic"]), tmp_path / "b")
+    run(plan(), tmp_path / "whole")
+    merge([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    assert csv_of(tmp_path / "c") == csv_of(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("order", ["ab", "ba"])
@@ -376,6 +385,16 @@ def test_two_names_of_one_model_are_refused(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_plan_without_a_cell_is_refused():
+    found = {
+        "analytic": {"identity": 1, "offers": ["attention"], "max_duration": 9},
+        "analytic:linear": {"identity": 2, "offers": ["truth"], "max_duration": 9},
+    }
+    alone = Run(plan(generators=list(found), metrics=["roc_auc"]), found, {})  # one for the method, one for the metric
+    with pytest.raises(TagxaiError, match="analytic, analytic:linear works with both a method and a metric"):
+        check(alone)
+
+
 def test_one_label_must_mean_one_thing_to_be_merged(tmp_path):
     first = {"name": "cross_attention", "label": "x", "layers": "0"}
     run(plan(methods=[first], metrics=["mask_size"]), tmp_path / "a")
@@ -387,7 +406,7 @@ def test_one_label_must_mean_one_thing_to_be_merged(tmp_path):
 KILLED = """
 import sys
 from tagxai.benchmark.plan import make_plan
-from tagxai.benchmark.running import run
+from tagxai.benchmark.running import check, run
 if __name__ == "__main__":
     content = {"generators": ["analytic"], "methods": ["cross_attention"], "metrics": ["mask_size", "roc_auc"]}
     plan = make_plan(content | {"prompts": ["a dog barks", "rain falls"], "device": "cpu"})

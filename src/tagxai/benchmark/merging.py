@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tagxai import storage
-from tagxai.benchmark.store import Run, Store
+from tagxai.benchmark.store import RUN, Run, Store
 from tagxai.errors import DamagedFileError, TagxaiError
 
 KINDS = ("clips", "explanations", "cells")
 
 
 def merge(folders: Sequence[str | Path], out: str | Path) -> list[Run]:
-    """All runs of `folders`, each once, and copies of their files, in `out`; a cell's value goes before its error.
+    """All runs of `folders`, each once, and copies of their files, in `out`, beside what is there.
 
-    Raises TagxaiError where they do not fit together.
+    A cell's value goes before its error. Raises TagxaiError where they do not fit together.
     """
     runs: list[Run] = []
+    if (Path(out) / RUN).exists():
+        folders = [out, *folders]
     for folder in folders:
         runs += [run for run in Store(folder).runs() if run not in runs]
     _check(runs)

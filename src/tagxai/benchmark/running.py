@@ -62,7 +62,7 @@ def run(
             if isinstance(result, Exception):
                 raise result
         planned = Run(plan, found, provenance())
-        _check(planned)
+        check(planned)
         store.write_runs([planned])
         if retry_failed:
             for clip, method, metric in planned.cells():
@@ -72,12 +72,22 @@ def run(
     return planned
 
 
-def _check(planned: Run) -> None:
+def check(planned: Run) -> None:
+    """Raises TagxaiError where a plan and its generators do not go together."""
     plan = planned.plan
-    for kind, parts in (("method", plan.methods), ("metric", plan.metrics)):
-        usable = {part.label for label in plan.generators for part in planned.supported(label, parts)}
-        if all(part.is_control or part.label not in usable for part in parts):
+    usable = {
+        label: [
+            [part for part in planned.supported(label, parts) if not part.is_control]
+            for parts in (plan.methods, plan.metrics)
+        ]
+        for label in plan.generators
+    }
+    for number, kind in enumerate(("method", "metric")):
+        if not any(found[number] for found in usable.values()):
             raise TagxaiError(f"none of the {kind}s works with {' or '.join(plan.generators)}; see `tagxai list`")
+    if not any(methods and metrics for methods, metrics in usable.values()):
+        names = ", ".join(plan.generators)
+        raise TagxaiError(f"none of {names} works with both a method and a metric of this plan; see `tagxai list`")
     for number, label in enumerate(plan.generators):
         identity = planned.generators[label]["identity"]  # that of another: their cells are the same
         same = next((g for g in plan.generators[:number] if planned.generators[g]["identity"] == identity), None)

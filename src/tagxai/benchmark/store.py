@@ -193,13 +193,18 @@ class Store:
             self.cell_path(name).unlink()
 
     def rows(self, runs: list[Run] | None = None) -> list[Row]:
-        """Every cell of the runs (default: the folder's), done or not, in their order; each once."""
+        """Every cell of the runs (default: the folder's), done or not, in their order; each once.
+
+        A model has its first label throughout: on another machine it may lie elsewhere.
+        """
         found: dict[str, Row] = {}
+        labels: dict[str, str] = {}
         for run in self.runs() if runs is None else runs:
             for clip, method, metric in run.cells():
                 name = clip.cell(method, metric)
                 if name not in found:
-                    planned = Row(clip.label, clip.prompt, clip.seed, method.label, metric.label)
+                    label = labels.setdefault(key(clip.generator), clip.label)
+                    planned = Row(label, clip.prompt, clip.seed, method.label, metric.label)
                     done = self.read_cell(name)
                     # labels are the plan's: the same settings may have had another label
                     named = {f: getattr(planned, f) for f in ("generator", "method", "metric")}
