@@ -1,0 +1,178 @@
+"""Methods that do what no method may spoil their own cells only."""
+
+import json
+import signal
+import sys
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from bench_helpers import PROMPTS, csv_of, invoke, plan
+
+from tagxai import Method, TagxaiError
+from tagxai.benchmark import cells, results
+from tagxai.benchmark.guards import time_limit
+from tagxai.benchmark.running import run
+from tagxai.hooks import edit_attention
+from tagxai.methods.cross_attention import CrossAttention
+from tagxai.registry import registry
+
+blocks: list[AbstractContextManager] = []  # that `Bad` leaves open
+
+
+hooks: list[torch.utils.hooks.RemovableHandle] = []  # that `Bad` leaves on all modules
+
+
+def double(module, given, output):
+    """A forward hook that changes what linear layers give."""
+    return output * 2 if isinstance(module, torch.nn.Linear) else None
+
+
+@dataclass(frozen=True)
+class Bad(Method):
+    """Does what no method may."""
+
+    name = "bad"
+    how: str = "raises"
+
+    def attribute(self, generator, generation, *, on_progress=None):
+        if self.how == "raises":
+            raise RuntimeError("a bug\nof a plugin")
+        if self.how == "never ends":
+            while True:
+                time.sleep(0.01)
+        if self.how == "exits":
+            sys.exit(3)
+        if self.how == "is no attribution":
+            return 3
+        if self.how == "leaves an open block":  # its edit changes nothing, yet
+            blocks.append(edit_attention(generator.attention_sites(), lambda site, weights: None))
+            blocks[-1].__enter__()
+            return CrossAttention().attribute(generator, generation)
+        if self.how.startswith("returns"):
+            found = CrossAttention().attribute(generator, generation)
+            if self.how == "returns NaN at once":
+                return replace(found, scores=found.scores * float("nan"))
+            if self.how == "returns NaN later":  # than its Attribution looks
+                found.scores[0, 0, 0] = float("nan")
+            else:
+                object.__setattr__(found, "scores", found.scores[:, :-1])
+            return found
+        if self.how.startswith("leaves a hook"):
+            found = CrossAttention().attribute(generator, generation)
+            if self.how == "leaves a hook of all modules":
+                hooks.append(torch.nn.modules.module.register_module_forward_hook(double))
+            elif self.how == "leaves a hook that looks":
+                generator.model.decoder.register_forward_pre_hook(lambda module, given: None)
+            else:
+                generator.attention_sites()[0].projection.register_forward_hook(double)
+            return found
+        generator.attention_sites()[0].edits.append(lambda site, weights: weights * 0)
+        return CrossAttention().attribute(generator, generation)
+
+
+@pytest.fixture
+def bad(monkeypatch):
+    known = registry().methods
+    monkeypatch.setitem(known, "bad", replace(known["random"], name="bad", cls=Bad))
+    yield
+    while blocks:
+        blocks.pop().__exit__(None, None, None)
+    while hooks:
+        hooks.pop().remove()
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("raises", "RuntimeError: a bug of a plugin"),
+        ("never ends", "longer than the limit of 1 s"),
+        ("is no attribution", "int, not an Attribution"),
+        ("exits", "SystemExit: 3"),
+        ("leaves an edit", "left something behind"),
+        ("leaves an open block", "left hooks"),
+        ("returns NaN at once", "scores hold NaN"),
+        ("returns NaN later", "scores hold NaN"),
+        ("returns the wrong shape", "do not fit a generation"),
+    ],
+)
+def test_a_bad_method_spoils_its_own_cells_only(how, told, bad, tmp_path):
+    check_spoils_its_own(how, told, {"metrics": ["roc_auc"]}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("leaves a hook", "left hooks"),
+        ("leaves a hook that looks", "left hooks"),
+        ("leaves a hook of all modules", "left hooks"),
+    ],
+)
+def test_a_hook_of_pytorch_that_is_left_spoils_no_other_cells(how, told, bad, random_model, tmp_path):
+    content = {"generators": [f"musicgen:{random_model}"], "metrics": ["gini"], "duration": 0.4}
+    check_spoils_its_own(how, told, content, tmp_path)
+
+
+def check_spoils_its_own(how, told, content, folder):
+    """Beside a bad method, which comes first, the cells of all others are byte for byte what they are without it."""
+    one = content | {"prompts": PROMPTS[:1]}
+    run(plan(**one), folder / "alone")
+    methods = [{"name": "bad", "how": how}, "cross_attention"]
+    run(plan(methods=methods, time_limit=1 if how == "never ends" else None, **one), folder / "both")
+    errors = {row.method: row.error for row in results.load(folder / "both").rows if row.error}
+    assert list(errors) == [f"bad(how={how})"]
+    assert told in errors[f"bad(how={how})"]
+    alone, both = timeless_cells(folder / "alone"), timeless_cells(folder / "both")
+    assert len(alone) > 2
+    assert {name: cell for name, cell in both.items() if name in alone} == alone
+    assert len(both) == len(alone) + 1
+    kept = [line for line in csv_of(folder / "both").splitlines() if b",bad(how" not in line]
+    assert kept == csv_of(folder / "alone").splitlines()
+
+
+def timeless_cells(folder):
+    """The text of each cell's file, but for what depends on a clock."""
+    cells = {file.stem: json.loads(file.read_text()) for file in folder.glob("cells/*/*.json")}
+    clock = ("generate_seconds", "seconds", "sha256")
+    return {name: json.dumps({k: v for k, v in cell.items() if k not in clock}) for name, cell in cells.items()}
+
+
+def test_a_run_whose_methods_all_fail_ends_with_status_1_and_keeps_its_results(bad, tmp_path):
+    (tmp_path / "prompts.txt").write_text("\n".join(PROMPTS))
+    given = ["-g", "analytic", "--metrics", "mask_size", "--device", "cpu", "--prompts", tmp_path / "prompts.txt"]
+    made = invoke("bench", *given, "-m", "bad", "--out", tmp_path / "out")
+    assert made.exit_code == 1, made.output
+    assert made.stderr.splitlines()[-1] == (
+        "all 2 cells of the methods failed, the first because method 'bad' failed: RuntimeError: a bug of a plugin"
+    )
+    assert "Leaderboard: analytic" in made.stdout
+    assert (tmp_path / "out" / "table.md").is_file()
+    assert invoke("bench", "show", tmp_path / "out").exit_code == 0
+    some = invoke("bench", *given, "-m", "bad,cross_attention", "--out", tmp_path / "out")
+    assert some.exit_code == 0, some.output
+    assert some.stdout.splitlines()[-1].startswith("2 of 14 cells failed")
+
+
+def test_an_alarm_at_the_very_end_leaves_no_timer_behind(monkeypatch):
+    before, real = signal.getsignal(signal.SIGALRM), signal.setitimer
+
+    def at_the_last_moment(which, seconds, *interval):
+        if not seconds:
+            signal.raise_signal(signal.SIGALRM)
+        return real(which, seconds, *interval)
+
+    monkeypatch.setattr(signal, "setitimer", at_the_last_moment)
+    with time_limit(60):
+        pass
+    with pytest.raises(TagxaiError, match="longer than the limit of 60 s"), time_limit(60):
+        signal.raise_signal(signal.SIGALRM)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) == before
+
+
+def test_an_error_that_names_what_failed_is_not_told_twice():
+    for said, told in (("metric 'a' is bad", "metric 'a' is bad"), ("is bad", "metric 'a' failed: is bad")):
+        with pytest.raises(TagxaiError, match=f"^{told}$"), cells.told("metric 'a'", None):
+            raise TagxaiError(said)

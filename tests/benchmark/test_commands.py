@@ -1,0 +1,98 @@
+"""The commands of benchmarks, as their users run them."""
+
+import pytest
+from bench_helpers import CONTROLS, PROMPTS, invoke, plan
+
+from tagxai import TagxaiError
+from tagxai.benchmark import cells, results
+from tagxai.benchmark.plan import find_suite, read_options
+from tagxai.benchmark.running import run
+from tagxai.benchmark.store import Store
+
+
+def test_the_command_runs_shows_and_merges(tmp_path):
+    (tmp_path / "prompts.txt").write_text("\n".join(PROMPTS))
+    given = ["-g", "analytic", "-m", "cross_attention,occlusion", "--metrics", "roc_auc", "--device", "cpu"]
+    out = tmp_path / "out"
+    made = invoke("bench", *given, "--prompts", tmp_path / "prompts.txt", "--out", out)
+    assert made.exit_code == 0, made.output
+    assert {"results.csv", "costs.csv", "results.json", "table.md", "report.html"} <= {f.name for f in out.iterdir()}
+    for text in ("Leaderboard: analytic", "roc_auc ↑", "degraded oracle", "occlusion", "Cliff's delta"):
+        assert text in made.stdout
+    shown = invoke("bench", "show", out, "--reference", "random")
+    assert shown.exit_code == 0, shown.output
+    assert "against random" in shown.stdout
+    assert "did you mean 'random'" in invoke("bench", "show", out, "--reference", "randon").stderr
+    joined = invoke("bench", "merge", out, "--out", tmp_path / "joined")
+    assert joined.exit_code == 0, joined.output
+    assert (tmp_path / "joined" / "results.csv").read_bytes() == (out / "results.csv").read_bytes()
+
+
+def test_a_plan_in_toml_is_run_and_options_go_before_it(tmp_path):
+    file = tmp_path / "plan.toml"
+    file.write_text('generators = ["analytic"]\nmethods = ["occlusion"]\nmetrics = ["roc_auc"]\nprompts = ["rain"]\n')
+    made = invoke("bench", file, "--out", tmp_path / "out", "--methods", "cross_attention")
+    assert made.exit_code == 0, made.output
+    assert {row.method for row in results.load(tmp_path / "out").rows} == {*CONTROLS, "cross_attention"}
+    file.write_text("generator = 3")
+    wrong = invoke("bench", file, "--out", tmp_path / "out")
+    assert wrong.exit_code == 2
+    assert "did you mean 'generators'" in wrong.stderr
+
+
+def test_a_suite_is_a_plan_that_comes_with_the_package(tmp_path):
+    given = ["-g", "analytic", "--metrics", "mask_size", "-m", "occlusion"]
+    (tmp_path / "prompts.txt").write_text("rain falls")
+    made = invoke("bench", "--suite", "tiny", *given, "-p", tmp_path / "prompts.txt", "-o", tmp_path / "out")
+    assert made.exit_code == 0, made.output
+    assert "*random*" in made.stdout
+    (run_made,) = Store(tmp_path / "out").runs()
+    assert run_made.plan.reference == "occlusion"  # that of the suite is not among the methods
+    assert run_made.plan.time_limit == read_options(find_suite("tiny"))["time_limit"]
+    unknown = invoke("bench", "--suite", "tinny", "-o", tmp_path / "out")
+    assert unknown.exit_code == 2
+    assert "no suite named 'tinny'; did you mean 'tiny'? choices: tiny" in unknown.stderr
+    both = invoke("bench", tmp_path / "plan.toml", "--suite", "tiny", "-o", tmp_path / "out")
+    assert "not both" in both.stderr
+
+
+def test_explanations_made_earlier_are_evaluated(tmp_path):
+    out = tmp_path / "explained"
+    given = ["-g", "analytic", "-m", "cross_attention,occlusion", "--audio-repeats", 0, "--device", "cpu"]
+    assert invoke("explain", "a dog barks", *given, "-o", out).exit_code == 0
+    shown = invoke("evaluate", out, "--metrics", "roc_auc,mask_size", "--device", "cpu", "-o", tmp_path / "tables")
+    assert shown.exit_code == 0, shown.output
+    for text in ("cross_attention", "occlusion", "oracle"):
+        assert text in shown.stdout
+    assert (tmp_path / "tables" / "table.md").is_file()
+    twice = invoke("evaluate", out, out, "--metrics", "mask_size", "--device", "cpu")
+    assert twice.exit_code == 2
+    assert "2 explanations are by 'cross_attention' of the prompt 'a dog barks' with seed 0" in twice.stderr
+
+
+def test_evaluate_refuses_a_file_for_its_tables_before_it_computes(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tagxai.benchmark.evaluating.load_attributions", asked.append)
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        refused = invoke("evaluate", tmp_path, "--out", out)
+        assert refused.exit_code == 2
+        assert len(refused.stderr.splitlines()) == 1
+        assert "is a file or lies below one; give a folder" in refused.stderr
+    assert asked == []
+    assert (tmp_path / "file").read_text() == "mine"
+    assert invoke("evaluate", tmp_path, "--metrics", "none", "--out", tmp_path / "new").exit_code == 2
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_a_folder_is_not_is_told(tmp_path):
+    shown = invoke("bench", "show", tmp_path)
+    assert shown.exit_code == 2
+    assert len(shown.stderr.splitlines()) == 1
+    merged = invoke("bench", "merge", tmp_path, "-o", tmp_path / "merged")
+    assert merged.exit_code == 2
+    with pytest.raises(TagxaiError, match="no executor named 'lcal'"):
+        run(plan(), tmp_path / "new" / "folder", executor="lcal")
+    assert not list(tmp_path.iterdir())  # nothing is left of what never began
+    assert Store(tmp_path).read_cell("0" * 32) is None
+    assert cells.Model("analytic", "cpu", "auto", None).load() is cells.Model("analytic", "cpu", "auto", None).load()

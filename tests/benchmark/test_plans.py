@@ -1,0 +1,116 @@
+"""What users may write in a plan, and what is said where they may not."""
+
+import json
+from pathlib import Path
+
+import pytest
+from bench_helpers import PROMPTS, csv_of, plan
+
+from tagxai import TagxaiError
+from tagxai.benchmark.plan import find_suite, make_plan, read_options
+from tagxai.benchmark.prompts import find_prompts
+from tagxai.benchmark.running import check, run
+from tagxai.benchmark.store import Run
+
+
+def test_a_setting_that_is_a_table_reaches_the_metric(tmp_path):
+    given = {"rain falls": "it rains and rain falls"}
+    made = plan(metrics=[{"name": "paraphrase_robustness", "given": given}], prompts=["rain falls"])
+    assert made.metrics[0].metric().given == given
+    run(made, tmp_path)
+    assert csv_of(tmp_path)
+
+
+def test_two_names_of_one_model_are_refused(tmp_path):
+    told = "^generators 'analytic' and 'analytic:logistic' are the same model with equal weights; give one of them$"
+    with pytest.raises(TagxaiError, match=told):
+        run(plan(generators=["analytic", "analytic:logistic"]), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_plan_without_a_cell_is_refused():
+    found = {
+        "analytic": {"identity": 1, "offers": ["attention"], "max_duration": 9},
+        "analytic:linear": {"identity": 2, "offers": ["truth"], "max_duration": 9},
+    }
+    alone = Run(plan(generators=list(found), metrics=["roc_auc"]), found, {})  # one for the method, one for the metric
+    with pytest.raises(TagxaiError, match="analytic, analytic:linear works with both a method and a metric"):
+        check(alone)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"generators": ["analytik"]}, "did you mean 'analytic'"),
+        ({"methods": ["cross_atention"]}, "did you mean 'cross_attention'"),
+        ({"methods": "cross_attention(layer=1"}, "NAME or NAME"),
+        ({"methods": ["audiogenx(epochs=many)"]}, "takes int, not 'many'"),
+        ({"methods": ["occlusion", "occlusion"]}, "'occlusion' twice"),
+        ({"metrics": ["mask_sizes"]}, "did you mean 'mask_size'"),
+        ({"metrics": ["mask_size(k=1)"]}, "no option of metric 'mask_size' named 'k'"),
+        ({"reference": "randm"}, "did you mean 'random'"),
+        ({"seeds": [-1]}, "seeds are from 0"),
+        ({"seeds": ["0"]}, "seeds takes a list of whole numbers"),
+        ({"duration": 0}, "duration takes more than 0"),
+        ({"prompts": "laboratory:tst:3"}, "did you mean 'test'"),
+        ({"prompts": "laboratory:test:x"}, "laboratory:SPLIT:NUMBER"),
+        ({"prompts": []}, "no prompt"),
+        ({"device": "gpu"}, "no device named 'gpu'"),
+        ({"reference": 3}, "reference takes the name of a method, not 3"),
+        ({"methods": ["random"]}, "'random' is a control"),
+        ({"methods": [{"name": "occlusion", "label": "oracle"}]}, "'oracle' is a control"),
+        ({"prompts": {"file": "a.csv", "column": 3}}, "column of prompts takes text, not 3"),
+        ({"prompts": {"file": "laboratory:test:3", "limit": 2}}, "'laboratory:test:3' is no file"),
+        ({"prompts": {"file": "a.csv", "limit": 0}}, "a number from 1 up, not 0"),
+        ({"prompts": {"file": "missing.csv"}}, "there is no file 'missing.csv'"),
+        ({"prompts": "laboratory:test:99999999999"}, "of at most 100000"),
+        ({"threads": 10**11}, "threads takes at most 4096"),
+        (
+            {"methods": [{"name": "occlusion", "label": "a"}, {"name": "occlusion", "label": "b"}]},
+            "methods 'a' and 'b' have the same settings",
+        ),
+        ({"prompts": "laboratory:test:²"}, "laboratory:SPLIT:NUMBER"),
+        ({"metrics": ["infidelity(samples=0)"]}, "'samples' of metric 'infidelity' must be at least 1, not 0"),
+        ({"metrics": ["linear_datamodelling(samples=1)"]}, "must be at least 2, not 1"),
+        ({"metrics": ["soft_sufficiency(share=7)"]}, "must be between 0 and 1, not 7"),
+        ({"metrics": ["soft_comprehensiveness(share=0)"]}, "must be between 0 and 1, not 0"),
+        ({"metrics": ["kl_f(mask=matched, size=-2)"]}, "must be from 0 to 1, not -2"),
+        ({"metrics": ["fid_cf(repeats=0)"]}, "must be at least 1, not 0"),
+        ({"metrics": ["removal_1(k=0)"]}, "must be at least 1, not 0"),
+        ({"metrics": ["seed_robustness(repeats=0)"]}, "must be at least 1, not 0"),
+        ({"metrics": ["max_sensitivity(radius=0)"]}, "must be positive, not 0"),
+        ({"metrics": ["cascading_randomisation(stages=0)"]}, "must be at least 1, not 0"),
+    ],
+)
+def test_a_wrong_plan_is_one_sentence(changes, told):
+    with pytest.raises(TagxaiError, match=r"^[^\n]*$") as error:
+        plan(**changes)
+    assert told in str(error.value)
+
+
+def test_a_plan_survives_its_own_file(tmp_path):
+    made = plan(methods=["audiogenx(epochs=3)", {"name": "audiogenx", "label": "long", "epochs": 40}], seeds=[1, 2])
+    assert [part.label for part in made.methods[-2:]] == ["audiogenx(epochs=3)", "long"]
+    assert made.methods[-1].settings["epochs"] == 40
+    assert type(made).from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_one_caption_of_each_clip_and_none_of_excluded_clips(tmp_path):
+    header = "audiocap_id,youtube_id,start_time,caption\n"
+    (tmp_path / "test.csv").write_text(header + "1,a,0,first of a\n2,a,0,second of a\n3,b,0,of b\n4,c,0,of c\n")
+    (tmp_path / "val.csv").write_text(header + "9,b,0,elsewhere\n")
+    table = {"file": "test.csv", "one_per": "youtube_id", "exclude": "val.csv"}
+    assert find_prompts(table, tmp_path) == ["first of a", "of c"]
+    assert find_prompts({"file": "test.csv", "column": "youtube_id"}, tmp_path) == ["a", "b", "c"]
+    with pytest.raises(TagxaiError, match="no column 'clip'"):
+        find_prompts({"file": "test.csv", "one_per": "clip"}, tmp_path)
+
+
+AUDIOCAPS = Path(__file__).parents[2] / "benchmarks" / "audiocaps.toml"
+
+
+@pytest.mark.parametrize("file", [AUDIOCAPS, find_suite("tiny")])
+def test_the_plans_of_the_repository_are_read(file):
+    content = read_options(file)
+    made = make_plan(content | {"prompts": PROMPTS})
+    assert made.reference in [part.label for part in made.methods]

@@ -1,0 +1,27 @@
+"""A small benchmark of the analytic model, for the tests of benchmarks."""
+
+import pytest
+from typer.testing import CliRunner
+
+from tagxai.benchmark import results
+from tagxai.benchmark.plan import make_plan
+from tagxai.cli import app
+
+pytest.importorskip("tagxai_analytic")
+
+PROMPTS = ["a dog barks", "rain falls"]
+CONTROLS = ["oracle", "degraded oracle", "random", "all-ones", "all-zeros"]
+
+
+def plan(**changes):
+    content = {"generators": ["analytic"], "methods": ["cross_attention"], "metrics": ["mask_size", "roc_auc"]}
+    return make_plan(content | {"prompts": PROMPTS, "device": "cpu"} | changes)
+
+
+def csv_of(folder):
+    results.write(results.load(folder), folder)
+    return (folder / "results.csv").read_bytes()
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="tagxai")
