@@ -150,6 +150,20 @@ def test_a_deviation_is_saved_and_a_file_without_one_is_what_it_was(explanation,
     assert torch.equal(tagxai.Attribution.load(tmp_path / "with").deviation, with_one.deviation)
 
 
+def test_the_deviation_of_a_word_bounds_that_of_its_scores_over_seeds(explanation):
+    each = torch.rand(5, *explanation.scores.shape, generator=torch.Generator().manual_seed(0))
+    several = replace(explanation, scores=each.mean(0), deviation=each.std(0, correction=0))
+    units = several.words()
+    of_words = torch.stack([replace(explanation, scores=scores).over_time(units) for scores in each])
+    assert (of_words.std(0, correction=0) <= several.deviation_over_time(units) + 1e-6).all()
+    together = each * 0 + each.mean((1, 2, 3), keepdim=True)  # all scores of a seed are alike: the bound is reached
+    several = replace(explanation, scores=together.mean(0), deviation=together.std(0, correction=0))
+    of_words = torch.stack([replace(explanation, scores=scores).over_time(units) for scores in together])
+    torch.testing.assert_close(of_words.std(0, correction=0), several.deviation_over_time(units))
+    with pytest.raises(tagxai.TagxaiError, match="no spread over seeds"):
+        explanation.plot_deviation()
+
+
 def test_a_deviation_of_another_shape_than_the_scores_is_refused(explanation):
     fields = SimpleNamespace(**vars(explanation) | {"deviation": explanation.scores[:, :-1]})
     with pytest.raises(ValueError, match="does not fit scores of shape"):  # past the type check that only runs in tests

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tagxai.plots import Scale, heat_map, printable, spectrogram, words_html
+from tagxai.plots import Scale, bands, heat_map, printable, spectrogram, words_html
 
 
 def draw(generation, labels, intervals=()):
@@ -26,6 +26,21 @@ def test_words_stand_above_the_spectrogram_on_one_time_axis(generation):
     assert words.get_xlim() == sound.get_xlim() == (0.0, generation.duration)
     assert words.get_position().y0 > sound.get_position().y0
     assert words.get_position().x0 == pytest.approx(sound.get_position().x0)
+
+
+def test_curves_lie_in_bands_of_one_deviation_each_in_the_row_of_its_word(generation):
+    values, spread = torch.rand(3, generation.frames) - 0.5, torch.rand(3, generation.frames)
+    figure = bands(generation, values, spread, ["dog", "barks", "</s>"])
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["dog", "barks", "</s>"]
+    curves = [line.get_ydata() for line in axes.get_lines() if len(line.get_ydata()) == generation.frames]
+    per_score = (curves[0][0] - curves[0][1]) / (values[0, 1] - values[0, 0])  # the axis points down
+    for row, (curve, band) in enumerate(zip(curves, axes.collections, strict=True)):
+        heights = torch.from_numpy(band.get_paths()[0].vertices[:, 1])
+        assert row - 0.5 < heights.min() < heights.max() < row + 0.5
+        reach = torch.from_numpy(band.get_paths()[0].vertices[1 : 1 + generation.frames, 1]) - curve
+        torch.testing.assert_close(reach.abs().float(), spread[row] * per_score.abs().float(), atol=1e-4, rtol=1e-4)
 
 
 def test_words_keep_the_order_of_the_prompt_and_special_tokens_are_grey(generation):

@@ -81,6 +81,13 @@ def test_every_clip_can_be_played(explanation, tmp_path):
     assert labels == ["Original", "Factual 1", "Factual 2", "Counterfactual 1", "Counterfactual 2", "Unconditional"]
 
 
+def test_a_spread_over_seeds_is_drawn(explanation, tmp_path):
+    assert "How sure" not in page_of(save(explanation, tmp_path / "one"))
+    page = page_of(save(replace(explanation, deviation=explanation.scores.abs() / 3), tmp_path / "several"))
+    assert "How sure" in page
+    assert [image["class"] for image in Tags(page).all("img")] == ["heat", "sound", "figure"]
+
+
 def test_words_and_intervals_are_in_the_table(explanation, tmp_path):
     page = page_of(save(explanation, tmp_path, intervals=[(0.0, 0.4)]))
     assert "0 to 0.4 s" in page

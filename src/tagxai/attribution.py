@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from jaxtyping import Float
 
 from tagxai import storage, words
-from tagxai.errors import DamagedFileError
+from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.lazy import torch
 from tagxai.types import Generation, apply_delay
 from tagxai.words import Unit
@@ -81,7 +81,14 @@ class Attribution:
 
     def over_time(self, units: Sequence[Unit]) -> Float[torch.Tensor, "units frames"]:
         """The score of each unit at each frame, averaged over codebooks; tokens of a unit join as `merge` says."""
-        frames = self.scores.mean(0)
+        return self._merged(self.scores, units)
+
+    def deviation_over_time(self, units: Sequence[Unit]) -> Float[torch.Tensor, "units frames"] | None:
+        """At most the standard deviation over seeds of `over_time`: as if a unit's scores rose and fell together."""
+        return None if self.deviation is None else self._merged(self.deviation, units)
+
+    def _merged(self, values: torch.Tensor, units: Sequence[Unit]) -> Float[torch.Tensor, "units frames"]:
+        frames = values.mean(0)
         merged = [frames[:, list(unit.tokens)] for unit in units]
         return torch.stack([part.sum(1) if self.merge == "sum" else part.mean(1) for part in merged])
 
@@ -120,6 +127,19 @@ class Attribution:
 
         units = self.words()
         return heat_map(self.generation, self.over_time(units), [unit.text for unit in units], intervals)
+
+    def plot_deviation(self) -> Figure:
+        """Each word's score over time in a band of its standard deviation over seeds (see `deviation_over_time`).
+
+        Raises TagxaiError where the method was run with one seed, or has none.
+        """
+        from tagxai.plots import bands
+
+        units = self.words()
+        deviation = self.deviation_over_time(units)
+        if deviation is None:
+            raise TagxaiError(f"this explanation by {self.method!r} tells no spread over seeds; audiogenx has seeds=5")
+        return bands(self.generation, self.over_time(units), deviation, [unit.text for unit in units])
 
     def _repr_html_(self) -> str:
         from tagxai.plots import words_html

@@ -17,6 +17,7 @@ from tagxai.plots import LOWEST, Scale, printable, spectrogram
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.figure import Figure
 
 TELL: dict[Kind, tuple[str, str]] = {
     "factual": (
@@ -97,6 +98,7 @@ def render(explanation: Explanation, folder: Path) -> str:
         scale=scale,
         gradient=gradient(scale),
         heat=png(coloured(values.cpu().numpy(), scale)),
+        bands=drawn(attribution.plot_deviation()) if attribution.deviation is not None else None,
         sound=png(ink(spectrogram(clip)[::-1])),
         data={"duration": clip.duration, "words": [u.text for u in units], "scores": rounded(values.tolist())},
         ticks=[clip.duration * i / 6 for i in range(7)],
@@ -192,6 +194,12 @@ def ink(loudness: np.ndarray) -> np.ndarray:
     import numpy as np
 
     return np.stack([np.full_like(loudness, 0.5)] * 3 + [loudness], axis=-1)
+
+
+def drawn(figure: Figure) -> str:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return data_uri(buffer.getvalue(), "image/png")
 
 
 def png(pixels: np.ndarray) -> str:
