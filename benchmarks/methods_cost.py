@@ -9,10 +9,10 @@ runs says little on a busy machine. Peak memory is that process's highest reside
 
 "captum, each code" is the direct route to `[codebooks, frames, words]`: captum, asked for one code after another by
 reverse mode or by perturbation. A few codes are measured, spread over the clip, and the seconds scaled up to all of
-them: such rows are marked "extrapolated". Its integrated gradients take as many points as ours. The rows captum:NAME
-are captum with its own defaults, for one window of half a second after another. inseq has no row: it reads what a model
-makes as one sequence of ids of its text tokenizer, and MusicGen makes several streams of audio codes (seen in its
-source, `HuggingfaceModel`; not run).
+them: such rows are marked "extrapolated". Its integrated gradients take as many points as ours, and its Kernel SHAP as
+many subsets. The rows captum:NAME are captum with its own defaults, for one window of half a second after another.
+inseq has no row: it reads what a model makes as one sequence of ids of its text tokenizer, and MusicGen makes several
+streams of audio codes (seen in its source, `HuggingfaceModel`; not run).
 
 The JSON file keeps every row as soon as it is measured; a second call measures only what is missing (`--fresh`
 forgets the rows). A table in Markdown is written beside it.
@@ -204,6 +204,7 @@ def direct(generator: Any, clip: Any, algorithm: str, codebook: int, frame: int)
     from tagxai import words
     from tagxai.hooks import Gate, edit_attention
     from tagxai.methods.integrated_gradients import IntegratedGradients
+    from tagxai.methods.kernel_shap import KernelShap
 
     conditioning, ran = generator.encode_prompt([clip.prompt]), 0
     units = words.words(clip.prompt, clip.token_spans, clip.tokens)
@@ -231,7 +232,7 @@ def direct(generator: Any, clip: Any, algorithm: str, codebook: int, frame: int)
             point = conditioning.embeddings.clone().requires_grad_()
             getattr(captum.attr, algorithm)(of_embeddings).attribute(point, **options)
         else:
-            options = {"n_samples": 25} if algorithm == "KernelShap" else {}
+            options = {"n_samples": KernelShap().samples} if algorithm == "KernelShap" else {}
             ones = torch.ones(1, len(units))
             getattr(captum.attr, algorithm)(of_words).attribute(ones, perturbations_per_eval=8, **options)
     return ran
