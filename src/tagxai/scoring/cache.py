@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,8 @@ class ScoreCache:
         rows: dict[str, torch.Tensor] = {}
         for file in sorted(self.folder.glob("[0-9a-f]*.safetensors")):
             try:
-                if storage.sha256(file) == file.stem:
-                    rows.update(storage.read_tensors(file))
+                status = file.stat()
+                rows.update(_rows(file, status.st_mtime_ns, status.st_size))
             except (OSError, DamagedFileError):
                 continue  # gone or damaged: run again
         return rows
@@ -75,6 +76,14 @@ class ScoreCache:
         path = self.folder / f"{hashlib.sha256(content).hexdigest()}.safetensors"
         with storage.whole_file(path) as temporary:
             temporary.write_bytes(content)
+
+
+@lru_cache(maxsize=1024)
+def _rows(file: Path, changed: int, size: int) -> dict[str, torch.Tensor]:
+    """What a file holds, read once as long as it is not `changed`: questions about one clip come one after another."""
+    if storage.sha256(file) != file.stem:
+        raise DamagedFileError(f"{file} is damaged")
+    return storage.read_tensors(file)
 
 
 def name(key: str) -> str:
