@@ -5,6 +5,7 @@ from bench_helpers import CONTROLS, PROMPTS, invoke, plan
 
 from tagxai import TagxaiError
 from tagxai.benchmark import cells, results
+from tagxai.benchmark.executors import make_executor
 from tagxai.benchmark.plan import find_suite, read_options
 from tagxai.benchmark.running import run
 from tagxai.benchmark.store import Store
@@ -40,8 +41,22 @@ def test_a_plan_in_toml_is_run_and_options_go_before_it(tmp_path):
     assert "did you mean 'generators'" in wrong.stderr
 
 
+def test_a_plan_says_where_it_is_run_unless_the_command_does(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "tagxai.benchmark.running.make_executor", lambda *a, **k: asked.append(a) or make_executor("local")
+    )
+    file = tmp_path / "plan.toml"
+    content = 'generators = ["analytic"]\nmethods = ["occlusion"]\nmetrics = ["mask_size"]\nprompts = ["rain"]\n'
+    file.write_text(content + 'executor = "processes"\nworkers = 3\n')
+    for given in ([], ["--executor", "ray", "--workers", 2]):
+        assert invoke("bench", *given, file, "--out", tmp_path / "out").exit_code == 0
+    assert asked == [("processes", 3), ("ray", 2)]
+    assert len(Store(tmp_path / "out").runs()) == 1
+
+
 def test_a_suite_is_a_plan_that_comes_with_the_package(tmp_path):
-    given = ["-g", "analytic", "--metrics", "mask_size", "-m", "occlusion"]
+    given = ["-g", "analytic", "--metrics", "mask_size", "-m", "occlusion", "--executor", "local"]
     (tmp_path / "prompts.txt").write_text("rain falls")
     made = invoke("bench", "--suite", "tiny", *given, "-p", tmp_path / "prompts.txt", "-o", tmp_path / "out")
     assert made.exit_code == 0, made.output

@@ -65,6 +65,8 @@ def test_a_plan_without_a_cell_is_refused():
         ({"prompts": {"file": "missing.csv"}}, "there is no file 'missing.csv'"),
         ({"prompts": "laboratory:test:99999999999"}, "of at most 100000"),
         ({"threads": 10**11}, "threads takes at most 4096"),
+        ({"executor": "proceses"}, "did you mean 'processes'"),
+        ({"workers": 0}, "workers takes at least 1, not 0"),
         (
             {"methods": [{"name": "occlusion", "label": "a"}, {"name": "occlusion", "label": "b"}]},
             "methods 'a' and 'b' have the same settings",

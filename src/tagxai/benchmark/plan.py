@@ -8,10 +8,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tagxai.base import Method, Metric
-from tagxai.benchmark import controls
+from tagxai.benchmark import controls, executors
 from tagxai.benchmark.prompts import find_prompts
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.registry import BUILT_IN, registry
@@ -93,7 +93,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Options:
-    """A plan as it is written: names as text, of which `make` makes sure. The fields are the keys of a TOML file."""
+    """A plan as it is written: names as text, of which `make` makes sure. The fields are the keys of a TOML file.
+
+    `executor` and `workers` say where it is run, which decides no result: they are no part of the plan.
+    """
 
     generators: Sequence[str] = ("tiny",)
     methods: str | Sequence[str | Mapping[str, Any]] = DEFAULT_METHODS
@@ -109,6 +112,8 @@ class Options:
     dtype: str = "auto"
     threads: int | None = None
     time_limit: float | None = None
+    executor: str = "local"
+    workers: int | None = None
 
     def make(self, *, folder: Path = Path()) -> Plan:
         """The plan; files of prompts are looked for from `folder`. Raises TagxaiError."""
@@ -148,14 +153,14 @@ class Options:
                 )
         if any(not 0 <= seed < 2**32 for seed in self.seeds):
             raise TagxaiError(f"seeds are from 0 to {2**32 - 1}, not {', '.join(map(str, self.seeds))}")
-        for name in ("duration", "time_limit", "guidance_scale", "top_k", "temperature", "threads"):
+        for name in ("duration", "time_limit", "guidance_scale", "top_k", "temperature", "threads", "workers"):
             value = getattr(self, name)
             if value is None:
                 continue
-            whole = name in ("top_k", "threads")
+            whole = name in ("top_k", "threads", "workers")
             if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
                 raise TagxaiError(f"{name} takes a {'whole ' if whole else ''}number, not {value!r}")
-            least = {"guidance_scale": -math.inf, "top_k": 0, "temperature": 0, "threads": 1}.get(name)
+            least = {"guidance_scale": -math.inf, "top_k": 0, "temperature": 0, "threads": 1, "workers": 1}.get(name)
             if name == "threads" and value > MOST_THREADS:
                 raise TagxaiError(f"threads takes at most {MOST_THREADS}, not {value}")
             if not math.isfinite(value) or (value <= 0 if least is None else value < least):
@@ -167,6 +172,7 @@ class Options:
         for name, choices in (
             ("device", ("auto", "cpu", "cuda", "mps", "sharded")),
             ("dtype", ("auto", "float32", "bfloat16", "float16")),
+            ("executor", get_args(executors.Name)),
         ):
             if getattr(self, name) not in choices:
                 raise UnknownNameError(name, str(getattr(self, name)), choices)

@@ -86,7 +86,7 @@ def run(
     time_limit: Annotated[
         float | None, typer.Option("--time-limit", metavar="SECONDS", help="For one explanation or one metric of it.")
     ] = None,
-    executor: Annotated[str, typer.Option("--executor", help="local, processes or ray.")] = "local",
+    executor: Annotated[str | None, typer.Option("--executor", help="local, processes or ray; default: local.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a CPU.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute cells again that failed.")] = False,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where results are kept.")] = OUT,
@@ -115,6 +115,8 @@ def run(
         "dtype": dtype,
         "threads": threads,
         "time_limit": time_limit,
+        "executor": executor,
+        "workers": workers,
     }
     if methods not in (None, plans.ALL):
         content.pop("reference", None)  # the plan's is one of its own methods; of others it is the first
@@ -124,10 +126,18 @@ def run(
             raise TagxaiError("--column and --limit go with --prompts FILE")
         content["prompts"] = {"file": prompts, "column": column, "limit": limit}
     folder = plan.parent if plan is not None and prompts is None else Path()
-    made = plans.make_plan(content, folder=folder)
+    written = plans.Options(**content)
+    made = written.make(folder=folder)
     with _progress() as tell:
         try:
-            run_plan(made, out, executor=executor, workers=workers, retry_failed=retry_failed, on_status=tell)
+            run_plan(
+                made,
+                out,
+                executor=written.executor,
+                workers=written.workers,
+                retry_failed=retry_failed,
+                on_status=tell,
+            )
         except KeyboardInterrupt:
             display.note(f"what is done is kept in {out}: the same command goes on from there")
             raise
