@@ -45,6 +45,35 @@ def test_forward_mode_is_reverse_mode(generator, generation, conditioning):
         torch.testing.assert_close(forward[q, frame], expected, atol=1e-5, rtol=1e-4)
 
 
+def test_a_model_without_vmap_has_the_same_derivatives_row_by_row(generator, generation, conditioning, monkeypatch):
+    at_once = token_derivatives(generator, generation, conditioning)
+    rows, forward = [], generator.forward
+
+    def without_vmap(clip, given, **options):
+        if torch._C._functorch.is_functorch_wrapped_tensor(given.embeddings):
+            raise RuntimeError("no batching rule")
+        rows.append(len(given))
+        return forward(clip, given, **options)
+
+    monkeypatch.setattr(generator, "forward", without_vmap)
+    one_by_one = token_derivatives(generator, generation, conditioning)
+    assert rows == [len(generation.tokens)]
+    torch.testing.assert_close(one_by_one, at_once, atol=1e-5, rtol=1e-4)
+
+
+def test_too_little_memory_is_not_taken_for_a_missing_vmap(generator, generation, conditioning, monkeypatch):
+    asked = []
+
+    def full(*given, **options):
+        asked.append(given)
+        raise torch.OutOfMemoryError("full")
+
+    monkeypatch.setattr(generator, "forward", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        token_derivatives(generator, generation, conditioning)
+    assert len(asked) == 1
+
+
 def test_a_derivative_is_a_small_difference(generator, generation, conditioning):
     token, step = 2, 1e-2
     moved = [conditioning.embeddings.clone() for _ in range(2)]

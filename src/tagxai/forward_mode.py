@@ -1,18 +1,22 @@
 """Exact derivatives of every code at once, by forward-mode differentiation.
 
 A prompt has few tokens and a clip has hundreds of codes. Reverse mode needs a pass for each output; forward mode needs
-one for each direction of the input, and directions fit into one batch: row i moves along direction i alone.
+one for each direction of the input. Directions fit into one batch, and the point that they start from is run once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from jaxtyping import Float
 
 from tagxai.base import Generator
 from tagxai.lazy import torch
 from tagxai.types import Branch, Conditioning, Generation
+
+LogProb: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 
 def directional_derivatives(
@@ -26,17 +30,42 @@ def directional_derivatives(
     """d log p(code) / d t of the embeddings `point + t * direction` at t = 0, for each of the directions `along`."""
     import warnings
 
-    from torch.autograd import forward_ad
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    rows = point.expand(len(along))
+    def log_prob(embeddings: torch.Tensor) -> torch.Tensor:
+        rows = replace(point.expand(len(embeddings)), embeddings=embeddings)
+        found = generator.forward(generation, rows, branch=branch).log_prob
+        assert found is not None
+        return found
+
     # only the plain kernel of attention knows its forward-mode derivative
-    with forward_ad.dual_level(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+    with sdpa_kernel(SDPBackend.MATH), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch warns about its own use of torch.jit
-        moving = forward_ad.make_dual(rows.embeddings.contiguous(), along.contiguous())
-        log_prob = generator.forward(generation, replace(rows, embeddings=moving), branch=branch).log_prob
-        derivative = forward_ad.unpack_dual(log_prob).tangent
-    return derivative.detach().permute(1, 2, 0)
+        try:
+            return _from_one_point(log_prob, point.embeddings, along)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:  # some operations know no `vmap`: audiocraft's, and those of models over several devices
+            return _row_by_row(log_prob, point.embeddings, along)
+
+
+def _from_one_point(log_prob: LogProb, point: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
+    """All directions from a point that is run once."""
+
+    def derivative(direction: torch.Tensor) -> torch.Tensor:
+        return torch.func.jvp(log_prob, (point,), (direction[None],))[1][0]
+
+    return torch.func.vmap(derivative, out_dims=-1)(along)
+
+
+def _row_by_row(log_prob: LogProb, point: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
+    """Row i of a batch moves along direction i; each row is run from the point anew."""
+    from torch.autograd import forward_ad
+
+    with forward_ad.dual_level():
+        moving = forward_ad.make_dual(point.expand(along.shape).contiguous(), along.contiguous())
+        derivative = forward_ad.unpack_dual(log_prob(moving)).tangent
+    return derivative.permute(1, 2, 0)
 
 
 def token_derivatives(
