@@ -33,7 +33,7 @@ FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder
 def register(app: typer.Typer) -> None:
     app.command(
         epilog='Examples: [bold]tagxai explain "a dog barks while rain falls" --interval 1.0:2.5[/]\n\n'
-        '[bold]tagxai explain "a siren" --method cross_attention --set layer=-1 --out OUT[/]\n\n'
+        '[bold]tagxai explain "a siren" --method cross_attention --set layers=-1 --out OUT[/]\n\n'
         '[bold]tagxai explain "a siren" --method audiogenx,captum:KernelShap --set audiogenx.epochs=20[/]\n\n'
         '[bold]tagxai explain "a siren" --generator musicgen:facebook/musicgen-small --duration 4[/]'
     )(explain)
