@@ -150,7 +150,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Print the scores of a saved explanation, or comparison, again."""
-    saved = _load(folder)
+    saved = load(folder)
     asked = options.parse_intervals(interval or [], None)
     _print(folder, saved, asked or saved.intervals, by, as_json)
 
@@ -161,7 +161,7 @@ def report(folder: FolderArgument) -> None:
         display.out().print(Text(str(file)), soft_wrap=True)
 
 
-def _load(folder: Path) -> Explanation | Comparison:
+def load(folder: Path) -> Explanation | Comparison:
     return Comparison.load(folder) if (folder / COMPARISON).is_file() else Explanation.load(folder)
 
 
