@@ -6,6 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tagxai.cli import app
+from tagxai.comparing import Comparison
+from tagxai.explaining import Explanation
 from tagxai.methods.random import Random
 from tagxai.scoring import instead, prompt_and_history
 from tagxai.words import Unit
@@ -78,6 +80,16 @@ def test_effects_tell_direct_from_indirect(folder):
         assert unit["total"] == pytest.approx(unit["direct"] + unit["through others"], abs=1e-5)
 
 
+def test_a_comparison_is_asked_about_its_clip(folder, generator, generation, tmp_path):
+    explanation = Explanation(Random().attribute(generator, generation))
+    Comparison({"random": explanation, "other": explanation}).save(tmp_path / "both")
+    for question in (["ask"], ["effects", "--by", "phrase"]):
+        result = run(question[0], tmp_path / "both", *question[1:])
+        assert result.exit_code == 0, result.output
+        assert result.stdout == run(question[0], folder, *question[1:]).stdout
+    assert run("show", tmp_path / "both").exit_code == 0  # what is kept there is no method
+
+
 def test_asking_again_runs_hardly_anything(folder, generator, monkeypatch):
     first = run("effects", folder).stdout
     rows, forward = [], generator.forward
@@ -99,7 +111,10 @@ def test_asking_again_runs_hardly_anything(folder, generator, monkeypatch):
     [
         (["ask", "--instead", "dog"], "--instead takes WORD=OTHER, such as dog=cat, not 'dog'"),
         (["ask", "--instead", "dog="], "--instead takes WORD=OTHER"),
+        (["ask", "--instead", "dog=cat", "--instead", "dog=cow"], "--instead replaces 'dog' twice"),
         (["ask", "--against", "0:1"], "--against needs an --interval"),
+        (["ask", "--interval", "0:0.5", "--by", "phrase"], "--operator and --by are for --against"),
+        (["ask", "--instead", "dog=cat", "--operator", "delete"], "--operator and --by are for --against"),
         (["ask", "--interval", "0:0.5", "--against", "x"], "--against takes START:END"),
         (["ask", "--interval", "0:9"], "does not fit the clip"),
         (["effects", "--interval", "1:0"], "0 <= START < END"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 
@@ -11,7 +12,9 @@ from typer.testing import CliRunner
 from tagxai import Attribution, explaining, storage
 from tagxai.base import Generator
 from tagxai.cli import app, catalogue
+from tagxai.cli import explain as explain_command
 from tagxai.cli import generate as generate_command
+from tagxai.cli.options import make_methods, parse_methods, parse_settings
 from tagxai.errors import TagxaiError
 from tagxai.methods.audiogenx import AudioGenX
 from tagxai.prompts import read_prompts
@@ -427,6 +430,16 @@ def test_every_command_explains_itself_with_an_example(command):
     assert result.exit_code == 0
     assert f"tagxai {command}" in result.stdout
     assert "Example" in result.stdout
+
+
+def test_the_examples_of_explain_name_methods_and_settings_that_there_are():
+    (command,) = (command for command in app.registered_commands if command.callback is explain_command.explain)
+    examples = [shlex.split(line) for line in re.findall(r"\[bold\](.+?)\[/\]", command.epilog)]
+    assert len(examples) > 3
+    for example in examples:
+        given = dict(zip(example[3::2], example[4::2], strict=True))
+        names = parse_methods(given.get("--method", "audiogenx"))
+        make_methods(names, parse_settings([given["--set"]] if "--set" in given else []))
 
 
 def test_an_unknown_option_is_met_with_a_suggestion():

@@ -77,6 +77,7 @@ def test_why_this_word_and_not_another_compares_two_prompts_on_the_same_codes(ge
         ("dog cat", {"dog": "cat", "cat": "dog"}, "cat dog"),
         ("a small dog barks", {"small dog": "cat", "dog": "bear"}, "a cat barks"),
         ("собака лает", {"собака": "кошка"}, "кошка лает"),
+        ("a bırd sings", {"bird": "cat"}, "a cat sings"),  # re takes a dotless i for an i, casefold does not
         (r"a (dog)+ \1", {"(dog)+": r"\1"}, r"a \1 \1"),
     ],
 )

@@ -1,5 +1,7 @@
 """Names, origins, and the errors that a plugin's author or user may meet."""
 
+import pickle
+
 import pytest
 
 from tagxai import Method, hookimpl
@@ -141,3 +143,9 @@ def test_a_hook_that_returns_nothing_names_its_plugin():
 
     with pytest.raises(TagxaiError, match="Empty failed to register"):
         load(Empty(), entry_points=False)
+
+
+def test_an_unknown_name_is_told_by_another_process_too():
+    error = UnknownNameError("method", "shaply", ["shapley", "lime"])
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.choices) == (UnknownNameError, str(error), ["lime", "shapley"])

@@ -20,6 +20,10 @@ class UnknownNameError(TagxaiError, LookupError):
         super().__init__(f"no {kind} named {name!r}{hint} choices: {', '.join(known) or 'none'}")
         self.kind, self.name, self.choices = kind, name, known
 
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+        """Pickled by what it is made from, not by its text: a process that cannot read an error waits for ever."""
+        return type(self), (self.kind, self.name, self.choices)
+
 
 class DuplicateNameError(TagxaiError):
     """Two plugins that register one name."""

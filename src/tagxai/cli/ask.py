@@ -16,9 +16,10 @@ from rich.text import Text
 from tagxai import words
 from tagxai.base import Generator
 from tagxai.cli import display, options
-from tagxai.cli.explain import By, ByOption, FolderArgument
+from tagxai.cli.explain import By, ByOption, FolderArgument, load
+from tagxai.comparing import Comparison
 from tagxai.errors import TagxaiError
-from tagxai.explaining import Explanation, Interval
+from tagxai.explaining import Interval
 from tagxai.scoring import (
     NEEDS_ATTENTION,
     Operator,
@@ -84,7 +85,9 @@ def ask(
     replacements = _parse_replacements(replace or [])
     if against and not interval:
         raise TagxaiError("--against needs an --interval to compare with, such as --interval 0:1.5 --against 1.5:3")
-    clip = Explanation.load(folder).attribution.generation
+    if (replacements or not against) and (operator, by) != ("value", "word"):
+        raise TagxaiError("--operator and --by are for --against without --instead: no other answer is told by words")
+    clip = _clip(folder)
     here = _frames(clip, interval, "--interval")
     there = _frames(clip, against, "--against") if against else None
     with display.stages() as stage, _cache(folder):
@@ -124,7 +127,7 @@ def show_effects(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what each word does itself, by cross-attention, from what it does through others in the text encoder."""
-    clip = Explanation.load(folder).attribution.generation
+    clip = _clip(folder)
     frames = _frames(clip, interval, "--interval")
     units = [unit for unit in _units(clip, by) if not unit.special]
     if not units:
@@ -155,8 +158,16 @@ def _parse_replacements(pairs: Sequence[str]) -> dict[str, str]:
         word, sign, other = (part.strip() for part in pair.partition("="))
         if not (word and sign and other):
             raise TagxaiError(f"--instead takes WORD=OTHER, such as dog=cat, not {pair!r}")
+        if word in replacements:
+            raise TagxaiError(f"--instead replaces {word!r} twice; ask about one other word at a time")
         replacements[word] = other
     return replacements
+
+
+def _clip(folder: Path) -> Generation:
+    """The clip of an explanation, or the one that the methods of a comparison explain."""
+    saved = load(folder)
+    return saved.generation if isinstance(saved, Comparison) else saved.attribution.generation
 
 
 def _frames(clip: Generation, text: str | None, option: str) -> range:

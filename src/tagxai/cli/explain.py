@@ -33,7 +33,7 @@ FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder
 def register(app: typer.Typer) -> None:
     app.command(
         epilog='Examples: [bold]tagxai explain "a dog barks while rain falls" --interval 1.0:2.5[/]\n\n'
-        '[bold]tagxai explain "a siren" --method cross_attention --set layer=-1 --out OUT[/]\n\n'
+        '[bold]tagxai explain "a siren" --method cross_attention --set layers=-1 --out OUT[/]\n\n'
         '[bold]tagxai explain "a siren" --method audiogenx,captum:KernelShap --set audiogenx.epochs=20[/]\n\n'
         '[bold]tagxai explain "a siren" --generator musicgen:facebook/musicgen-small --duration 4[/]'
     )(explain)
@@ -150,7 +150,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Print the scores of a saved explanation, or comparison, again."""
-    saved = _load(folder)
+    saved = load(folder)
     asked = options.parse_intervals(interval or [], None)
     _print(folder, saved, asked or saved.intervals, by, as_json)
 
@@ -161,7 +161,7 @@ def report(folder: FolderArgument) -> None:
         display.out().print(Text(str(file)), soft_wrap=True)
 
 
-def _load(folder: Path) -> Explanation | Comparison:
+def load(folder: Path) -> Explanation | Comparison:
     return Comparison.load(folder) if (folder / COMPARISON).is_file() else Explanation.load(folder)
 
 

@@ -132,10 +132,11 @@ class CaptumPerturbations(CaptumMethod):
     needs = frozenset({"attention"})
 
     target: Target = "conditional"
-    """Whose log-probability: `conditional`, `guided` (under classifier-free guidance) or `contrast`."""
-    operator: Operator = "gate"
-    """How a word is taken away: `gate` or `attention` (its cross-attention), `null` (its embeddings), or `delete`
-    (its text). See `tagxai.scoring`."""
+    """Whose log-probability: `conditional`, `guided` (under classifier-free guidance) or `contrast`; or `hidden`, how
+    alike the hidden states stay."""
+    operator: Operator = "value"
+    """How a word is taken away: `value`, `gate` or `attention` (from cross-attention), `null` (its embeddings), or
+    `delete` (its text). See `tagxai.scoring`."""
     by: By = "word"
     """Whether words, noun phrases or the model's own tokens are taken away."""
 

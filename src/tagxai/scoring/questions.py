@@ -85,9 +85,8 @@ def replace_words(prompt: str, replacements: Mapping[str, str]) -> str:
         if not word.strip() or not re.search(_whole(word), prompt, re.IGNORECASE):
             raise TagxaiError(f"the prompt has no word {word!r} to replace; it is {prompt!r}")
     by_length = sorted(replacements, key=len, reverse=True)
-    known = {word.casefold(): text for word, text in replacements.items()}
-    pattern = re.compile("|".join(_whole(word) for word in by_length), re.IGNORECASE)
-    replaced = pattern.sub(lambda match: known[match[0].casefold()], prompt)
+    pattern = re.compile("|".join(f"({_whole(word)})" for word in by_length), re.IGNORECASE)
+    replaced = pattern.sub(lambda match: replacements[by_length[(match.lastindex or 1) - 1]], prompt)
     if replaced == prompt:
         raise TagxaiError(
             f"with {', '.join(f'{a!r} for {b!r}' for a, b in replacements.items())} the prompt stays itself"
