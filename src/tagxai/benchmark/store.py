@@ -158,7 +158,7 @@ class Store:
         return self.folder / "cells" / name[:2] / f"{name}.json"
 
     def write_cell(self, name: str, row: Row) -> None:
-        content = asdict(row)
+        content = asdict(row) | {"name": name}
         path = self.cell_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         storage.write_json(path, content | {"sha256": storage.json_sha256(content)})
@@ -171,6 +171,8 @@ class Store:
         content = storage.read_json(path)
         if content.pop("sha256", None) != storage.json_sha256(content):
             raise DamagedFileError(f"{path} is damaged: it was changed after it was written")
+        if content.pop("name", name) != name:
+            raise DamagedFileError(f"{path} is damaged: it is another cell, under this one's name")
         try:
             return Row(**content)
         except TypeError:
@@ -256,7 +258,7 @@ class Store:
         path = self.folder / kind / name[:2] / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        text = json.dumps(content, allow_nan=False)
+        text = json.dumps({**content, "name": name}, allow_nan=False)
         with storage.whole_file(path) as temporary:
             save_file(plain, temporary, metadata={"content": text, "sha256": _seal(text, plain)})
 
@@ -271,7 +273,10 @@ class Store:
             whole = metadata["sha256"] == _seal(metadata["content"], tensors)
         except (SafetensorError, OSError, KeyError, TypeError):  # not there or damaged: made again
             return None
-        return (json.loads(metadata["content"]), tensors) if whole else None
+        if not whole:
+            return None
+        content = json.loads(metadata["content"])
+        return (content, tensors) if content.pop("name", name) == name else None
 
 
 def finite(value: Any) -> float:
