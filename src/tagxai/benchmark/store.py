@@ -95,6 +95,14 @@ class Run:
                 for metric in self.supported(clip.label, self.plan.metrics_of(clip.prompt)):
                     yield clip, method, metric
 
+    def named(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """(kind, label, identity) of every generator, method and metric."""
+        for label in self.plan.generators:
+            yield "generator", label, self.generators[label]["identity"]
+        for kind, parts in (("method", self.plan.methods), ("metric", self.plan.metrics)):
+            for part in parts:
+                yield kind, part.label, part.identity
+
     def to_json(self) -> dict[str, Any]:
         return {
             "plan": self.plan.to_json(),
@@ -197,16 +205,22 @@ class Store:
     def rows(self, runs: list[Run] | None = None) -> list[Row]:
         """Every cell of the runs (default: the folder's), done or not, in their order; each once.
 
-        A model has its first label throughout: on another machine it may lie elsewhere.
+        A model, method or metric has its first label throughout: another run may have given it another.
         """
         found: dict[str, Row] = {}
-        labels: dict[str, str] = {}
+        first: dict[tuple[str, str], str] = {}
         for run in self.runs() if runs is None else runs:
+            labels = {(kind, own): first.setdefault((kind, key(identity)), own) for kind, own, identity in run.named()}
             for clip, method, metric in run.cells():
                 name = clip.cell(method, metric)
                 if name not in found:
-                    label = labels.setdefault(key(clip.generator), clip.label)
-                    planned = Row(label, clip.prompt, clip.seed, method.label, metric.label)
+                    planned = Row(
+                        labels["generator", clip.label],
+                        clip.prompt,
+                        clip.seed,
+                        labels["method", method.label],
+                        labels["metric", metric.label],
+                    )
                     done = self.read_cell(name)
                     # labels are the plan's: the same settings may have had another label
                     named = {f: getattr(planned, f) for f in ("generator", "method", "metric")}
