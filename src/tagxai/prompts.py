@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +63,7 @@ def _read_lines(text: str) -> list[Prompt]:
 def read_column(path: Path, name: str | None = None) -> list[Prompt]:
     """One column of a table, and the line of each row; without a name, the column of the prompts."""
     text, delimiter = _read_text(path), DELIMITERS.get(path.suffix.lower(), ",")
-    lines = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     values: list[Prompt] = []
     column = None
     before = 0

@@ -85,6 +85,13 @@ def test_explanations_made_earlier_are_evaluated(tmp_path):
     assert "2 explanations are by 'cross_attention' of the prompt 'a dog barks' with seed 0" in twice.stderr
 
 
+def test_evaluate_leaves_the_tables_of_a_benchmark_alone(tmp_path):
+    run(plan(prompts=PROMPTS[:1]), tmp_path)
+    result = invoke("evaluate", tmp_path / "missing", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "holds the tables of a benchmark" in result.stderr
+
+
 def test_evaluate_refuses_a_file_for_its_tables_before_it_computes(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("tagxai.benchmark.evaluating.load_attributions", asked.append)

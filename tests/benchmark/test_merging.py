@@ -29,6 +29,17 @@ def test_a_model_that_lies_elsewhere_on_another_machine_has_one_name_when_merged
     assert csv_of(tmp_path / "c") == csv_of(tmp_path / "whole")
 
 
+def test_a_method_that_another_run_labels_otherwise_has_one_name_when_merged(tmp_path):
+    run(plan(prompts=PROMPTS[:1]), tmp_path / "a")
+    mine = {"methods": [{"name": "cross_attention", "label": "mine"}]}
+    run(plan(prompts=PROMPTS[1:], **mine), tmp_path / "b")
+    run(plan(), tmp_path / "whole")
+    merge([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    assert csv_of(tmp_path / "c") == csv_of(tmp_path / "whole")
+    with pytest.raises(TagxaiError, match="no method of this benchmark"):
+        results.load(tmp_path / "c", reference="mine")
+
+
 @pytest.mark.parametrize("order", ["ab", "ba"])
 def test_a_value_goes_before_an_error_whatever_the_order_of_merged_folders(order, tmp_path, monkeypatch):
     run(plan(), tmp_path / "a")

@@ -67,6 +67,8 @@ def test_a_plan_without_a_cell_is_refused():
         ({"threads": 10**11}, "threads takes at most 4096"),
         ({"executor": "proceses"}, "did you mean 'processes'"),
         ({"workers": 0}, "workers takes at least 1, not 0"),
+        ({"duration": 10**400}, "duration has a number of more than 300 digits"),
+        ({"time_limit": 1e300}, "time_limit takes at most 1e+09, not 1e+300"),
         (
             {"methods": [{"name": "occlusion", "label": "a"}, {"name": "occlusion", "label": "b"}]},
             "methods 'a' and 'b' have the same settings",
@@ -106,6 +108,18 @@ def test_one_caption_of_each_clip_and_none_of_excluded_clips(tmp_path):
     assert find_prompts({"file": "test.csv", "column": "youtube_id"}, tmp_path) == ["a", "b", "c"]
     with pytest.raises(TagxaiError, match="no column 'clip'"):
         find_prompts({"file": "test.csv", "one_per": "clip"}, tmp_path)
+
+
+def test_a_plan_with_a_number_of_thousands_of_digits_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "plan.toml").write_text("seeds = [" + "9" * 5000 + "]")
+    with pytest.raises(TagxaiError, match=r"plan\.toml is not TOML"):
+        read_options(tmp_path / "plan.toml")
+
+
+def test_a_limit_counts_different_prompts_that_say_something(tmp_path):
+    (tmp_path / "a.csv").write_text("clip,caption\na,\na,x\nb,x\nc,y\n")
+    assert find_prompts({"file": "a.csv", "limit": 2}, tmp_path) == ["x", "y"]
+    assert find_prompts({"file": "a.csv", "limit": 2, "one_per": "clip"}, tmp_path) == ["x", "y"]
 
 
 AUDIOCAPS = Path(__file__).parents[2] / "benchmarks" / "audiocaps.toml"

@@ -137,6 +137,21 @@ def test_a_truncated_clip_or_explanation_is_made_again(tmp_path, calls):
     assert csv_of(tmp_path) == first
 
 
+def test_a_file_under_another_ones_name_is_detected(tmp_path, calls):
+    run(plan(), tmp_path)
+    first = csv_of(tmp_path)
+    for kind in ("clips", "explanations", "cells"):
+        one, other = sorted((tmp_path / kind).glob("*/*"))[:2]
+        other.write_bytes(one.read_bytes())
+        if kind == "cells":
+            with pytest.raises(DamagedFileError, match="another cell"):
+                results.load(tmp_path)
+    for file in sorted((tmp_path / "cells").glob("*/*"))[1:]:
+        file.unlink()
+    run(plan(), tmp_path)
+    assert csv_of(tmp_path) == first
+
+
 def test_an_interrupted_run_goes_on_where_it_was(calls, tmp_path):
     def stop(status):
         if status.done == 15:

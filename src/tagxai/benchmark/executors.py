@@ -39,11 +39,12 @@ class Executor(Protocol):
 
 
 def make_executor(name: str, workers: int | None = None, *, gpus: float = 0) -> Executor:
-    """`workers` are processes (default: as many as there are CPUs); `gpus` is what Ray gives to each job."""
+    """`workers` are processes (default: one a CPU that this process may use); `gpus` is what Ray gives to each job."""
     if name == "local":
         return Local()
     if name == "processes":
-        return Processes(workers or os.cpu_count() or 1)
+        mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return Processes(workers or mine or 1)
     if name == "ray":
         return Ray(workers, gpus)
     raise UnknownNameError("executor", name, get_args(Name))

@@ -54,10 +54,7 @@ def _check(runs: Sequence[Run]) -> None:
     """One label must mean one thing."""
     meanings: dict[tuple[str, str], object] = {}
     for run in runs:
-        named = [("generator", label, run.generators[label]["identity"]) for label in run.plan.generators]
-        named += [("method", part.label, part.identity) for part in run.plan.methods]
-        named += [("metric", part.label, part.identity) for part in run.plan.metrics]
-        for kind, label, meaning in named:
+        for kind, label, meaning in run.named():
             if meanings.setdefault((kind, label), meaning) != meaning:
                 raise TagxaiError(
                     f"the {kind} {label!r} is not the same in all folders (other weights, settings or versions); "

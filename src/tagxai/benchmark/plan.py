@@ -17,7 +17,7 @@ from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.registry import BUILT_IN, registry
 
 ALL = "all"
-MOST_THREADS = 4096
+MOST = {"threads": 4096, "workers": 4096, "time_limit": 1e9}
 DEFAULT_PROMPTS = "laboratory:test:60"
 DEFAULT_METHODS = ("audiogenx", "cross_attention", "input_x_gradient", "occlusion")
 
@@ -161,11 +161,15 @@ class Options:
             if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
                 raise TagxaiError(f"{name} takes a {'whole ' if whole else ''}number, not {value!r}")
             least = {"guidance_scale": -math.inf, "top_k": 0, "temperature": 0, "threads": 1, "workers": 1}.get(name)
-            if name == "threads" and value > MOST_THREADS:
-                raise TagxaiError(f"threads takes at most {MOST_THREADS}, not {value}")
-            if not math.isfinite(value) or (value <= 0 if least is None else value < least):
+            try:
+                number = float(value)
+            except OverflowError:
+                raise TagxaiError(f"{name} has a number of more than 300 digits") from None
+            if number > MOST.get(name, math.inf):
+                raise TagxaiError(f"{name} takes at most {MOST[name]:g}, not {number:g}")
+            if not math.isfinite(number) or (number <= 0 if least is None else number < least):
                 raise TagxaiError(
-                    f"{name} takes {'more than 0' if least is None else f'at least {least}'}, not {value:g}"
+                    f"{name} takes {'more than 0' if least is None else f'at least {least}'}, not {number:g}"
                 )
         if self.reference is not None and not isinstance(self.reference, str):
             raise TagxaiError(f"reference takes the name of a method, not {self.reference!r}")
@@ -184,7 +188,7 @@ def read_options(path: Path) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TagxaiError(f"there is no plan {str(path)!r}; give a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, of UTF-8, or of a number of thousands of digits
         raise TagxaiError(f"{path} is not TOML: {error}") from None
     known = [each.name for each in fields(Options)]
     for key in content:

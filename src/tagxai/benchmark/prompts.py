@@ -17,8 +17,9 @@ KEYS = ("file", "column", "limit", "one_per", "exclude")
 def find_prompts(given: Any, folder: Path = Path()) -> list[str]:
     """The different prompts that `given` names, in order: `laboratory:test:60`, a file, a list, or a table of `KEYS`.
 
-    `one_per` names a column of the file: of rows that are alike in it, the first is taken. `exclude` names another
-    file: rows whose value of `one_per` is in it are left out, so that nothing is measured on what was chosen on.
+    `one_per` names a column of the file: of rows that are alike in it, the first with a prompt is taken. `exclude`
+    names another file: rows whose value of `one_per` is in it are left out, so that nothing is measured on what was
+    chosen on.
     """
     if isinstance(given, str) and given.partition(":")[0] == LABORATORY:
         prompts = _laboratory(given)
@@ -76,8 +77,8 @@ def _file(table: Mapping[str, Any], folder: Path) -> list[str]:
         seen = {value.text for value in read_column(folder / exclude, key)} if exclude is not None else set()
         kept = []
         for prompt, value in zip(prompts, read_column(path, key), strict=True):
-            if value.text not in seen:
+            if prompt and value.text not in seen:
                 seen.add(value.text)
                 kept.append(prompt)
         prompts = kept
-    return prompts[:limit]
+    return list(dict.fromkeys(filter(None, prompts)))[:limit]

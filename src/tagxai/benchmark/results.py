@@ -13,7 +13,7 @@ from typing import Any
 from tagxai import storage
 from tagxai.benchmark import leaderboard
 from tagxai.benchmark.plan import Part
-from tagxai.benchmark.store import Row, Run, Store
+from tagxai.benchmark.store import Row, Run, Store, key
 from tagxai.errors import UnknownNameError
 
 RESULT_COLUMNS = ("generator", "prompt", "seed", "method", "metric", "value", "error")
@@ -109,8 +109,8 @@ def _write_parquet(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _unique(parts: Iterable[Part]) -> list[Part]:
-    """By label, the first of each."""
+    """The first of each that are the same but for their labels."""
     found: dict[str, Part] = {}
     for part in parts:
-        found.setdefault(part.label, part)
+        found.setdefault(key(part.identity), part)
     return list(found.values())

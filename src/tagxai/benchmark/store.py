@@ -95,6 +95,14 @@ class Run:
                 for metric in self.supported(clip.label, self.plan.metrics_of(clip.prompt)):
                     yield clip, method, metric
 
+    def named(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """(kind, label, identity) of every generator, method and metric."""
+        for label in self.plan.generators:
+            yield "generator", label, self.generators[label]["identity"]
+        for kind, parts in (("method", self.plan.methods), ("metric", self.plan.metrics)):
+            for part in parts:
+                yield kind, part.label, part.identity
+
     def to_json(self) -> dict[str, Any]:
         return {
             "plan": self.plan.to_json(),
@@ -158,7 +166,7 @@ class Store:
         return self.folder / "cells" / name[:2] / f"{name}.json"
 
     def write_cell(self, name: str, row: Row) -> None:
-        content = asdict(row)
+        content = asdict(row) | {"name": name}
         path = self.cell_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         storage.write_json(path, content | {"sha256": storage.json_sha256(content)})
@@ -171,6 +179,8 @@ class Store:
         content = storage.read_json(path)
         if content.pop("sha256", None) != storage.json_sha256(content):
             raise DamagedFileError(f"{path} is damaged: it was changed after it was written")
+        if content.pop("name", name) != name:
+            raise DamagedFileError(f"{path} is damaged: it is another cell, under this one's name")
         try:
             return Row(**content)
         except TypeError:
@@ -195,16 +205,22 @@ class Store:
     def rows(self, runs: list[Run] | None = None) -> list[Row]:
         """Every cell of the runs (default: the folder's), done or not, in their order; each once.
 
-        A model has its first label throughout: on another machine it may lie elsewhere.
+        A model, method or metric has its first label throughout: another run may have given it another.
         """
         found: dict[str, Row] = {}
-        labels: dict[str, str] = {}
+        first: dict[tuple[str, str], str] = {}
         for run in self.runs() if runs is None else runs:
+            labels = {(kind, own): first.setdefault((kind, key(identity)), own) for kind, own, identity in run.named()}
             for clip, method, metric in run.cells():
                 name = clip.cell(method, metric)
                 if name not in found:
-                    label = labels.setdefault(key(clip.generator), clip.label)
-                    planned = Row(label, clip.prompt, clip.seed, method.label, metric.label)
+                    planned = Row(
+                        labels["generator", clip.label],
+                        clip.prompt,
+                        clip.seed,
+                        labels["method", method.label],
+                        labels["metric", metric.label],
+                    )
                     done = self.read_cell(name)
                     # labels are the plan's: the same settings may have had another label
                     named = {f: getattr(planned, f) for f in ("generator", "method", "metric")}
@@ -256,7 +272,7 @@ class Store:
         path = self.folder / kind / name[:2] / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        text = json.dumps(content, allow_nan=False)
+        text = json.dumps({**content, "name": name}, allow_nan=False)
         with storage.whole_file(path) as temporary:
             save_file(plain, temporary, metadata={"content": text, "sha256": _seal(text, plain)})
 
@@ -271,7 +287,10 @@ class Store:
             whole = metadata["sha256"] == _seal(metadata["content"], tensors)
         except (SafetensorError, OSError, KeyError, TypeError):  # not there or damaged: made again
             return None
-        return (json.loads(metadata["content"]), tensors) if whole else None
+        if not whole:
+            return None
+        content = json.loads(metadata["content"])
+        return (content, tensors) if content.pop("name", name) == name else None
 
 
 def finite(value: Any) -> float:

@@ -179,7 +179,10 @@ def evaluate(
 ) -> None:
     """Measure explanations that were made earlier, beside controls on the same clips."""
     from tagxai.benchmark import evaluating, plan, results
+    from tagxai.benchmark.store import RUN
 
+    if out is not None and (out / RUN).exists():
+        raise TagxaiError(f"{str(out)!r} holds the tables of a benchmark; give another folder")
     parts = plan.parse_metrics(metrics or plan.ALL)
     with storage.new_folder(out) if out is not None else nullcontext() as folder:  # refused before the work
         attributions = evaluating.load_attributions(folders)

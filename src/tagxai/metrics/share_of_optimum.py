@@ -50,7 +50,7 @@ def share_of_optimum(scores: Float[torch.Tensor, " words"], value: Value) -> flo
 
 @dataclass(frozen=True)
 class ShareOfOptimum(ScoringMetric):
-    """Faithfulness: MoRF-LeRF area as a share of the best ranking's, found exhaustively (Edin et al. 2024)."""
+    """Faithfulness: MoRF-LeRF area as a share of the best ranking's, found exhaustively (Edin et al. 2025)."""
 
     name: ClassVar[str] = "share_of_optimum"
     higher_is_better: ClassVar[bool] = True
