@@ -85,6 +85,8 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, dict[str, float]],
     """Each row's means, and the number of clips that they are of."""
     generator = load_generator("tiny")
     chosen = {name: settings for name, settings in rows().items() if arguments.rows in name}
+    if not chosen:
+        sys.exit(f"no row's name contains {arguments.rows!r}; there are: {', '.join(rows())}")
     outcomes: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
     with suppress(KeyboardInterrupt):
         for index, prompt in enumerate(prompts("validation", arguments.clips, arguments.seed)):

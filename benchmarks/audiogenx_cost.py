@@ -98,9 +98,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     arguments = parser.parse_args()
 
+    from tagxai import TagxaiError
     from tagxai.benchmark.prompts import find_prompts
 
-    prompts = find_prompts(arguments.prompts)
+    try:
+        prompts = find_prompts(arguments.prompts)
+    except TagxaiError as error:
+        sys.exit(str(error))
     results: dict[str, dict[str, Any]] = {}
     for name, settings in rows(arguments.epochs).items():
         print(f"measuring {name} ...", file=sys.stderr, flush=True)

@@ -329,6 +329,13 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="measure again what the file holds")
     arguments = parser.parse_args()
 
+    from tagxai import TagxaiError, registry
+
+    try:
+        for model in arguments.models:
+            registry().generator("tiny" if model == "small" else model.partition(":")[0])
+    except TagxaiError as error:
+        sys.exit(f"{error}, small")
     results: dict[str, Any] = {"seconds": arguments.seconds, "models": {}}
     if arguments.json.is_file() and not arguments.fresh:
         results = json.loads(arguments.json.read_text())

@@ -224,6 +224,8 @@ def test_a_warm_start_is_the_map_relative_to_the_largest_of_each_step(generator,
         expected = [min(0.9, max(0.1, value / largest)) for value in values.tolist()]
         assert row.tolist() == pytest.approx(expected, abs=1e-4)
     torch.testing.assert_close(untouched.scores[0], start[: generation.frames], atol=1e-5, rtol=0)
+    spent = {"forward_passes": 6} if kind == "attention" else {"forward_passes": 5, "forward_mode_passes": len(found.T)}
+    assert {key: untouched.cost[key] for key in spent} == spent
 
 
 def test_a_warm_start_has_no_meaning_for_mlps():

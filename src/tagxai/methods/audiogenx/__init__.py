@@ -134,7 +134,9 @@ class AudioGenX(Method):
             cost={
                 "seconds": perf_counter() - started,
                 "epochs": trained,
-                "forward_passes": 1 + 2 * trained + 2,  # the original states, and the result's own loss
+                # the original states, perhaps the attention to start from, and the result's own loss
+                "forward_passes": 1 + (self.warm_start == "attention") + 2 * trained + 2,
+                **({"forward_mode_passes": len(generation.tokens)} if self.warm_start == "gradient" else {}),
                 "backward_passes": 2 * trained,
                 "trainable_parameters": learned[0].parameters,
             },
