@@ -129,14 +129,14 @@ def test_a_second_call_measures_only_what_is_missing_and_failures_are_told(on_ra
     file = tmp_path / "cost.json"
 
     def call(*rows):
-        arguments = ["methods_cost.py", "--models", "x", "--seconds", "0.2", "--json", str(file), "--only", *rows]
+        arguments = ["methods_cost.py", "--models", "small", "--seconds", "0.2", "--json", str(file), "--only", *rows]
         monkeypatch.setattr(sys, "argv", arguments)
         on_random.main()
 
     call("generate", "pass", "nonsense")
     call("generate", "pass", "random")
     assert measured == ["generate", "pass", "nonsense", "random"]
-    found = json.loads(file.read_text())["models"]["x"]
+    found = json.loads(file.read_text())["models"]["small"]
     assert "no method named 'nonsense'" in found["nonsense"]["error"]
     assert "commit" in found["pass"]["machine"]
     text = file.with_suffix(".md").read_text()
