@@ -78,6 +78,9 @@ def test_effects_tell_direct_from_indirect(folder):
     assert "</s>" not in result.stdout
     for unit in json.loads(run("effects", folder, "--direct", "attention", "--json").stdout)["units"]:
         assert unit["total"] == pytest.approx(unit["direct"] + unit["through others"], abs=1e-5)
+    refused = run("effects", folder, "--direct", "delete", "--total", "value")
+    assert refused.exit_code == 2
+    assert "to delete a word's text is its total effect" in refused.stderr
 
 
 def test_a_comparison_is_asked_about_its_clip(folder, generator, generation, tmp_path):

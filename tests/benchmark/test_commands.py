@@ -1,7 +1,10 @@
 """The commands of benchmarks, as their users run them."""
 
+import json
+
 import pytest
 from bench_helpers import CONTROLS, PROMPTS, invoke, plan
+from tagxai_analytic.generator import AnalyticGenerator
 
 from tagxai import TagxaiError
 from tagxai.benchmark import cells, results
@@ -90,6 +93,19 @@ def test_evaluate_leaves_the_tables_of_a_benchmark_alone(tmp_path):
     result = invoke("evaluate", tmp_path / "missing", "--out", tmp_path)
     assert result.exit_code == 2
     assert "holds the tables of a benchmark" in result.stderr
+
+
+def test_a_control_that_knows_nothing_is_told_as_such(tmp_path, monkeypatch):
+    given = ["-g", "analytic", "-m", "occlusion", "--audio-repeats", 0, "--device", "cpu"]
+    assert invoke("explain", "a dog barks", *given, "-o", tmp_path / "explained").exit_code == 0
+    monkeypatch.setattr(AnalyticGenerator, "truth", lambda self, *given: None)
+    out = tmp_path / "tables"
+    shown = invoke("evaluate", tmp_path / "explained", "--metrics", "gini,mask_size", "--device", "cpu", "-o", out)
+    assert shown.exit_code == 0, shown.output
+    rows = json.loads((out / "results.json").read_text())["cells"]
+    errors = {(row["method"], row["metric"]): row["error"] for row in rows if row["error"]}
+    assert set(errors) == {(oracle, m) for oracle in ("oracle", "degraded oracle") for m in ("gini", "mask_size")}
+    assert errors["oracle", "gini"].startswith("method 'oracle' failed: nothing is known")
 
 
 def test_evaluate_refuses_a_file_for_its_tables_before_it_computes(tmp_path, monkeypatch):

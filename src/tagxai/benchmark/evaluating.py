@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from tagxai.attribution import Attribution
 from tagxai.base import Generator
@@ -18,6 +19,9 @@ from tagxai.comparing import COMPARISON, Comparison
 from tagxai.errors import TagxaiError
 from tagxai.explaining import Explanation, make_method
 from tagxai.types import OnProgress, Progress
+
+Cell: TypeAlias = tuple[str, str, int, str, str]
+"""Generator, prompt, seed, method and metric."""
 
 
 def load_attributions(folders: Sequence[Path]) -> list[Attribution]:
@@ -50,7 +54,7 @@ def evaluate(
                 "each, so evaluate them apart"
             )
     methods: dict[str, Part] = {part.label: part for part in controls.parts(Part)}
-    rows: dict[tuple[str, str, int, str, str], Row] = {}
+    rows: dict[Cell, Row] = {}
     work = [(attribution, part) for attribution in attributions for part in (None, *methods.values())]
     for number, (attribution, control) in enumerate(work):
         clip = attribution.generation
@@ -59,18 +63,35 @@ def evaluate(
         if not generator.offers.issuperset(part.needs):
             continue
         methods.setdefault(part.label, part)
-        for metric in metrics:
-            cell = (clip.generator, clip.prompt, clip.seed, part.label, metric.label)
-            if cell in rows or not generator.offers.issuperset(metric.needs):
-                continue
-            try:
-                with told(f"metric {metric.label!r}", None), seeded(clip.seed):
-                    method = part.method() if control else make_method(part.name, part.settings)
-                    shown = method.attribute(generator, clip) if control else attribution
-                    value = measure(metric.metric(), generator, clip, shown, method)
-                rows[cell] = Row(*cell, value=value)
-            except TagxaiError as error:
-                rows[cell] = Row(*cell, error=str(error))
+        todo = [
+            (metric, cell)
+            for metric in metrics
+            if generator.offers.issuperset(metric.needs)
+            and (cell := (clip.generator, clip.prompt, clip.seed, part.label, metric.label)) not in rows
+        ]
+        if todo:
+            rows |= _measured(todo, part, attribution, generator, asked=control is not None)
         if on_progress is not None:
             on_progress(Progress(number + 1, len(work), f"{part.label}: {clip.prompt}"))
     return Results(list(rows.values()), list(methods.values()), list(metrics), attributions[0].method)
+
+
+def _measured(
+    todo: Sequence[tuple[Part, Cell]], part: Part, attribution: Attribution, generator: Generator, *, asked: bool
+) -> dict[Cell, Row]:
+    """The cells of one clip and method; a method that is `asked` explains the clip anew."""
+    clip = attribution.generation
+    rows = {}
+    try:
+        with told(f"method {part.label!r}", None), seeded(clip.seed):
+            method = part.method() if asked else make_method(part.name, part.settings)
+            shown = method.attribute(generator, clip) if asked else attribution
+    except TagxaiError as error:
+        return {cell: Row(*cell, error=str(error)) for _, cell in todo}
+    for metric, cell in todo:
+        try:
+            with told(f"metric {metric.label!r}", None), seeded(clip.seed):
+                rows[cell] = Row(*cell, value=measure(metric.metric(), generator, clip, shown, method))
+        except TagxaiError as error:
+            rows[cell] = Row(*cell, error=str(error))
+    return rows

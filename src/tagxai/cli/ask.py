@@ -127,6 +127,8 @@ def show_effects(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what each word does itself, by cross-attention, from what it does through others in the text encoder."""
+    if direct == "delete":
+        raise TagxaiError("--direct takes value, gate, attention or null: to delete a word's text is its total effect")
     clip = _clip(folder)
     frames = _frames(clip, interval, "--interval")
     units = [unit for unit in _units(clip, by) if not unit.special]
