@@ -11,8 +11,9 @@ runs says little on a busy machine. Peak memory is that process's highest reside
 reverse mode or by perturbation. A few codes are measured, spread over the clip, and the seconds scaled up to all of
 them: such rows are marked "extrapolated". Its integrated gradients take as many points as ours, and its Kernel SHAP as
 many subsets. The rows captum:NAME are captum with its own defaults, for one window of half a second after another.
-inseq has no row: it reads what a model makes as one sequence of ids of its text tokenizer, and MusicGen makes several
-streams of audio codes (seen in its source, `HuggingfaceModel`; not run).
+inseq has no row, for it cannot explain MusicGen: 0.7.1 (with transformers 5.23) refuses its configuration by name ("not
+for this kind of AutoModel: AutoModelForSeq2SeqLM"), and, given a loaded model whose config was lent the ids of special
+tokens that inseq asks for, ends in a TypeError where it decodes the streams of audio codes as text.
 
 The JSON file keeps every row as soon as it is measured; a second call measures only what is missing (`--fresh`
 forgets the rows). A table in Markdown is written beside it.
