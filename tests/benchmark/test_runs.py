@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from bench_helpers import CONTROLS, PROMPTS, csv_of, plan
+from bench_helpers import CONTROLS, PROMPTS, csv_of, die_if_asked, plan
 
 from tagxai import storage
 from tagxai.benchmark import cells, results
@@ -223,14 +223,6 @@ def test_a_killed_run_is_finished_by_the_next_to_the_same_bytes(executor, calls,
     run(plan(), out)
     run(plan(), tmp_path / "whole")
     assert csv_of(out) == csv_of(tmp_path / "whole")
-
-
-def die_if_asked(job):
-    if job == "dies":
-        time.sleep(0.3)  # until the others are under way
-        os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.5)
-    return job
 
 
 @pytest.mark.slow

@@ -1,5 +1,9 @@
 """A small benchmark of the analytic model, for the tests of benchmarks."""
 
+import os
+import signal
+import time
+
 import pytest
 from typer.testing import CliRunner
 
@@ -25,3 +29,12 @@ def csv_of(folder):
 
 def invoke(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="tagxai")
+
+
+def die_if_asked(job):
+    """Of a module that a new process can import, too."""
+    if job == "dies":
+        time.sleep(0.3)  # until the others are under way
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.5)
+    return job
