@@ -1,6 +1,6 @@
 """What a clip sounds like: classifiers as callables, which metrics compare clips by.
 
-classifier = load_classifier("passt")                  # or "detector", "passt_sigmoid", "clap:FOLDER"
+classifier = load_classifier("passt")                  # or "detector", "passt_sigmoid", "panns:FILE", "clap:FOLDER"
 classifier([waveform], sample_rate)                    # [clips, labels], probabilities of `classifier.labels`
 """
 
@@ -59,7 +59,7 @@ def resampled(waveform: Float[torch.Tensor, "clips samples"], given: int, wanted
     return resample(waveform, given, wanted)
 
 
-NAMES = ("clap", "detector", "passt", "passt_sigmoid")
+NAMES = ("clap", "detector", "panns", "passt", "passt_sigmoid")
 
 
 @cache
@@ -74,6 +74,10 @@ def load_classifier(spec: str) -> Classifier:
         from tagxai.classifiers.passt import Passt
 
         return Passt.load(source or None, exclusive=name == "passt")
+    if name == "panns":
+        from tagxai.classifiers.panns import Panns
+
+        return Panns.load(source or None)
     if name == "clap":
         from tagxai.classifiers.clap import Clap
 
