@@ -203,7 +203,7 @@ def direct(generator: Any, clip: Any, algorithm: str, codebook: int, frame: int)
     import torch
 
     from tagxai import words
-    from tagxai.hooks import Gate, edit_attention
+    from tagxai.hooks import scale_values
     from tagxai.methods.integrated_gradients import IntegratedGradients
     from tagxai.methods.kernel_shap import KernelShap
 
@@ -219,10 +219,10 @@ def direct(generator: Any, clip: Any, algorithm: str, codebook: int, frame: int)
     def of_words(kept: torch.Tensor) -> torch.Tensor:
         nonlocal ran
         ran += len(kept)
-        gate = torch.ones(len(kept), 1, len(clip.tokens))
+        values = torch.ones(len(kept), len(clip.tokens))
         for column, unit in enumerate(units):
-            gate[:, :, list(unit.tokens)] = kept[:, column, None, None]
-        with torch.no_grad(), edit_attention(generator.cross_attention(), Gate(gate.expand(-1, clip.steps, -1))):
+            values[:, list(unit.tokens)] = kept[:, column, None]
+        with torch.no_grad(), scale_values(generator.cross_attention(), values):
             return generator.forward(clip, conditioning.expand(len(kept))).log_prob[:, codebook, frame]
 
     with torch.random.fork_rng(devices=[]):
@@ -334,9 +334,10 @@ def main() -> None:
 
     try:
         for model in arguments.models:
-            registry().generator("tiny" if model == "small" else model.partition(":")[0])
+            if model != "small":
+                registry().generator(model.partition(":")[0])
     except TagxaiError as error:
-        sys.exit(f"{error}, small")
+        sys.exit(f"{error}; or small")
     results: dict[str, Any] = {"seconds": arguments.seconds, "models": {}}
     if arguments.json.is_file() and not arguments.fresh:
         results = json.loads(arguments.json.read_text())
