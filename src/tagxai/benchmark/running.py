@@ -16,7 +16,7 @@ from tagxai import storage
 from tagxai.attribution import installed_versions
 from tagxai.benchmark import cells
 from tagxai.benchmark.executors import Executor, ProcessDiedError, make_executor
-from tagxai.benchmark.plan import Plan
+from tagxai.benchmark.plan import Part, Plan
 from tagxai.benchmark.store import Row, Run, Store
 from tagxai.errors import TagxaiError
 
@@ -75,17 +75,14 @@ def run(
 def check(planned: Run) -> None:
     """Raises TagxaiError where a plan and its generators do not go together."""
     plan = planned.plan
-    usable = {
-        label: [
-            [part for part in planned.supported(label, parts) if not part.is_control]
-            for parts in (plan.methods, plan.metrics)
-        ]
-        for label in plan.generators
-    }
-    for number, kind in enumerate(("method", "metric")):
-        if not any(found[number] for found in usable.values()):
+
+    def usable(label: str, parts: tuple[Part, ...]) -> bool:
+        return not all(part.is_control for part in planned.supported(label, parts))
+
+    for kind, parts in (("method", plan.methods), ("metric", plan.metrics)):
+        if not any(usable(label, parts) for label in plan.generators):
             raise TagxaiError(f"none of the {kind}s works with {' or '.join(plan.generators)}; see `tagxai list`")
-    if not any(methods and metrics for methods, metrics in usable.values()):
+    if not any(usable(label, plan.methods) and usable(label, plan.metrics) for label in plan.generators):
         names = ", ".join(plan.generators)
         raise TagxaiError(f"none of {names} works with both a method and a metric of this plan; see `tagxai list`")
     for number, label in enumerate(plan.generators):
