@@ -29,13 +29,14 @@ from laboratory import cell, measure
 from torch.nn.utils.rnn import pad_sequence
 
 from tagxai import storage
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
-from tagxai.explaining import load_generator, make_method
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation
+from tagxai.explaining.loading import load_generator, make_method
+from tagxai.laboratory.language.grammar import prompts
+from tagxai.laboratory.sounds.splits import Split
 from tagxai.metrics.bootstrap import Interval, bootstrap
-from tagxai.tiny.grammar import prompts
-from tagxai.tiny.splits import Split
-from tagxai.types import Generation
 
 TEACHERS: dict[str, tuple[str, dict[str, Any]]] = {
     "occlusion, guided": ("occlusion", {"target": "guided"}),

@@ -24,12 +24,13 @@ from typing import ClassVar
 from jaxtyping import Float, UInt8
 
 from tagxai import storage
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation, OnProgress
+from tagxai.contract.workload import Workload
 from tagxai.errors import DamagedFileError, TagxaiError, UnsupportedError
 from tagxai.lazy import torch
-from tagxai.memory import Workload
-from tagxai.types import Generation, OnProgress
 
 NAMES = ("A", "a", "B", "b", "U", "u", "W", "w")
 """Of what is learned; a file also holds how inputs are scaled, and which generator it is for."""

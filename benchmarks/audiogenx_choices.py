@@ -21,17 +21,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from tagxai.base import Generator
-from tagxai.explaining import load_generator, make_method
-from tagxai.localisation import align
+from tagxai.contract.generator import Generator
+from tagxai.contract.truth import Truth
+from tagxai.contract.values import Generation
+from tagxai.explaining.loading import load_generator, make_method
+from tagxai.laboratory.language.grammar import prompts
 from tagxai.methods.audiogenx.objective import PAPER_ALPHA
 from tagxai.metrics.average_precision import average_precision
+from tagxai.metrics.families.localisation import align
 from tagxai.metrics.hit import hit
 from tagxai.metrics.pointing_game import pointing_game
 from tagxai.metrics.relevance_mass import relevance_mass
-from tagxai.tiny.grammar import prompts
-from tagxai.truth import Truth
-from tagxai.types import Generation
 
 METRICS = {
     "hit@1": hit,

@@ -45,7 +45,7 @@ def measure(spec: str, prompts: list[str], settings: dict[str, Any] | None, thre
     """Seconds, peak memory (MiB) and results of one row, for every clip; runs in a fresh process."""
     import torch
 
-    from tagxai.explaining import load_generator
+    from tagxai.explaining.loading import load_generator
     from tagxai.methods.audiogenx import AudioGenX
 
     torch.set_num_threads(threads)

@@ -21,10 +21,11 @@ from typing import Any
 
 import torch
 
-from tagxai.generators.common import DelayPatternGenerator
-from tagxai.hooks import Capture, edit_attention
+from tagxai.contract.attention import edit_attention
+from tagxai.contract.values import Generation
+from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 from tagxai.methods.audiogenx import AudioGenX
-from tagxai.types import Generation
+from tagxai.probing.edits import Capture
 
 BOUNDS = {
     "logits": 1e-4,
@@ -132,8 +133,8 @@ def table(differences: dict[str, float]) -> Iterable[str]:
 
 def main() -> None:
     from tagxai.conversion import convert
-    from tagxai.explaining import load_generator
-    from tagxai.generators.audiocraft import AudioGenGenerator
+    from tagxai.explaining.loading import load_generator
+    from tagxai.generators.audiocraft.model import AudioGenGenerator
     from tagxai.generators.tiny import WEIGHTS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -32,8 +32,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from tagxai.generators.transformers import TransformersGenerator
-    from tagxai.types import Generation, Progress
+    from tagxai.contract.values import Generation, Progress
+    from tagxai.generators.transformers.model import TransformersGenerator
 
 PROMPT = "a dog bark while rain fall then bird sing followed by thunder"  # 12 words, one token each, and </s>
 PARTS = 8  # of Shapley's coalitions
@@ -83,8 +83,8 @@ def build(shape: Shape, dtype: str) -> TransformersGenerator:
     )
     from transformers.initialization import no_init_weights
 
-    from tagxai.generators.common import quiet
-    from tagxai.generators.transformers import EXACT, TransformersGenerator
+    from tagxai.generators.parts import quiet
+    from tagxai.generators.transformers.model import EXACT, TransformersGenerator
     from tagxai.testing.checkpoints import small_tokenizer
 
     bits = (shape.vocabulary - 1).bit_length()
@@ -150,7 +150,7 @@ class Stages:
     """The measured work on one model. Each function gives its figures; `positions` are rows times steps."""
 
     def __init__(self, shape: Shape, dtype: str, out: Path) -> None:
-        from tagxai.words import words
+        from tagxai.text.words import words
 
         started = perf_counter()
         self.generator = build(shape, dtype)
@@ -164,7 +164,7 @@ class Stages:
     def random_clip(self, frames: int) -> Generation:
         import torch
 
-        from tagxai.types import Generation
+        from tagxai.contract.values import Generation
 
         generator = self.generator
         prompt = generator.encode_prompt([PROMPT])
@@ -194,7 +194,7 @@ class Stages:
 
     def load(self) -> dict[str, Any]:
         layers = self.generator.model.decoder.model.decoder.layers
-        from tagxai.memory import weights
+        from tagxai.contract.workload import weights
 
         return {
             "seconds": self.build_seconds,

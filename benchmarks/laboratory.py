@@ -25,25 +25,25 @@ from typing import Any, get_args
 import torch
 
 from tagxai import storage
-from tagxai.attribution import Attribution
-from tagxai.base import Generator
 from tagxai.benchmark import controls
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.truth import Level, Truth
+from tagxai.contract.values import Generation
 from tagxai.errors import DamagedFileError, TagxaiError
-from tagxai.explaining import load_generator, make_method
-from tagxai.localisation import align
+from tagxai.explaining.loading import load_generator, make_method
+from tagxai.laboratory.judging.interventions import removed
+from tagxai.laboratory.language.grammar import Prompt, prompts
+from tagxai.laboratory.language.parsing import parse
 from tagxai.metrics.average_precision import average_precision
 from tagxai.metrics.bootstrap import bootstrap
+from tagxai.metrics.families.localisation import align
 from tagxai.metrics.hit import hit
 from tagxai.metrics.pointing_game import pointing_game
 from tagxai.metrics.reciprocal_rank import reciprocal_rank
 from tagxai.metrics.relevance_mass import relevance_mass
 from tagxai.metrics.relevance_rank import relevance_rank
-from tagxai.registry import registry
-from tagxai.tiny.grammar import Prompt, prompts
-from tagxai.tiny.interventions import removed
-from tagxai.tiny.parsing import parse
-from tagxai.truth import Level, Truth
-from tagxai.types import Generation
+from tagxai.registering.registry import registry
 
 METRICS = {
     "hit@1": hit,

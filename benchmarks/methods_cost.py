@@ -63,7 +63,7 @@ DIRECT = {
 
 def rows() -> list[str]:
     """The names of all rows of one model, references first."""
-    from tagxai import registry
+    from tagxai.registering.registry import registry
 
     known = registry()
     captums = [name for family in known.families.values() for name in family.summaries]
@@ -134,7 +134,8 @@ def work(generator: Any, row: str, seconds: float) -> Callable[[Any], dict[str, 
 
     import torch
 
-    from tagxai import registry, words
+    from tagxai.registering.registry import registry
+    from tagxai.text import words
 
     def generate(clip: Any) -> dict[str, Any]:
         generator.generate(clip.prompt, duration=seconds, seed=0)
@@ -202,10 +203,10 @@ def direct(generator: Any, clip: Any, algorithm: str, codebook: int, frame: int)
     import captum.attr
     import torch
 
-    from tagxai import words
-    from tagxai.hooks import scale_values
+    from tagxai.contract.attention import scale_values
     from tagxai.methods.integrated_gradients import IntegratedGradients
     from tagxai.methods.kernel_shap import KernelShap
+    from tagxai.text import words
 
     conditioning, ran = generator.encode_prompt([clip.prompt]), 0
     units = words.words(clip.prompt, clip.token_spans, clip.tokens)
@@ -330,7 +331,8 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="measure again what the file holds")
     arguments = parser.parse_args()
 
-    from tagxai import TagxaiError, registry
+    from tagxai import TagxaiError
+    from tagxai.registering.registry import registry
 
     try:
         for model in arguments.models:

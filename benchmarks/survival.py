@@ -95,7 +95,7 @@ def tagxai_methods() -> list[Any]:
 
 @hookimpl
 def tagxai_metrics() -> list[Any]:
-    from tagxai import builtin
+    from tagxai.registering.registry import builtin
 
     return [_counted(cls) for cls in builtin.tagxai_metrics()]
 

@@ -7,19 +7,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are slower on
 
 from jaxtyping import install_import_hook
 
-_CHECKED = (
-    *("types", "hooks", "truth", "attribution", "scoring", "forward_mode", "derivatives", "attention_gradients"),
-    *("faithfulness", "similarity", "divergence", "randomising", "classifiers", "regeneration"),
-    *("localisation", "generators", "methods", "metrics"),
-)
 # never uninstalled: methods and metrics are imported when the registry first asks for them
+_CHECKED = ("contract", "probing", "scoring", "classifiers", "generators", "methods", "metrics")
 install_import_hook([f"tagxai.{name}" for name in _CHECKED], "beartype.beartype")
 
 import pytest
 import torch
 
 import tagxai
-from tagxai.generators.transformers import TransformersGenerator
+from tagxai.generators.transformers.model import TransformersGenerator
 from tagxai.testing import random_audiocraft_checkpoint, random_checkpoint
 
 PROMPT = "a dog barks while rain falls"
@@ -52,7 +48,7 @@ def audiocraft_model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def audiocraft_generator(audiocraft_model):
-    from tagxai.generators.audiocraft import AudioGenGenerator
+    from tagxai.generators.audiocraft.model import AudioGenGenerator
 
     return AudioGenGenerator.load(str(audiocraft_model))
 

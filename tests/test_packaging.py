@@ -25,10 +25,12 @@ def modules_after(code):
 HEAVY = {"torch", "transformers", "spacy", "audiocraft", "captum", "torchaudio", "hear21passt", "matplotlib", "ray"}
 
 
-@pytest.mark.parametrize("code", ["import tagxai", "import tagxai.testing", "import tagxai; tagxai.registry()"])
+@pytest.mark.parametrize(
+    "code", ["import tagxai", "import tagxai.testing", "import tagxai; tagxai.registering.registry()"]
+)
 def test_importing_and_listing_load_nothing_heavy(code):
     if "registry" in code:  # a plugin may import torch at its top, as the reference plugin does
-        code = "from tagxai.registry import load; load(entry_points=False)"
+        code = "from tagxai.registering.registry import load; load(entry_points=False)"
     assert not modules_after(code) & HEAVY
 
 

@@ -7,13 +7,15 @@ import pytest
 import torch
 from tagxai_analytic import AnalyticGenerator, ClosedForm
 
-from tagxai import Attribution, TagxaiError, registry
+from tagxai import Attribution, TagxaiError
+from tagxai.contract.attention import edit_attention
 from tagxai.errors import UnsupportedError
-from tagxai.hooks import Gate, edit_attention
 from tagxai.metrics.hit import Hit
+from tagxai.probing.edits import Gate
+from tagxai.registering.registry import registry
 from tagxai.scoring import all_subsets, leave_one_out, score, shapley
 from tagxai.testing import check_generator, check_method
-from tagxai.words import words
+from tagxai.text.words import words
 
 EXACT = {"atol": 2e-6, "rtol": 1e-5}  # float32 against float64
 LINKS = ["linear", "logistic"]

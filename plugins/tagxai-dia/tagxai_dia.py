@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from functools import partial
 
 from tagxai import Generator, hookimpl
-from tagxai.generators.common import DelayPatternGenerator, load_from, quiet
+from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
+from tagxai.generators.parts import quiet
+from tagxai.generators.sources import load_from
 from tagxai.lazy import torch  # imported when it is first used: `tagxai list` need not wait for it
 
 

@@ -5,10 +5,10 @@ import torch
 from tagxai_dia import DiaGenerator
 
 from tagxai import load_generator
-from tagxai.generators.common import quiet
+from tagxai.generators.parts import quiet
 from tagxai.methods.input_x_gradient import InputXGradient
 from tagxai.testing import check_generator, check_method
-from tagxai.words import words
+from tagxai.text.words import words
 
 CODES, DELAYS = 32, [0, 2, 3]
 

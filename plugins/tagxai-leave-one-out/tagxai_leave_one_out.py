@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from tagxai import Attribution, Generation, Generator, Method, Progress, TagxaiError, hookimpl
 from tagxai.lazy import torch  # imported when it is first used: `tagxai list` need not wait for it
-from tagxai.words import words
+from tagxai.text.words import words
 
 
 @dataclass(frozen=True)

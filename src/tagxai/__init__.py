@@ -5,13 +5,16 @@
 >>> explanation.per_word(start=1.0, end=2.5)                        # doctest: +SKIP
 """
 
-from tagxai.attribution import Attribution, Score
-from tagxai.base import Generator, Method, Metric
+from tagxai.contract.attribution import Attribution, Score
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.metric import Metric
+from tagxai.contract.values import Conditioning, Generation, Progress, StepOutput
 from tagxai.errors import TagxaiError
-from tagxai.explaining import explain, load_generator
-from tagxai.hookspecs import hookimpl
-from tagxai.registry import registry
-from tagxai.types import Conditioning, Generation, Progress, StepOutput
+from tagxai.explaining.explain import explain
+from tagxai.explaining.loading import load_generator
+from tagxai.registering.hookspecs import hookimpl
+from tagxai.registering.registry import registry
 
 __version__ = "0.1.0"
 

@@ -15,9 +15,9 @@ from tagxai import Method, TagxaiError
 from tagxai.benchmark import cells, results
 from tagxai.benchmark.guards import time_limit
 from tagxai.benchmark.running import run
-from tagxai.hooks import edit_attention
+from tagxai.contract.attention import edit_attention
 from tagxai.methods.cross_attention import CrossAttention
-from tagxai.registry import registry
+from tagxai.registering.registry import registry
 
 blocks: list[AbstractContextManager] = []  # that `Bad` leaves open
 

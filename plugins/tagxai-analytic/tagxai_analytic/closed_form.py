@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from jaxtyping import Bool, Float
 
+from tagxai.contract.truth import TrueWord, Truth
+from tagxai.contract.values import Generation
 from tagxai.lazy import torch
 from tagxai.scoring import Operator
-from tagxai.truth import TrueWord, Truth
-from tagxai.types import Generation
 from tagxai_analytic.vocabulary import CEILING, EVENTS, KINDS, LINKS, MODIFIERS, VOCABULARY, Link
 
 if TYPE_CHECKING:  # it would load torch

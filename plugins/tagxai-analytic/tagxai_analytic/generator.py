@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
 
-from tagxai.base import Capability
+from tagxai.contract.attention import AttentionSite, Edit, position, run_edits
+from tagxai.contract.generator import Capability
+from tagxai.contract.truth import Level, Truth
+from tagxai.contract.values import Generation
 from tagxai.errors import UnknownNameError
-from tagxai.generators.common import DelayPatternGenerator
-from tagxai.hooks import AttentionSite, Edit, position, run_edits
+from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 from tagxai.lazy import torch
-from tagxai.truth import Level, Truth
-from tagxai.types import Generation
 from tagxai_analytic.closed_form import ClosedForm
 from tagxai_analytic.vocabulary import CEILING, EVENTS, LINKS, MODIFIERS, VOCABULARY, Link
 

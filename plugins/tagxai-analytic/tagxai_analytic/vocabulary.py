@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from tagxai.truth import Kind
+from tagxai.contract.truth import Kind
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,20 @@ from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
-from tagxai.attribution import Attribution, installed_versions
-from tagxai.base import Generator, Method, Metric
 from tagxai.benchmark.guards import Sentinel, held, seeded, time_limit
 from tagxai.benchmark.plan import Part
 from tagxai.benchmark.store import Clip, Row, Store, finite
-from tagxai.comparing import passes
+from tagxai.contract.attribution import Attribution, installed_versions
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.metric import Metric
+from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.explaining import choose_device, choose_dtype, load_generator
+from tagxai.explaining.comparison import passes
+from tagxai.explaining.loading import choose_device, choose_dtype, load_generator
 from tagxai.lazy import torch
-from tagxai.registry import registry
+from tagxai.registering.registry import registry
 from tagxai.scoring import cached
-from tagxai.types import Generation
 
 
 @dataclass(frozen=True)

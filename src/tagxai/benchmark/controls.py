@@ -7,12 +7,13 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tagxai.attribution import Attribution
-from tagxai.base import Capability, Generator, Method
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Capability, Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation, OnProgress
+from tagxai.contract.workload import Workload
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
-from tagxai.memory import Workload
-from tagxai.types import Generation, OnProgress
 
 ORIGIN = "control"
 

@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator
 from tagxai.benchmark import controls
 from tagxai.benchmark.cells import measure, told
 from tagxai.benchmark.guards import seeded
 from tagxai.benchmark.plan import Part
 from tagxai.benchmark.results import Results
 from tagxai.benchmark.store import Row
-from tagxai.comparing import COMPARISON, Comparison
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import OnProgress, Progress
 from tagxai.errors import TagxaiError
-from tagxai.explaining import Explanation, make_method
-from tagxai.types import OnProgress, Progress
+from tagxai.explaining.comparison import COMPARISON, Comparison
+from tagxai.explaining.explanation import Explanation
+from tagxai.explaining.loading import make_method
 
 Cell: TypeAlias = tuple[str, str, int, str, str]
 """Generator, prompt, seed, method and metric."""

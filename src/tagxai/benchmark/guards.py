@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from tagxai.base import Generator
+from tagxai.contract.attention import edit_attention, open_blocks
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.hooks import edit_attention, open_blocks
 from tagxai.lazy import torch
-from tagxai.types import Generation
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from tagxai.base import Method, Metric
 from tagxai.benchmark import controls, executors
 from tagxai.benchmark.prompts import find_prompts
+from tagxai.contract.method import Method
+from tagxai.contract.metric import Metric
 from tagxai.errors import TagxaiError, UnknownNameError
-from tagxai.registry import BUILT_IN, registry
+from tagxai.registering.registry import BUILT_IN, registry
 
 ALL = "all"
 MOST = {"threads": 4096, "workers": 4096, "time_limit": 1e9}

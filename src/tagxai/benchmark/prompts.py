@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from tagxai.errors import TagxaiError, UnknownNameError
-from tagxai.prompts import is_list, read_column, read_prompts
+from tagxai.text.lists import is_list, read_column, read_prompts
 
 LABORATORY = "laboratory"
 MOST_PROMPTS = 100_000
@@ -40,8 +40,8 @@ def find_prompts(given: Any, folder: Path = Path()) -> list[str]:
 
 
 def _laboratory(text: str) -> list[str]:
-    from tagxai.tiny.grammar import prompts
-    from tagxai.tiny.splits import Split
+    from tagxai.laboratory.language.grammar import prompts
+    from tagxai.laboratory.sounds.splits import Split
 
     _, _, rest = text.partition(":")
     split, _, count = rest.partition(":")

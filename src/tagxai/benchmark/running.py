@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tagxai import storage
-from tagxai.attribution import installed_versions
 from tagxai.benchmark import cells
 from tagxai.benchmark.executors import Executor, ProcessDiedError, make_executor
 from tagxai.benchmark.plan import Part, Plan
 from tagxai.benchmark.store import Row, Run, Store
+from tagxai.contract.attribution import installed_versions
 from tagxai.errors import TagxaiError
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tagxai import storage
-from tagxai.attribution import Attribution
 from tagxai.benchmark.plan import Part, Plan
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.values import Generation
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.lazy import torch
 from tagxai.scoring.cache import digest
-from tagxai.types import Generation
 
 SCHEMA, SCHEMA_VERSION = "tagxai.benchmark", 1
 RUN = "run.json"

@@ -10,7 +10,7 @@ from tagxai.classifiers import Classifier
 from tagxai.lazy import torch
 
 if TYPE_CHECKING:
-    from tagxai.tiny.detector import EventDetector
+    from tagxai.laboratory.judging.detector import EventDetector
 
 
 class Detector(Classifier):
@@ -23,7 +23,7 @@ class Detector(Classifier):
 
     @classmethod
     def load(cls) -> Detector:
-        from tagxai.tiny.detector import EventDetector
+        from tagxai.laboratory.judging.detector import EventDetector
 
         with torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
             return cls(EventDetector.load())

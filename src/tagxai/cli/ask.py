@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from tagxai import words
-from tagxai.base import Generator
 from tagxai.cli import display, options
 from tagxai.cli.explain import By, ByOption, FolderArgument, load
-from tagxai.comparing import Comparison
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import TagxaiError
-from tagxai.explaining import Interval
+from tagxai.explaining.comparison import Comparison
+from tagxai.explaining.explanation import Interval
 from tagxai.scoring import (
     NEEDS_ATTENTION,
     Operator,
@@ -33,10 +33,10 @@ from tagxai.scoring import (
     prompt_and_history,
     score,
 )
-from tagxai.types import Generation, OnProgress
+from tagxai.text import words
 
 if TYPE_CHECKING:
-    from tagxai.words import Unit
+    from tagxai.text.words import Unit
 
 ModelOption = Annotated[
     str | None,

@@ -17,10 +17,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from tagxai.base import Method
 from tagxai.cli import display
-from tagxai.hookspecs import MethodFamily
-from tagxai.registry import Entry, registry
+from tagxai.contract.method import Method
+from tagxai.registering.hookspecs import MethodFamily
+from tagxai.registering.registry import Entry, registry
 
 
 def register(app: typer.Typer) -> None:

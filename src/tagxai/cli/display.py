@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tagxai.comparing import passes
-from tagxai.plots import printable
-from tagxai.types import OnProgress, Progress
+from tagxai.contract.values import OnProgress, Progress
+from tagxai.explaining.comparison import passes
+from tagxai.text.printable import printable
 
 if TYPE_CHECKING:
-    from tagxai.attribution import Attribution, Score
-    from tagxai.words import Unit
+    from tagxai.contract.attribution import Attribution, Score
+    from tagxai.text.words import Unit
 
 Stage = Callable[[str], OnProgress]
 

@@ -12,16 +12,18 @@ import typer
 from rich.text import Text
 
 from tagxai import storage
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
 from tagxai.cli import display, options
-from tagxai.comparing import COMPARISON, Comparison, method_folder
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import TagxaiError
-from tagxai.explaining import Explanation, Interval, listen
-from tagxai.types import Generation, OnProgress
+from tagxai.explaining.comparison import COMPARISON, Comparison, method_folder
+from tagxai.explaining.explanation import Explanation, Interval
+from tagxai.explaining.listening import listen
 
 if TYPE_CHECKING:
-    from tagxai.words import Unit
+    from tagxai.text.words import Unit
 
 By = Literal["word", "phrase", "token"]
 

@@ -18,11 +18,11 @@ import typer
 from rich.text import Text
 
 from tagxai import storage
-from tagxai.attribution import installed_versions
-from tagxai.base import Generator
 from tagxai.cli import display, options
+from tagxai.contract.attribution import installed_versions
+from tagxai.contract.generator import Generator
 from tagxai.errors import DamagedFileError, TagxaiError
-from tagxai.prompts import Prompt, is_list, read_prompts
+from tagxai.text.lists import Prompt, is_list, read_prompts
 
 SCHEMA = "tagxai.clip"
 

@@ -12,13 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
-from tagxai import memory
-from tagxai.base import Generator, Method
 from tagxai.cli import display
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
 from tagxai.errors import TagxaiError, UnknownNameError
-from tagxai.explaining import Device, Dtype, Interval, choose_device, choose_dtype, doubts, load_generator, make_method
+from tagxai.explaining.estimate import estimate
+from tagxai.explaining.explanation import Interval
+from tagxai.explaining.loading import Device, Dtype, choose_device, choose_dtype, doubts, load_generator, make_method
 from tagxai.lazy import torch
-from tagxai.registry import registry
+from tagxai.registering.registry import registry
 
 LARGE = 1e9
 """Bytes from which on a run's memory is told."""
@@ -94,11 +96,11 @@ def note_doubts(generator: Generator, prompt: str, where: str = "") -> None:
 
 def check_memory(generator: Generator, prompt: str, duration: float | None, *methods: Method, refuse: bool) -> None:
     """Say how much memory a large run will take, before it starts, and refuse what plainly does not fit."""
-    estimate = memory.estimate(generator, prompt, duration, *methods)
-    if estimate.weights + estimate.needed > LARGE:
-        display.note(str(estimate))
+    needed = estimate(generator, prompt, duration, *methods)
+    if needed.weights + needed.needed > LARGE:
+        display.note(str(needed))
     if refuse:
-        estimate.check()
+        needed.check()
 
 
 def sampling_options(guidance_scale: float | None, top_k: int | None, temperature: float | None) -> dict[str, Any]:

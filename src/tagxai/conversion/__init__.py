@@ -5,7 +5,7 @@
     convert("audiogen-medium", "audiogen-transformers", to="transformers")
 
 Afterwards both models score the same codes. What the original made of them is kept in the folder, and every load of
-the converted model is held against it (`tagxai.generators.golden`).
+the converted model is held against it (`tagxai.generators.codes.golden`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tagxai import storage
+from tagxai.contract.values import OnProgress, Progress
 from tagxai.errors import TagxaiError
-from tagxai.types import OnProgress, Progress
 
 Format = Literal["transformers", "audiocraft"]
 
@@ -46,7 +46,7 @@ def convert(source: str, target: str | Path, *, to: Format, on_progress: OnProgr
     Raises TagxaiError, and then leaves nothing behind.
     """
     from tagxai.conversion import formats
-    from tagxai.generators import golden
+    from tagxai.generators.codes import golden
 
     def report(step: int, message: str) -> None:
         if on_progress is not None:
@@ -98,9 +98,9 @@ def convert(source: str, target: str | Path, *, to: Format, on_progress: OnProgr
 
 def _score(source: str, of: Format) -> dict[str, Any] | None:
     """What a model makes of the codes of the self-test, in float32; None where audiocraft is not installed."""
-    from tagxai.generators import golden
-    from tagxai.generators.audiocraft import AudioGenGenerator
-    from tagxai.generators.transformers import TransformersGenerator
+    from tagxai.generators.audiocraft.model import AudioGenGenerator
+    from tagxai.generators.codes import golden
+    from tagxai.generators.transformers.model import TransformersGenerator
 
     if of == "audiocraft" and find_spec("audiocraft") is None:
         return None

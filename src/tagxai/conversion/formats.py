@@ -21,8 +21,9 @@ from tagxai.conversion.names import (
     to_transformers,
 )
 from tagxai.errors import TagxaiError
-from tagxai.generators.audiocraft import CODEC, LANGUAGE_MODEL, check_seconds, read_package
-from tagxai.generators.common import load_from, load_from_hub, quiet
+from tagxai.generators.audiocraft.model import CODEC, LANGUAGE_MODEL, check_seconds, read_package
+from tagxai.generators.parts import quiet
+from tagxai.generators.sources import load_from, load_from_hub
 from tagxai.lazy import torch
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

@@ -1,1 +1,1 @@
-"""Adapters that put text-to-audio models behind `tagxai.base.Generator`."""
+"""Adapters that put text-to-audio models behind `tagxai.contract.generator.Generator`."""

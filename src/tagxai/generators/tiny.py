@@ -1,4 +1,4 @@
-"""The embedded model: shipped in the package, trained by `tagxai.tiny` on sounds of our own."""
+"""The embedded model: shipped in the package, trained by `tagxai.laboratory` on sounds of our own."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakKeyDictionary
 
-from tagxai.base import Capability
+from tagxai.contract.generator import Capability
+from tagxai.contract.truth import Level, Truth
+from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.generators.transformers import TransformersGenerator
-from tagxai.truth import Level, Truth
-from tagxai.types import Generation
+from tagxai.generators.transformers.model import TransformersGenerator
 
 if TYPE_CHECKING:
-    from tagxai.tiny.detector import EventDetector
+    from tagxai.laboratory.judging.detector import EventDetector
 
-WEIGHTS = Path(__file__).parent.parent / "tiny" / "weights"
+WEIGHTS = Path(__file__).parent.parent / "laboratory" / "weights"
 
 
 class TinyGenerator(TransformersGenerator):
@@ -40,7 +40,7 @@ class TinyGenerator(TransformersGenerator):
     @cached_property
     def detector(self) -> EventDetector:
         """The package's event detector, which also judges other weights."""
-        from tagxai.tiny.detector import EventDetector
+        from tagxai.laboratory.judging.detector import EventDetector
 
         return EventDetector.load()
 
@@ -51,9 +51,9 @@ class TinyGenerator(TransformersGenerator):
     def truth(self, generation: Generation, level: Level = "word") -> Truth | None:
         """What the prompt's words do in this clip, by its grammar, its detector and interventions on the model.
 
-        Makes one or two more clips for each event that the prompt names (see `tagxai.tiny.truth`).
+        Makes one or two more clips for each event that the prompt names (see `tagxai.laboratory.judging.truth`).
         """
-        from tagxai.tiny.truth import truth
+        from tagxai.laboratory.judging.truth import truth
 
         known = self._truths.setdefault(generation, {})
         if level not in known:  # every metric of localisation asks again

@@ -13,13 +13,15 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
+from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation, OnProgress, Progress
+from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.errors import TagxaiError
-from tagxai.hooks import AttentionSite, attention_call, chosen_layers, edit_attention
 from tagxai.lazy import torch
-from tagxai.memory import ROWS_AT_ONCE
-from tagxai.types import Generation, OnProgress, Progress
+from tagxai.probing.choice import chosen_layers
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import ClassVar
 
-from tagxai.attention_gradients import each_weight_with_gradient, windows
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
-from tagxai.hooks import AttentionSite, chosen_layers
+from tagxai.contract.attention import AttentionSite
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.timeline import undo_delay
+from tagxai.contract.values import Generation, OnProgress
 from tagxai.lazy import torch
-from tagxai.types import Generation, OnProgress, undo_delay
+from tagxai.probing.attention_gradients import each_weight_with_gradient, windows
+from tagxai.probing.choice import chosen_layers
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,13 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
-from tagxai.hooks import AttentionSite, edit_attention
+from tagxai.contract.attention import AttentionSite, edit_attention
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.timeline import undo_delay
+from tagxai.contract.values import Generation, OnProgress
 from tagxai.lazy import torch
-from tagxai.types import Generation, OnProgress, undo_delay
 
 
 @dataclass(frozen=True)

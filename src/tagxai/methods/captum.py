@@ -20,15 +20,16 @@ from operator import or_
 from time import perf_counter
 from typing import Any, ClassVar, Literal, get_args
 
-from tagxai import words
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation, OnProgress, Progress
+from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.lazy import torch
-from tagxai.memory import ROWS_AT_ONCE
 from tagxai.methods.captum_names import ALGORITHMS, PREFIX, REFUSED, Algorithm, option_docs
 from tagxai.scoring import By, Operator, Target, score
-from tagxai.types import Generation, OnProgress, Progress
+from tagxai.text import words
 
 MOST_UNITS = {"captum:ShapleyValues": 6}
 """Units up to which an algorithm ends: exact Shapley values go through all orders of the words."""

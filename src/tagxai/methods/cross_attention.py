@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import ClassVar
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
-from tagxai.hooks import AttentionSite, Capture, choose, chosen_layers, edit_attention
+from tagxai.contract.attention import AttentionSite, edit_attention
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.timeline import undo_delay
+from tagxai.contract.values import Generation, OnProgress
+from tagxai.contract.workload import Workload
 from tagxai.lazy import torch
-from tagxai.memory import Workload
-from tagxai.types import Generation, OnProgress, undo_delay
+from tagxai.probing.choice import choose, chosen_layers
+from tagxai.probing.edits import Capture
 
 
 @dataclass(frozen=True)

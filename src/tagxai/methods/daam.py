@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import ClassVar
 
-from tagxai import words
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
-from tagxai.hooks import Capture, edit_attention
+from tagxai.contract.attention import edit_attention
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.timeline import undo_delay
+from tagxai.contract.values import Generation, OnProgress
 from tagxai.lazy import torch
-from tagxai.types import Generation, OnProgress, undo_delay
+from tagxai.probing.edits import Capture
+from tagxai.text import words
 
 
 @dataclass(frozen=True)

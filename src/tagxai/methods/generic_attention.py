@@ -18,12 +18,13 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.attention_gradients import each_weight_with_gradient, windows
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
-from tagxai.hooks import AttentionSite
+from tagxai.contract.attention import AttentionSite
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation, OnProgress
 from tagxai.lazy import torch
-from tagxai.types import Generation, OnProgress
+from tagxai.probing.attention_gradients import each_weight_with_gradient, windows
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
-from tagxai.derivatives import Derivatives, GradientTarget, Mode
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation, OnProgress
+from tagxai.contract.workload import Workload
 from tagxai.lazy import torch
-from tagxai.memory import Workload
-from tagxai.types import Generation, OnProgress
+from tagxai.probing.derivatives import Derivatives, GradientTarget, Mode
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Generation, OnProgress, Progress
 from tagxai.lazy import torch
 from tagxai.scoring import ScoreTable, TableMethod, all_subsets, permuted, shapley
-from tagxai.types import Generation, OnProgress, Progress
-from tagxai.words import Unit
+from tagxai.text.words import Unit
 
 PAIRS_AT_ONCE = 4
 

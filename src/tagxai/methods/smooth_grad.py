@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
-from tagxai.derivatives import Derivatives, GradientTarget, Mode
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation, OnProgress
 from tagxai.lazy import torch
-from tagxai.types import Generation, OnProgress
+from tagxai.probing.derivatives import Derivatives, GradientTarget, Mode
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,15 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
-from tagxai.hooks import AttentionSite, Capture, attention_call, chosen_layers, edit_attention
+from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.timeline import undo_delay
+from tagxai.contract.values import Generation, OnProgress
 from tagxai.lazy import torch
-from tagxai.types import Generation, OnProgress, undo_delay
+from tagxai.probing.choice import chosen_layers
+from tagxai.probing.edits import Capture
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,16 @@ from typing import Any, ClassVar
 
 from jaxtyping import Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
-from tagxai.hooks import AttentionSite, Gate, chosen_layers, edit_attention
+from tagxai.contract.attention import AttentionSite, edit_attention
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.timeline import undo_delay
+from tagxai.contract.values import Generation, OnProgress
+from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.lazy import torch
-from tagxai.memory import ROWS_AT_ONCE
-from tagxai.types import Generation, OnProgress, undo_delay
+from tagxai.probing.choice import chosen_layers
+from tagxai.probing.edits import Gate
 
 
 @dataclass(frozen=True)

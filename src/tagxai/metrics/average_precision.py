@@ -7,7 +7,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.localisation import Localisation, over_cells
+from tagxai.metrics.families.localisation import Localisation, over_cells
 
 
 def average_precision(

@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Metric
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.metric import Metric
+from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.types import Generation
 
 
 def effective_words(scores: Float[torch.Tensor, " words"]) -> float:

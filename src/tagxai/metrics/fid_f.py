@@ -1,6 +1,6 @@
 """Fid_F: how much the original's top label changes in clips sampled under the mask (Kang et al., AAAI 2025).
 
-The paper gives no formula: `tagxai.divergence.change_of_top` is our reading of it.
+The paper gives no formula: `tagxai.metrics.families.divergence.change_of_top` is our reading of it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.divergence import change_of_top
 from tagxai.lazy import torch
-from tagxai.regeneration import RegenerationMetric
+from tagxai.metrics.families.divergence import change_of_top
+from tagxai.metrics.families.regeneration import RegenerationMetric
 
 
 @dataclass(frozen=True)

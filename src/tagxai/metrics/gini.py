@@ -10,10 +10,11 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Metric
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.metric import Metric
+from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.types import Generation
 
 
 def gini(scores: Float[torch.Tensor, " words"]) -> float:

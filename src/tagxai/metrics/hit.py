@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.localisation import Localisation, over_clip
+from tagxai.metrics.families.localisation import Localisation, over_clip
 
 
 def hit(

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.divergence import divergence
 from tagxai.lazy import torch
-from tagxai.regeneration import RegenerationMetric
+from tagxai.metrics.families.divergence import divergence
+from tagxai.metrics.families.regeneration import RegenerationMetric
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from typing import ClassVar
 
 from jaxtyping import Bool, Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator
-from tagxai.faithfulness import ScoringMetric, subsets
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.similarity import spearman
-from tagxai.types import Generation
+from tagxai.metrics.families.faithfulness import ScoringMetric, subsets
+from tagxai.metrics.families.similarity import spearman
 
 
 def linear_datamodelling(

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method, MethodMetric
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.metric import MethodMetric
+from tagxai.contract.values import Conditioning, Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
-from tagxai.types import Conditioning, Generation
 
 
 @dataclass(frozen=True)

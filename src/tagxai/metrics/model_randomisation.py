@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method, MethodMetric
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.metric import MethodMetric
+from tagxai.contract.values import Generation
 from tagxai.errors import UnsupportedError
-from tagxai.randomising import copy_to_randomise, randomise
-from tagxai.similarity import alike
-from tagxai.types import Generation
+from tagxai.metrics.families.randomising import copy_to_randomise, randomise
+from tagxai.metrics.families.similarity import alike
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method, MethodMetric
-from tagxai.similarity import alike
-from tagxai.types import Generation
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.metric import MethodMetric
+from tagxai.contract.values import Generation
+from tagxai.metrics.families.similarity import alike
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method, MethodMetric
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.metric import MethodMetric
+from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.similarity import spearman
-from tagxai.types import Generation
-from tagxai.words import Unit
+from tagxai.metrics.families.similarity import spearman
+from tagxai.text.words import Unit
 
 TRIES = 50
 
@@ -64,8 +66,8 @@ def paraphrase(prompt: str, seed: int) -> str:
     """
     import numpy as np
 
-    from tagxai.tiny.grammar import compose
-    from tagxai.tiny.parsing import parse
+    from tagxai.laboratory.language.grammar import compose
+    from tagxai.laboratory.language.parsing import parse
 
     parsed = parse(prompt)
     if parsed is None:

@@ -11,11 +11,11 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator
-from tagxai.faithfulness import ScoringMetric, Value, best, effect, rankings
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.types import Generation
+from tagxai.metrics.families.faithfulness import ScoringMetric, Value, best, effect, rankings
 
 
 def perturbation_curves(scores: Float[torch.Tensor, " words"], value: Value) -> float:

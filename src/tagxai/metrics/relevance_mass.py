@@ -7,7 +7,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.localisation import Localisation, scored_rows
+from tagxai.metrics.families.localisation import Localisation, scored_rows
 
 
 def relevance_mass(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Metric
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.metric import Metric
+from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.regeneration import classifier_for, sampled
+from tagxai.metrics.families.regeneration import classifier_for, sampled
 from tagxai.scoring import without
-from tagxai.types import Generation
 
 
 def top_words(scores: list[float], k: int) -> list[int]:

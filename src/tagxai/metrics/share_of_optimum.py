@@ -10,12 +10,12 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.faithfulness import ScoringMetric, Value, rankings
 from tagxai.lazy import torch
-from tagxai.types import Generation
+from tagxai.metrics.families.faithfulness import ScoringMetric, Value, rankings
 
 MOST_WORDS = 10
 

@@ -2,7 +2,7 @@
 
 Zhao and Aletras (ACL 2023) keep each part of a word's vector with the word's score as the probability. Whoever gives
 higher scores then keeps more, so Huang and Chan (2026, arXiv 2601.03089) compare at one mean probability, pi. Ours:
-whole words are drawn, how scores become such probabilities (`tagxai.faithfulness.retaining`), and log-probability for a
+whole words are drawn, how scores become such probabilities (`families.faithfulness.retaining`), and log-probability for a
 distance of distributions.
 """
 
@@ -14,11 +14,11 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator
-from tagxai.faithfulness import ScoringMetric, Value, effect, softly
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.types import Generation
+from tagxai.metrics.families.faithfulness import ScoringMetric, Value, effect, softly
 
 
 def soft_sufficiency(

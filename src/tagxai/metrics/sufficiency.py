@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator
-from tagxai.faithfulness import ScoringMetric, Value, best, rankings
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.types import Generation
+from tagxai.metrics.families.faithfulness import ScoringMetric, Value, best, rankings
 
 SHARES = (0.05, 0.1, 0.2, 0.5)
 """Of the words: DeYoung et al.'s bins but the smallest, which is no word of a prompt. At least one word is kept."""

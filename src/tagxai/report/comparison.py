@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tagxai import storage
-from tagxai.attribution import Attribution
-from tagxai.comparing import Comparison, Matrix, method_folder, passes
-from tagxai.plots import LOWEST, Scale, full_colour, heat_maps, printable, spectrogram
+from tagxai.contract.attribution import Attribution
+from tagxai.explaining.comparison import Comparison, Matrix, method_folder, passes
+from tagxai.report.figures.colours import Scale, full_colour
+from tagxai.report.figures.heat_map import heat_maps
+from tagxai.report.figures.spectrogram import LOWEST, spectrogram
 from tagxai.report.page import coloured, data_uri, gradient, ink, png, rounded, short, template, write_report
+from tagxai.text.printable import printable
 
 
 class Panel(NamedTuple):

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tagxai import storage
-from tagxai.attribution import Score
-from tagxai.comparing import COMPARISON
-from tagxai.explaining import Explanation, Kind
-from tagxai.plots import LOWEST, Scale, printable, spectrogram
+from tagxai.contract.attribution import Score
+from tagxai.explaining.comparison import COMPARISON
+from tagxai.explaining.explanation import Explanation
+from tagxai.explaining.listening import Kind
+from tagxai.report.figures.colours import Scale
+from tagxai.report.figures.spectrogram import LOWEST, spectrogram
+from tagxai.text.printable import printable
 
 if TYPE_CHECKING:
     import numpy as np

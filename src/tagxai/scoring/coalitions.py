@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jaxtyping import Bool
 
 from tagxai.lazy import torch
-from tagxai.words import Unit
+from tagxai.text.words import Unit
 
 
 def leave_one_out(units: int) -> Bool[torch.Tensor, "coalitions units"]:

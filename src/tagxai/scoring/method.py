@@ -9,14 +9,15 @@ from typing import Any, Literal, get_args
 
 from jaxtyping import Bool, Float
 
-from tagxai import words
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation, OnProgress
 from tagxai.lazy import torch
 from tagxai.scoring.passes import score
 from tagxai.scoring.table import NEEDS_ATTENTION, Operator, ScoreTable, Target
-from tagxai.types import Generation, OnProgress
-from tagxai.words import Unit
+from tagxai.text import words
+from tagxai.text.words import Unit
 
 By = Literal["word", "phrase", "token"]
 

@@ -11,16 +11,17 @@ from typing import Any, get_args
 
 from jaxtyping import Bool, Float
 
-from tagxai.base import Generator
+from tagxai.contract.attention import AttentionSite, edit_attention, scale_values
+from tagxai.contract.generator import Generator
+from tagxai.contract.timeline import undo_delay
+from tagxai.contract.values import Conditioning, Generation, Memory, OnProgress, Progress, StepOutput
+from tagxai.contract.workload import MARGIN, Workload, free
 from tagxai.errors import UnknownNameError
-from tagxai.hooks import AttentionSite, edit_attention, scale_values
 from tagxai.lazy import torch
-from tagxai.memory import MARGIN, Workload, free
 from tagxai.scoring import cache
 from tagxai.scoring.coalitions import token_masks, without
 from tagxai.scoring.table import Operator, Prefix, ScoreTable, Target
-from tagxai.types import Conditioning, Generation, Memory, OnProgress, Progress, StepOutput, undo_delay
-from tagxai.words import Unit
+from tagxai.text.words import Unit
 
 
 def score(

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from jaxtyping import Float
 
-from tagxai.base import Generator
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.scoring.games import leave_one_out_values
 from tagxai.scoring.table import ScoreTable
-from tagxai.types import Generation
-from tagxai.words import Unit
+from tagxai.text.words import Unit
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Literal
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.words import Unit
+from tagxai.text.words import Unit
 
 Operator = Literal["delete", "null", "attention", "gate", "value"]
 """What it means that a unit is not in a coalition.

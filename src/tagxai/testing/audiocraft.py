@@ -24,7 +24,7 @@ def random_audiocraft_checkpoint(
     from omegaconf import OmegaConf
     from transformers import T5Config, T5EncoderModel
 
-    from tagxai.generators.common import quiet
+    from tagxai.generators.parts import quiet
 
     target = Path(folder)
     config: Any = OmegaConf.merge(OmegaConf.create(_AUDIOCRAFT_CONFIG), changes or {})

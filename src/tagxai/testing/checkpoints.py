@@ -7,15 +7,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tagxai.base import Generator
+from tagxai.contract.generator import Generator
+from tagxai.contract.truth import Level, TrueWord, Truth
+from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.truth import Level, TrueWord, Truth
-from tagxai.types import Generation
 
 
 @cache
 def random_generator(*, truth: bool = False) -> Generator:
-    from tagxai.generators.transformers import TransformersGenerator
+    from tagxai.generators.transformers.model import TransformersGenerator
 
     class Knowing(TransformersGenerator):
         """Says that the first word of every prompt makes the first half of the clip, which nothing bears out."""
@@ -59,7 +59,7 @@ def random_checkpoint(
         T5Config,
     )
 
-    from tagxai.generators.common import quiet
+    from tagxai.generators.parts import quiet
 
     target = Path(folder)
     with quiet(), torch.random.fork_rng(devices=[]):

@@ -8,14 +8,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
 
-from tagxai.base import Capability, Generator
+from tagxai.contract.attention import edit_attention, scale_values
+from tagxai.contract.generator import Capability, Generator
+from tagxai.contract.values import Generation, Progress
 from tagxai.errors import TagxaiError
-from tagxai.hooks import Capture, Gate, edit_attention, scale_values
 from tagxai.lazy import torch
+from tagxai.probing.edits import Capture, Gate
 from tagxai.testing.methods import PROMPTS
 from tagxai.testing.promises import Promise, check_progress, given, global_seed, log_prob_of, models_of
 from tagxai.testing.saboteurs import FailingEdit, Failure, fail
-from tagxai.types import Generation, Progress
 
 
 def check_generator(

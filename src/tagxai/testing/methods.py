@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import get_args
 
-from tagxai.attribution import Attribution
-from tagxai.base import Capability, Generator, Method
+from tagxai.contract.attention import edit_attention
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Capability, Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation, Progress
 from tagxai.errors import UnsupportedError
-from tagxai.hooks import edit_attention
 from tagxai.lazy import torch
 from tagxai.testing.checkpoints import random_generator
 from tagxai.testing.promises import Promise, check_progress, global_seed
 from tagxai.testing.saboteurs import FailingEdit, Failure, OffersNothing, fail
-from tagxai.types import Generation, Progress
 
 PROMPTS = ("a dog barks while rain falls", "thunder then a bell", "the sound of a bell ringing then a siren")
 

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import get_args
 
-from tagxai.attribution import Attribution
-from tagxai.base import Capability, Generator, MethodMetric, Metric
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Capability, Generator
+from tagxai.contract.metric import MethodMetric, Metric
+from tagxai.contract.values import Generation
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
 from tagxai.testing.checkpoints import random_generator
 from tagxai.testing.methods import PROMPTS
 from tagxai.testing.promises import Promise, global_seed
 from tagxai.testing.saboteurs import OffersNothing
-from tagxai.types import Generation
 
 
 def check_metric(

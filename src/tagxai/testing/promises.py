@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 
-from tagxai.base import Generator
-from tagxai.hooks import edit_attention, position
+from tagxai.contract.attention import edit_attention, position
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Generation, Progress
 from tagxai.lazy import torch
-from tagxai.types import Generation, Progress
 
 
 class ConformanceError(AssertionError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from tagxai.base import Generator
-from tagxai.hooks import AttentionSite
+from tagxai.contract.attention import AttentionSite
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Progress
 from tagxai.lazy import torch
 from tagxai.testing.promises import ConformanceError
-from tagxai.types import Progress
 
 
 class Failure(Exception):

@@ -12,22 +12,17 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 
 from jaxtyping import Float
 
-from tagxai.attribution import Attribution
-from tagxai.base import Generator, Method
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.timeline import undo_delay
+from tagxai.contract.values import Conditioning, Generation, OnProgress, Progress
+from tagxai.contract.workload import Workload
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.lazy import torch
-from tagxai.memory import Workload
 from tagxai.methods.audiogenx import masks
 from tagxai.methods.audiogenx.masks import Distribution, WarmStart
-from tagxai.methods.audiogenx.objective import (
-    PAPER_ALPHA,
-    PAPER_BETA,
-    Similarity,
-    compare,
-    objective,
-    original_states,
-)
-from tagxai.types import Conditioning, Generation, OnProgress, Progress, undo_delay
+from tagxai.methods.audiogenx.objective import PAPER_ALPHA, PAPER_BETA, Similarity, compare, objective, original_states
 
 Mode = Literal["teacher_forced", "reference"]
 

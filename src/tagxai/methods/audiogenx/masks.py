@@ -8,11 +8,13 @@ from typing import Literal, TypeAlias
 
 from jaxtyping import Float
 
-from tagxai.base import Generator
-from tagxai.forward_mode import token_derivatives
-from tagxai.hooks import Capture, edit_attention
+from tagxai.contract.attention import edit_attention
+from tagxai.contract.generator import Generator
+from tagxai.contract.timeline import apply_delay
+from tagxai.contract.values import Conditioning, Generation
 from tagxai.lazy import torch
-from tagxai.types import Conditioning, Generation, apply_delay
+from tagxai.probing.edits import Capture
+from tagxai.probing.forward_mode import token_derivatives
 
 Distribution = Literal["concrete", "hard_concrete"]
 WarmStart = Literal["attention", "gradient"]

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from jaxtyping import Float
 
-from tagxai.base import Generator
-from tagxai.hooks import Gate, edit_attention
+from tagxai.contract.attention import edit_attention
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Conditioning, Generation
 from tagxai.lazy import torch
-from tagxai.types import Conditioning, Generation
+from tagxai.probing.edits import Gate
 
 PAPER_ALPHA, PAPER_BETA = 1e-3, 1e-1
 

@@ -1,0 +1,260 @@
+"""The answer: how much each text token contributed to each audio code, and views of it in words and seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from jaxtyping import Float
+
+from tagxai import storage
+from tagxai.contract.showing import drawing
+from tagxai.contract.timeline import apply_delay
+from tagxai.contract.values import Generation
+from tagxai.errors import DamagedFileError, TagxaiError
+from tagxai.lazy import torch
+from tagxai.text import words
+from tagxai.text.words import Unit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCHEMA_VERSION = 2
+"""Of files with all that this version knows. 1: without `deviation`; a file without one is still written as 1."""
+
+
+class Score(NamedTuple):
+    """A token, word or phrase and its score."""
+
+    text: str
+    score: float
+    unit: Unit
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """`scores[codebooks, frames, tokens]` of one generation; one codebook row where a method does not resolve them.
+
+    `is_mask` says that the scores are gates in [0, 1] as they stand. `merge` says how the tokens of one word join: the
+    mean for masks, the sum for scores that add up. `method` is a registered name and `settings` its hyper-parameters;
+    `cost` holds seconds and passes, `diagnostics` what the method wants to tell (a loss curve, say). `deviation` is the
+    standard deviation of each score where a method gives the mean over several seeds.
+    """
+
+    generation: Generation
+    scores: Float[torch.Tensor, "codebooks frames tokens"]
+    method: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    is_mask: bool = False
+    merge: Literal["mean", "sum"] = "sum"
+    cost: Mapping[str, float] = field(default_factory=dict)
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=lambda: installed_versions())
+    deviation: Float[torch.Tensor, "codebooks frames tokens"] | None = None
+
+    def __post_init__(self) -> None:
+        codebooks, frames = self.generation.codes.shape
+        expected = (frames, len(self.generation.tokens))
+        if self.scores.ndim != 3 or self.scores.shape[0] not in (1, codebooks) or self.scores.shape[1:] != expected:
+            raise ValueError(
+                f"scores of shape {tuple(self.scores.shape)} do not fit a generation of {codebooks} codebooks, "
+                f"{frames} frames and {len(self.generation.tokens)} tokens"
+            )
+        if not torch.isfinite(self.scores).all():
+            raise ValueError("scores hold NaN or infinity")
+        if self.deviation is not None and self.deviation.shape != self.scores.shape:
+            raise ValueError(
+                f"a deviation of shape {tuple(self.deviation.shape)} does not fit scores of shape "
+                f"{tuple(self.scores.shape)}"
+            )
+
+    # -- views ---------------------------------------------------------------------------------------------------
+
+    def tokens(self) -> tuple[Unit, ...]:
+        return words.tokens(self.generation.prompt, self.generation.token_spans, self.generation.tokens)
+
+    def words(self) -> tuple[Unit, ...]:
+        return words.words(self.generation.prompt, self.generation.token_spans, self.generation.tokens)
+
+    def phrases(self) -> tuple[Unit, ...]:
+        return words.phrases(self.generation.prompt, self.generation.token_spans, self.generation.tokens)
+
+    def over_time(self, units: Sequence[Unit]) -> Float[torch.Tensor, "units frames"]:
+        """The score of each unit at each frame, averaged over codebooks; tokens of a unit join as `merge` says."""
+        return self._merged(self.scores, units)
+
+    def deviation_over_time(self, units: Sequence[Unit]) -> Float[torch.Tensor, "units frames"] | None:
+        """At most the standard deviation over seeds of `over_time`: as if a unit's scores rose and fell together."""
+        return None if self.deviation is None else self._merged(self.deviation, units)
+
+    def _merged(self, values: torch.Tensor, units: Sequence[Unit]) -> Float[torch.Tensor, "units frames"]:
+        frames = values.mean(0)
+        merged = [frames[:, list(unit.tokens)] for unit in units]
+        return torch.stack([part.sum(1) if self.merge == "sum" else part.mean(1) for part in merged])
+
+    def per_unit(
+        self, units: Sequence[Unit], start: float | None = None, end: float | None = None
+    ) -> tuple[Score, ...]:
+        """The mean over the frames of [start, end) seconds (the whole clip by default), a score for each unit."""
+        frames = self.generation.frame_range(start, end)
+        scores = self.over_time(units)[:, frames.start : frames.stop].mean(1).tolist()
+        return tuple(Score(unit.text, score, unit) for unit, score in zip(units, scores, strict=True))
+
+    def per_token(self, start: float | None = None, end: float | None = None) -> tuple[Score, ...]:
+        return self.per_unit(self.tokens(), start, end)
+
+    def per_word(self, start: float | None = None, end: float | None = None) -> tuple[Score, ...]:
+        return self.per_unit(self.words(), start, end)
+
+    def per_phrase(self, start: float | None = None, end: float | None = None) -> tuple[Score, ...]:
+        return self.per_unit(self.phrases(), start, end)
+
+    def to_steps(self) -> Float[torch.Tensor, "steps tokens"]:
+        """The scores at the decoder's own steps: the mean over the codes that each step predicts."""
+        return apply_delay(self.scores, self.generation.delays)
+
+    def to_mask(self) -> Float[torch.Tensor, "steps tokens"]:
+        """Gates in [0, 1] for `generate(mask=...)`: the scores themselves if they are a mask, else scaled to [0, 1]."""
+        steps = self.to_steps()
+        if self.is_mask:
+            return steps.clamp(0, 1)
+        low, high = steps.min(), steps.max()
+        return (steps - low) / (high - low) if high > low else torch.ones_like(steps)
+
+    def plot(self, *, intervals: Sequence[tuple[float, float]] = ()) -> Figure:
+        """Words by seconds, above the clip's spectrogram; `intervals` (seconds) are framed."""
+
+        units = self.words()
+        return drawing().heat_map(self.generation, self.over_time(units), [unit.text for unit in units], intervals)
+
+    def plot_deviation(self) -> Figure:
+        """Each word's score over time in a band of its standard deviation over seeds (see `deviation_over_time`).
+
+        Raises TagxaiError where the method was run with one seed, or has none.
+        """
+        units = self.words()
+        deviation = self.deviation_over_time(units)
+        if deviation is None:
+            raise TagxaiError(f"this explanation by {self.method!r} tells no spread over seeds; audiogenx has seeds=5")
+        return drawing().bands(self.generation, self.over_time(units), deviation, [unit.text for unit in units])
+
+    def _repr_html_(self) -> str:
+        return drawing().words_html(self.per_word())
+
+    def __repr__(self) -> str:
+        best = sorted(self.per_word(), key=lambda score: -score.score)[:3]
+        shown = ", ".join(f"{score.text} {score.score:.3g}" for score in best)
+        return f"Attribution({self.method}, {self.generation.prompt!r}: {shown})"
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        intervals: Sequence[tuple[float, float]] = (),
+        audio: Sequence[str] = (),
+    ) -> Path:
+        """Write `explanation.json`, `scores.safetensors` and `original.flac` into `folder`; the JSON comes last.
+
+        The JSON also holds the words' scores in `intervals` (seconds), and the names of `audio` files that belong to
+        the explanation and are in the folder already.
+        """
+        target = storage.output_folder(folder)
+        generation = self.generation
+        (target / "explanation.json").unlink(missing_ok=True)  # it must not speak for files that are being replaced
+        tensors = {"scores": self.scores, "codes": generation.codes}
+        if self.deviation is not None:
+            tensors["deviation"] = self.deviation
+        storage.write_tensors(target / "scores.safetensors", tensors)
+        storage.write_audio(target / "original.flac", generation.waveform, generation.sample_rate)
+        content: dict[str, Any] = {
+            "schema": "tagxai.explanation",
+            "schema_version": 1 if self.deviation is None else SCHEMA_VERSION,
+            "method": self.method,
+            "method_settings": dict(self.settings),
+            "is_mask": self.is_mask,
+            "merge": self.merge,
+            "generation": {
+                "prompt": generation.prompt,
+                "generator": generation.generator,
+                "seed": generation.seed,
+                "settings": dict(generation.settings),
+                "tokens": list(generation.tokens),
+                "token_spans": [list(span) for span in generation.token_spans],
+                "delays": list(generation.delays),
+                "frame_rate": generation.frame_rate,
+                "sample_rate": generation.sample_rate,
+                "duration": generation.duration,
+            },
+            "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word()],
+            "intervals": [
+                {"start": a, "end": b, "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word(a, b)]}
+                for a, b in intervals
+            ],
+            "audio": ["original.flac", *audio],
+            "cost": dict(self.cost),
+            "diagnostics": dict(self.diagnostics),
+            "versions": dict(self.versions),
+            "sha256": {name: storage.sha256(target / name) for name in ("scores.safetensors", "original.flac", *audio)},
+        }
+        content["sha256"]["explanation.json"] = storage.json_sha256(content)
+        storage.write_json(target / "explanation.json", content)
+        return target
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Attribution:
+        """Read what `save` wrote. Raises DamagedFileError if a file is missing, changed or of another schema."""
+        source = Path(folder)
+        content = storage.read_json(source / "explanation.json")
+        if content.get("schema") != "tagxai.explanation":
+            raise DamagedFileError(f"{source / 'explanation.json'} is not a tagxai explanation")
+        if content.get("schema_version") not in range(1, SCHEMA_VERSION + 1):
+            raise DamagedFileError(
+                f"{source} has schema version {content.get('schema_version')}; this tagxai reads 1 to {SCHEMA_VERSION}"
+            )
+        try:
+            own = content["sha256"].pop("explanation.json")
+            if storage.json_sha256(content) != own:
+                raise DamagedFileError(f"{source / 'explanation.json'} is damaged: it was changed after it was written")
+            for name, digest in content["sha256"].items():
+                if not (source / name).is_file() or storage.sha256(source / name) != digest:
+                    raise DamagedFileError(f"{source / name} is missing or not the file that was written")
+            tensors = storage.read_tensors(source / "scores.safetensors")
+            waveform, sample_rate = storage.read_audio(source / "original.flac")
+            made = content["generation"]
+            generation = Generation(
+                prompt=made["prompt"],
+                tokens=tuple(made["tokens"]),
+                token_spans=tuple((start, end) for start, end in made["token_spans"]),
+                codes=tensors["codes"],
+                waveform=waveform,
+                sample_rate=sample_rate,
+                frame_rate=made["frame_rate"],
+                delays=tuple(made["delays"]),
+                seed=made["seed"],
+                generator=made["generator"],
+                settings=made["settings"],
+            )
+            return cls(
+                generation,
+                tensors["scores"],
+                content["method"],
+                settings=content["method_settings"],
+                is_mask=content["is_mask"],
+                merge=content["merge"],
+                cost=content["cost"],
+                diagnostics=content["diagnostics"],
+                versions=content["versions"],
+                deviation=tensors["deviation"] if content["schema_version"] > 1 else None,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedFileError(f"{source / 'explanation.json'} is damaged: {error}") from None
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    return {name: metadata.version(name) for name in ("tagxai", "torch", "transformers")}

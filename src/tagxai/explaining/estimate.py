@@ -1,0 +1,62 @@
+"""How much memory a run will take, from the shapes of the model and the clip, and how much is free.
+
+The estimate counts the large tensors alone. It is meant to be right within a factor of `MARGIN`, so only what would not
+fit even then is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.workload import MARGIN, Workload, free, weights
+from tagxai.errors import TagxaiError
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes of a run's parts. `free` is what is left beside the weights, which are there already; None if unknown."""
+
+    weights: int
+    generating: int
+    explaining: int
+    free: int | None
+
+    @property
+    def needed(self) -> int:
+        """At the peak, beside the weights."""
+        return max(self.generating, self.explaining)
+
+    def __str__(self) -> str:
+        parts = {"weights": self.weights, "generating": self.generating, "explaining": self.explaining}
+        shown = ", ".join(f"{name} {_size(number)}" for name, number in parts.items() if number)
+        free = "" if self.free is None else f"; {_size(self.free)} free beside the weights"
+        return f"memory: about {_size(self.weights + self.needed)} ({shown}){free}"
+
+    def check(self) -> None:
+        """Raises TagxaiError where the run plainly cannot fit."""
+        if self.free is not None and self.needed > MARGIN * self.free:
+            raise TagxaiError(
+                f"this run needs about {_size(self.needed)} of memory beside the model's weights, and "
+                f"{_size(self.free)} are free; take a shorter --duration or --dtype bfloat16, or go on all the same "
+                "with --no-memory-check"
+            )
+
+
+def estimate(generator: Generator, prompt: str, duration: float | None, *methods: Method) -> Estimate:
+    """Of generating `duration` seconds, and of explaining them by the most demanding of `methods`."""
+    seconds = min(getattr(generator, "default_duration", generator.max_duration), generator.max_duration)
+    frames = round((duration or seconds) * generator.frame_rate)
+    conditioning = generator.encode_prompt([prompt])
+    work = Workload.of(generator, frames + max(generator.delays), conditioning)
+    return Estimate(
+        weights=weights(generator),
+        generating=work.streaming() + work.forward(2) // work.steps,
+        explaining=max((method.memory(work) for method in methods), default=0),
+        free=free(conditioning.embeddings.device),
+    )
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.0f} MB"

@@ -1,0 +1,73 @@
+"""What a folder of `tagxai explain` holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from tagxai import storage
+from tagxai.contract.attribution import Attribution
+from tagxai.errors import DamagedFileError, TagxaiError
+from tagxai.explaining.listening import Kind, Track
+
+Interval = tuple[float, float]
+"""[start, end) in seconds."""
+
+
+_TRACK_FILE = rf"(({'|'.join(get_args(Kind))})(?:-(\d+))?)\.flac"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What a folder of `tagxai explain` holds: an attribution, the intervals that were asked about, and audio."""
+
+    attribution: Attribution
+    intervals: Sequence[Interval] = ()
+    tracks: Sequence[Track] = ()
+
+    def __post_init__(self) -> None:
+        for interval in self.intervals:
+            self.attribution.generation.frame_range(*interval)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write all of it into `folder`, in place of an explanation that is already there; the JSON comes last."""
+        target = storage.output_folder(folder)
+        for earlier in ("explanation.json", "comparison.json"):  # from here on the folder holds no whole explanation
+            (target / earlier).unlink(missing_ok=True)
+        for previous in target.glob("*.flac"):
+            if re.fullmatch(_TRACK_FILE, previous.name):
+                previous.unlink()
+        for track in self.tracks:
+            storage.write_audio(target / track.file, track.waveform, track.sample_rate)
+        return self.attribution.save(target, intervals=self.intervals, audio=[track.file for track in self.tracks])
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Explanation:
+        """Read what `save`, or `Attribution.save`, wrote. Raises DamagedFileError."""
+        source = Path(folder)
+        attribution = Attribution.load(source)
+        content = storage.read_json(source / "explanation.json")
+        try:
+            intervals = tuple((float(i["start"]), float(i["end"])) for i in content.get("intervals", ()))
+            tracks = tuple(
+                _read_track(source, file, attribution.generation.seed)
+                for file in content.get("audio", ())
+                if file != "original.flac"
+            )
+            return cls(attribution, intervals, tracks)
+        except (KeyError, TypeError, ValueError, TagxaiError) as error:
+            raise DamagedFileError(f"{source / 'explanation.json'} is damaged: {error}") from None
+
+
+def _read_track(folder: Path, file: str, first_seed: int) -> Track:
+    """The clip in `file`, whose name says what it is: clip number i has the i-th seed from the original's upwards."""
+    match = re.fullmatch(_TRACK_FILE, file)
+    if match is None:
+        raise ValueError(f"no audio is called {file!r}")
+    name, number = match[1], match[3]
+    kind: Kind = match[2]  # type: ignore[assignment]
+    waveform, sample_rate = storage.read_audio(folder / file)
+    return Track(name, kind, first_seed + int(number or 1) - 1, waveform, sample_rate)

@@ -1,0 +1,148 @@
+"""Attention sites of audiocraft models, edited by forward hooks on an unforked `StreamingMultiheadAttention`.
+
+audiocraft keeps no softmax weights. The hooks recompute them from the module's own arguments, show them to the edits,
+and give the edited output through the module's own output projection. The module itself runs once, as ever, so that
+its streaming state holds the keys and values of the call; as its output is replaced, it runs on detached inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from jaxtyping import Bool, Float
+
+from tagxai.contract.attention import AttentionSite, Edit, edit_attention, run_edits, scale_rows
+from tagxai.errors import UnsupportedError
+from tagxai.lazy import torch
+
+_recomputed: WeakKeyDictionary[torch.nn.Module, _Recomputed] = WeakKeyDictionary()
+_text_mask: ContextVar[Any] = ContextVar("tagxai_audiocraft_text_mask", default=None)
+
+
+@dataclass(frozen=True)
+class AudiocraftSite(AttentionSite):
+    """A `StreamingMultiheadAttention`; all edits of one module share its hooks, so that each sees what the last did."""
+
+    module: torch.nn.Module = field(repr=False, compare=False)
+    layer_module: torch.nn.Module = field(repr=False, compare=False)
+
+    @property
+    def projection(self) -> torch.nn.Linear:
+        return self.module.out_proj  # type: ignore[return-value]
+
+    @property
+    def block(self) -> torch.nn.Module:
+        return self.layer_module
+
+    def check_plain_residual(self) -> None:
+        layer: Any = self.layer_module
+        if not (layer.norm_first and isinstance(layer.layer_scale_1, torch.nn.Identity)):
+            raise UnsupportedError(
+                "this audiocraft model's layers normalise or scale what attention adds (norm_first=False or "
+                "layer_scale); expected layers that add it as it is"
+            )
+
+    @contextmanager
+    def hooked(self, edit: Edit) -> Iterator[None]:
+        recomputed = _recomputed.get(self.module)
+        if recomputed is None:
+            recomputed = _recomputed[self.module] = _Recomputed(self.module)
+        mine = (self, edit)
+        recomputed.edits = (*recomputed.edits, mine)
+        try:
+            yield
+        finally:  # whatever the order in which blocks end, each takes away its own edit
+            recomputed.edits = tuple(other for other in recomputed.edits if other is not mine)
+            if not recomputed.edits:
+                recomputed.remove()
+                del _recomputed[self.module]
+
+    @contextmanager
+    def scaled(self, scale: Float[torch.Tensor, "batch keys"]) -> Iterator[None]:
+        def enter(module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+            query, key, value = arguments  # no bias in cross-attention: scaled inputs are scaled value vectors
+            return (query, key, scale_rows(value, scale)), options
+
+        # before the hooks of edits, which recompute from what they are given
+        handle = self.module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+
+def recompute(sites: Iterable[AttentionSite]) -> AbstractContextManager[None]:
+    """Attention by plain tensor operations inside the block, with nothing changed."""
+    return edit_attention(sites, lambda site, weights: None)
+
+
+@contextmanager
+def hide_padding(sites: Iterable[AttentionSite], mask: Bool[torch.Tensor, "batch tokens"]) -> Iterator[None]:
+    """Cross-attention that does not see padding, which audiocraft itself has no mask for: its zeros dilute the rest."""
+    token = _text_mask.set(mask)
+    try:
+        with recompute(sites):
+            yield
+    finally:
+        _text_mask.reset(token)
+
+
+class _Recomputed:
+    """The hooks of one attention module, and the edits that they run."""
+
+    def __init__(self, module: Any) -> None:
+        self.edits: tuple[tuple[AttentionSite, Edit], ...] = ()
+        self.handles = (
+            module.register_forward_pre_hook(self.enter, with_kwargs=True),
+            module.register_forward_hook(self.leave),
+        )
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def enter(self, module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        self.given = arguments
+        query, key, value = arguments  # audiocraft gives these by position, and checks that self-attention's are one
+        detached = {id(tensor): tensor.detach() for tensor in (query, key, value)}
+        return tuple(detached[id(tensor)] for tensor in arguments), options
+
+    def leave(self, module: Any, arguments: tuple[Any, ...], output: tuple[Any, Any]) -> Any:
+        query, key, value = self.given
+        del self.given
+        q, k, v = _project(module, query, key, value)
+        if module.attention_as_float32:
+            q, k, v = q.float(), k.float(), v.float()
+        logits = q * q.shape[-1] ** -0.5 @ k.transpose(2, 3)
+        if module.causal and q.shape[2] > 1:
+            shape, past = logits.shape[-2:], k.shape[2] - q.shape[2]
+            future = torch.ones(shape, dtype=torch.bool, device=logits.device).triu(1 + past)
+            logits = logits.masked_fill(future, -torch.inf)
+        if module.cross_attention and (mask := _text_mask.get()) is not None:
+            logits = logits.masked_fill(~mask[:, None, None], -torch.inf)
+        weights = logits.softmax(-1)
+        for site, edit in self.edits:
+            weights = run_edits([edit], site, weights, logits, v)
+        mixed = (weights.to(v) @ v).transpose(1, 2).flatten(2)
+        return module.out_proj(mixed.to(query)), output[1]
+
+
+def _project(module: Any, *inputs: torch.Tensor) -> list[torch.Tensor]:
+    """q, k and v as `[batch, heads, time, width]`, the past of a streaming call included."""
+    from audiocraft.modules.transformer import _get_attention_time_dimension
+
+    biases = [None] * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
+    projected = [
+        torch.nn.functional.linear(given, weight, bias).unflatten(-1, (module.num_heads, -1)).transpose(1, 2)
+        for given, weight, bias in zip(inputs, module.in_proj_weight.chunk(3), biases, strict=True)
+    ]
+    past = module._streaming_state
+    if not module.cross_attention and past:
+        time = _get_attention_time_dimension(module.memory_efficient)
+        projected[1:] = [past[name].transpose(time, 2) for name in ("past_keys", "past_values")]
+    return projected

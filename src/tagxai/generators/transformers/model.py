@@ -1,0 +1,231 @@
+"""MusicGen's classes in transformers as a Generator: MusicGen, AudioGen in the same format, and the embedded model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from jaxtyping import Float, Int
+
+from tagxai.contract.values import Conditioning, Generation, Memory
+from tagxai.errors import TagxaiError, UnsupportedError
+from tagxai.generators.codes import golden
+from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
+from tagxai.generators.parts import check_fit, layers_of, quiet
+from tagxai.generators.sources import load_from
+from tagxai.generators.transformers.attention import TransformersSite
+from tagxai.lazy import torch
+
+if TYPE_CHECKING:
+    from transformers import EncoderDecoderCache, MusicgenForConditionalGeneration, PreTrainedTokenizerBase
+
+
+EXACT = [
+    "text_encoder",
+    "audio_encoder",
+    "enc_to_dec_proj",
+    "embed_tokens",
+    "embed_positions",
+    "layer_norm",
+    "lm_heads",
+]
+"""Parts that stay in float32 whatever the dtype."""
+
+
+class TransformersGenerator(DelayPatternGenerator):
+    """MusicGen through transformers, from a local folder or a hub id (default facebook/musicgen-small)."""
+
+    name: ClassVar[str] = "musicgen"
+    default_source: ClassVar[str] = "facebook/musicgen-small"
+    shards: ClassVar[bool] = True
+
+    def __init__(
+        self, model: MusicgenForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, source: str = ""
+    ) -> None:
+        """Wrap a loaded model; it is frozen and set to evaluation."""
+        if not tokenizer.is_fast:
+            raise UnsupportedError("a fast tokenizer is needed: a slow one gives no character offsets")
+        self.model, self.tokenizer, self.source = model.eval().requires_grad_(False), tokenizer, source
+        decoder: Any = model.decoder.config
+        codec = model.audio_encoder.config
+        self.channels: int = decoder.audio_channels
+        check_fit(
+            ("codebooks", codec.num_quantizers, decoder.num_codebooks // self.channels),
+            ("codes in a codebook", codec.codebook_size, decoder.vocab_size),
+        )
+        self.delays = tuple(q // self.channels for q in range(decoder.num_codebooks))  # left and right share a delay
+        self.pad = decoder.pad_token_id
+        self.sample_rate = codec.sampling_rate
+        self.frame_rate = codec.sampling_rate / codec.hop_length
+        self.max_frames = decoder.max_position_embeddings - max(self.delays)
+        self.max_duration = self.max_frames / self.frame_rate
+        for name in ("guidance_scale", "top_k", "temperature"):
+            if (own := getattr(model.generation_config, name, None)) is not None:
+                setattr(self, f"default_{name}", own)
+
+    @classmethod
+    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> TransformersGenerator:
+        source = source or cls.default_source
+        model, tokenizer = load_from(
+            source,
+            partial(_from_pretrained, device=device, dtype=dtype),
+            what="a MusicGen model",
+            layout="in transformers format",
+            needs=("config.json",),  # without one, transformers would make a model of its own sizes
+        )
+        generator = cls(model, tokenizer, source=source)
+        golden.check(generator, source)
+        return generator
+
+    @property
+    def device(self) -> torch.device:
+        device = self.model.device
+        return torch.device("cpu") if device.type == "meta" else device  # meta: a shard that is loaded when it is used
+
+    @property
+    def dtype(self) -> torch.dtype:
+        layer: Any = self.model.decoder.model.decoder.layers[0]
+        return layer.fc1.weight.dtype
+
+    @property
+    def _heads(self) -> Sequence[Callable[[Any], Any]]:
+        return list(self.model.decoder.lm_heads)
+
+    def _embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        embeddings = self.model.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        return self.model.enc_to_dec_proj(embeddings) if hasattr(self.model, "enc_to_dec_proj") else embeddings
+
+    def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return self.model.decoder.model(
+            input_ids=columns.reshape(-1, columns.shape[-1]),
+            encoder_hidden_states=embeddings,
+            encoder_attention_mask=None if mask.all() else mask.long(),
+            use_cache=False,
+        ).last_hidden_state
+
+    @contextmanager
+    def _streaming(self, embeddings: torch.Tensor) -> Iterator[Callable[[Any], Any]]:
+        cache = self._empty_cache()
+        yield lambda columns: self._cached_states(cache, columns, embeddings)
+
+    def remember(self, generation: Generation, conditioning: Conditioning, steps: int) -> Memory:
+        cache = self._empty_cache()
+        if steps:
+            columns = self._columns(generation.codes.to(self.device))[None, :, :steps]
+            with self._lower():
+                self._cached_states(cache, columns, conditioning.embeddings, conditioning.mask)
+        layers: Sequence[Any] = cache.self_attention_cache.layers if steps else ()
+        return Memory(steps, [(layer.keys, layer.values) for layer in layers])
+
+    def _continue(
+        self, memory: Memory, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        cache = self._empty_cache()
+        for layer, (keys, values) in enumerate(memory.state):
+            rows = (len(columns), -1, -1, -1)
+            cache.self_attention_cache.update(keys.expand(rows), values.expand(rows), layer)
+        return self._cached_states(cache, columns, embeddings, mask)
+
+    def _empty_cache(self) -> EncoderDecoderCache:
+        from transformers import DynamicCache, EncoderDecoderCache
+
+        config = self.model.decoder.config
+        return EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
+
+    def _cached_states(
+        self,
+        cache: EncoderDecoderCache,
+        columns: torch.Tensor,
+        embeddings: torch.Tensor,
+        mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        return self.model.decoder.model(
+            input_ids=columns.reshape(-1, columns.shape[-1]),
+            encoder_hidden_states=embeddings,
+            encoder_attention_mask=None if mask is None or mask.all() else mask.long(),
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+
+    def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
+        codec = self.model.audio_encoder
+        with torch.no_grad():
+            sides = [codes[side :: self.channels].to(codec.device) for side in range(self.channels)]
+            audio = [codec.decode(side[None, None], [None]).audio_values[0] for side in sides]
+        return torch.cat(audio).float()
+
+    def weights(self) -> Mapping[str, Sequence[torch.Tensor]]:
+        decoder = self.model.decoder
+        parts = {"heads": list(decoder.lm_heads.parameters())}
+        parts |= layers_of(decoder.model.decoder.layers, "encoder_attn")
+        text = list(self.model.text_encoder.parameters())
+        projection: Any = getattr(self.model, "enc_to_dec_proj", None)
+        return parts | {"text_encoder": text + (list(projection.parameters()) if projection is not None else [])}
+
+    def attention_sites(self) -> Sequence[TransformersSite]:
+        heads = self.model.decoder.config.num_attention_heads
+        sites = []
+        for i, layer in enumerate(self.model.decoder.model.decoder.layers):
+            sites.append(TransformersSite(f"layer{i}.self", i, "self", heads, layer.self_attn, layer))
+            sites.append(TransformersSite(f"layer{i}.cross", i, "cross", heads, layer.encoder_attn, layer))
+        return sites
+
+
+def _from_pretrained(source: str, device: str, dtype: str, **options: Any) -> tuple[Any, Any]:
+    from transformers import AutoTokenizer, MusicgenForConditionalGeneration
+
+    placed = _placement() if device == "sharded" else {}
+
+    with quiet(), torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
+        # As audiocraft has it, only the matrices of the decoder's layers are in a lower dtype.
+        exact = {"_keep_in_fp32_modules_strict": EXACT}
+        musicgen: Any = type("MusicgenForConditionalGeneration", (MusicgenForConditionalGeneration,), exact)
+        read: Any = partial(musicgen.from_pretrained, output_loading_info=True, ignore_mismatched_sizes=True)
+        model, loaded = read(source, dtype=getattr(torch, dtype), **placed, **options)
+        _check_whole(source, loaded)
+        positions = model.decoder.model.decoder.embed_positions  # in no checkpoint: computed, and rounded to the dtype
+        positions.weights = positions.get_embedding(*positions.weights.shape).to(positions.weights.device)
+        if placed:
+            _answer_where_asked(model)
+        else:
+            model.to(device)
+        return model, AutoTokenizer.from_pretrained(source, **options)
+
+
+def _placement() -> dict[str, Any]:
+    try:
+        import accelerate  # noqa: F401
+    except ImportError:
+        raise TagxaiError("--device sharded needs accelerate; install tagxai's extra 'sharding'") from None
+    return {"device_map": "auto"}
+
+
+def _answer_where_asked(model: Any) -> None:
+    """Whatever the device of a part that is called from here, its result is on the device of what it was given."""
+    from accelerate.hooks import AlignDevicesHook, add_hook_to_module
+
+    parts = [model.text_encoder, model.decoder.model, *model.decoder.lm_heads]
+    for part in [*parts, model.enc_to_dec_proj] if hasattr(model, "enc_to_dec_proj") else parts:
+        hook = getattr(part, "_hf_hook", None)
+        if hook is None:
+            add_hook_to_module(part, AlignDevicesHook(io_same_device=True))
+        else:
+            hook.io_same_device = True
+
+
+def _check_whole(source: str, loaded: Mapping[str, Any]) -> None:
+    """transformers itself makes up the weights that are missing, at random, and drops those it does not know."""
+    reshaped = {name for name, *_ in loaded["mismatched_keys"]}
+    for problem, names in (
+        ("lacks", set(loaded["missing_keys"]) - reshaped),
+        ("has the unexpected", loaded["unexpected_keys"]),
+        ("has, of another shape,", reshaped),
+    ):
+        names = sorted(name for name in names if not name.endswith(".embed_positions.weights"))  # of earlier versions
+        if names:
+            raise TagxaiError(
+                f"model {source!r} {problem} {names[0]!r}{f' and {len(names) - 1} more' if names[1:] else ''}, so its "
+                "weights do not fit its configuration"
+            )

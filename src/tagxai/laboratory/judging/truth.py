@@ -1,0 +1,143 @@
+"""The truth about one clip of the embedded model: what the grammar says, where the detector hears it, and only for
+words whose effect an intervention on the model confirms."""
+
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from math import ceil
+
+import numpy as np
+
+from tagxai.contract.generator import Generator
+from tagxai.contract.truth import Kind, Level, TrueWord, Truth
+from tagxai.contract.values import Generation
+from tagxai.laboratory import FRAME_RATE
+from tagxai.laboratory.judging.detector import EventDetector
+from tagxai.laboratory.judging.events import MARGIN, stretch
+from tagxai.laboratory.judging.interventions import removed, replaced
+from tagxai.laboratory.judging.meters import value_of
+from tagxai.laboratory.language.grammar import Attribute, Mention, Prompt, Word
+from tagxai.laboratory.language.parsing import parse
+from tagxai.laboratory.language.phrases import ADJECTIVES, ADVERBS
+from tagxai.laboratory.sounds.clips import SLOTS
+from tagxai.laboratory.sounds.synthesis import VALUES
+from tagxai.lazy import torch
+
+MARGIN_FRAMES = ceil(MARGIN * FRAME_RATE)
+
+
+Change = str | tuple[int, int]
+"""An intervention: another text instead of the prompt, or the characters whose tokens the cross-attention must not see
+(as AudioGenX's counterfactual)."""
+
+
+class Witness:
+    """Makes clips of changed prompts with the generation's own seed and settings, and hears what is in them."""
+
+    def __init__(self, generator: Generator, generation: Generation, detector: EventDetector) -> None:
+        self.generator, self.generation, self.detector = generator, generation, detector
+        self.clip = cache(self._clip)  # a prompt is asked about more than once
+
+    def _clip(self, change: Change) -> tuple[torch.Tensor, torch.Tensor]:
+        """The changed prompt's clip `[1, samples]`, and the probability of every event in it `[frames, events]`."""
+        waveform = self.waveform(change)
+        return waveform, self.detector(waveform)[0]
+
+    def waveform(self, change: Change) -> torch.Tensor:
+        original = self.generation
+        if change == original.prompt:
+            return original.waveform[:1].cpu()
+        known = ("guidance_scale", "top_k", "temperature", "branch")
+        settings = {name: original.settings[name] for name in known if name in original.settings}
+        settings |= {"duration": original.duration, "seed": original.seed}
+        if not isinstance(change, str):
+            start, end = change
+            seen = torch.tensor([not (span[0] < end and start < span[1]) for span in original.token_spans])
+            made = self.generator.generate(original.prompt, mask=seen.float().expand(original.steps, -1), **settings)
+        elif change.strip():
+            made = self.generator.generate(change, **settings)
+        else:  # the event's words were all there is: what the model plays when nobody asks
+            made = self.generator.generate(original.prompt, **settings | {"branch": "unconditional"})
+        return made.waveform[:1].cpu()
+
+    def frames(self, change: Change, mention: Mention) -> torch.Tensor:
+        """In which frames of the changed prompt's clip the event is heard within its slot `[frames]`."""
+        heard = self.clip(change)[1][:, self.detector.events.index(mention.event)] > 0.5
+        rate, clip = self.generation.frame_rate, self.generation.frames
+        first, last = round(mention.start_s * rate) - MARGIN_FRAMES, round(mention.end_s * rate) + MARGIN_FRAMES
+        where = torch.arange(len(heard))
+        return torch.nn.functional.pad(heard & (where >= first) & (where < last), (0, max(0, clip - len(heard))))[:clip]
+
+    def value(self, change: Change, mention: Mention, attribute: Attribute) -> str | None:
+        """The measured value of an attribute in the changed prompt's clip; None where the event is not heard."""
+        waveform, probability = self.clip(change)
+        where = stretch(probability[:, self.detector.events.index(mention.event)], mention)
+        return where and value_of(mention.event, attribute.kind, waveform[0, where].numpy().astype(np.float64))
+
+
+@torch.no_grad()
+def truth(generator: Generator, generation: Generation, detector: EventDetector, level: Level = "word") -> Truth | None:
+    """Which words make which frames; None for a prompt that the grammar cannot say.
+
+    - Words of an event: the frames of its slot in which the detector hears it; confirmed when the event is gone both
+      from the clip with these words replaced by another event's, and from the clip without them.
+    - Words of an attribute: the same frames; confirmed when the meter finds the value, and another one in the clip
+      of the opposite word. Events that share their slot with another cannot be measured.
+    - Words of a negation make no frame; confirmed when the denied event is not heard, but is with "and" instead.
+
+    At `level="attention"` all these other prompts give way to one intervention: the tokens that share a character with
+    the words in question are cut from the cross-attention, after the text was encoded whole.
+    """
+    prompt = parse(generation.prompt)
+    if prompt is None:
+        return None
+    witness = Witness(generator, generation, detector)
+    rng = np.random.default_rng(zlib.crc32(prompt.text.encode()))
+    heard = [witness.frames(prompt.text, mention) for mention in prompt.mentions]
+
+    def changes(mention: Mention) -> Iterator[Change]:
+        if level == "attention":
+            yield mention.start_char, mention.end_char
+            return
+        yield replaced(prompt, mention, rng)[0]
+        yield removed(prompt, mention)
+
+    confirmed = [
+        not mention.absent
+        and bool(heard[i].sum() > 2)
+        and all(witness.frames(change, mention).sum() <= 2 for change in changes(mention))
+        for i, mention in enumerate(prompt.mentions)
+    ]
+    words, rows = [], []
+    for word in prompt.words():
+        causal, frames = False, torch.zeros(generation.frames, dtype=torch.bool)
+        if word.mention is not None and confirmed[word.mention]:
+            mention = prompt.mentions[word.mention]
+            causal = word.kind == "event" or _attribute_confirmed(prompt, mention, word, witness, level)
+            frames = heard[word.mention] if causal else frames
+        elif word.kind == "negation":
+            start, end = prompt.negations[0]
+            instead = (start, end) if level == "attention" else f"{prompt.text[:start]}and{prompt.text[end:]}"
+            causal = bool(heard[-1].sum() <= 2 < witness.frames(instead, prompt.mentions[-1]).sum())
+        kind: Kind = "count" if word.attribute == "count" else word.kind
+        words.append(TrueWord(word.start_char, word.end_char, kind, causal))
+        rows.append(frames)
+    return Truth(tuple(words), torch.stack(rows), generation.frame_rate)
+
+
+def _attribute_confirmed(prompt: Prompt, mention: Mention, word: Word, witness: Witness, level: Level) -> bool:
+    """Whether the attribute is measured as asked, and another value with its opposite's words, or with none."""
+    slots = SLOTS[prompt.form]
+    if slots.count(slots[prompt.events.index(mention.event)]) > 1:
+        return False
+    attribute = next(a for a in mention.attributes if a.start_char <= word.start_char < a.end_char)
+    if witness.value(prompt.text, mention, attribute) != attribute.value:
+        return False
+    before = attribute.start_char < mention.start_char
+    values = VALUES[attribute.kind]
+    opposite = values[(values.index(attribute.value) + 1) % len(values)]
+    instead = (ADJECTIVES if before else ADVERBS)[opposite][0]
+    change: Change = prompt.text[: attribute.start_char] + instead + prompt.text[attribute.end_char :]
+    if level == "attention":
+        change = attribute.start_char, attribute.end_char
+    return witness.value(change, mention, attribute) not in (attribute.value, None)  # not heard: nothing was measured

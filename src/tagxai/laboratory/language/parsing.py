@@ -1,0 +1,106 @@
+"""The way back from words to meaning: the truth of a sentence that somebody typed, if the grammar can say it."""
+
+import re
+from functools import cache
+from itertools import pairwise
+
+from tagxai.laboratory.language.grammar import Attribute, Mention, Prompt
+from tagxai.laboratory.language.phrases import ADJECTIVES, ADVERBS, NEGATIONS, PATTERNS, PHRASES, PREFIXES, SUFFIXES
+from tagxai.laboratory.sounds.clips import Form, intervals
+from tagxai.laboratory.sounds.scenes import Scene
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, VALUES, Kind, Style
+
+_EVENT_OF = {phrase.content: event for event, phrases in PHRASES.items() for phrase in phrases}
+_VALUE_OF = {word: value for words in (ADJECTIVES, ADVERBS) for value, forms in words.items() for word in forms}
+_KIND_OF: dict[str, Kind] = {value: kind for kind, values in VALUES.items() for value in values}
+
+
+def _either(options: set[str]) -> str:
+    """A pattern for any of the options, the longest first."""
+    return "|".join(re.escape(option) for option in sorted(options, key=lambda option: (-len(option), option)))
+
+
+_MENTION = re.compile(
+    r"\b(?:(?:an?|the|someone) )?"
+    rf"(?:(?P<before>{_either({word for words in ADJECTIVES.values() for word in words})}) )?"
+    rf"(?<!there )(?P<content>{_either(set(_EVENT_OF))})"  # "there is whistling of a man" is not "is whistling"
+    rf"(?: (?P<after>{_either({word for words in ADVERBS.values() for word in words})}))?\b"
+)
+
+
+@cache
+def _skeletons() -> dict[str, tuple[Form, tuple[int, ...]]]:
+    """Every pattern with `{}` for its events: its form, and the events' order of sounding in the order of the text."""
+    return {
+        re.sub(r"\d", "", pattern.text): (form, tuple(int(number) for number in re.findall(r"\d", pattern.text)))
+        for form, patterns in PATTERNS.items()
+        for pattern in patterns
+    }
+
+
+def parse(text: str) -> Prompt | None:
+    """The prompt that a text is, with its truth; None where the grammar has no such sentence.
+
+    >>> [mention.event for mention in parse("a dog barks while rain falls").mentions]
+    ['dog', 'rain']
+    >>> parse("a cow moos") is None
+    True
+    """
+    found = list(_MENTION.finditer(text.lower()))
+    if not found or len(text) != len(text.lower()):
+        return None
+    gaps = [*(text.lower()[a.end() : b.start()] for a, b in pairwise(found))]
+    opening, closing = text.lower()[: found[0].start()], text.lower()[found[-1].end() :].rstrip(" .")
+    denied = len(found) > 1 and gaps[-1].strip() in NEGATIONS
+    frame = "{}".join(["", *gaps[: len(gaps) - denied], ""])
+    pattern = _skeletons().get(_unfilled(opening, PREFIXES) + frame + _unfilled(closing, SUFFIXES))
+    if pattern is None:
+        return None
+    form, order = pattern
+    spans, mentions = intervals(form), []
+    for place, match in enumerate(found):
+        absent = denied and place == len(found) - 1
+        start_s, end_s = (0.0, spans[-1][1]) if absent else spans[order[place]]
+        attributes = tuple(
+            Attribute(_KIND_OF[value], value, *match.span(part))
+            for part in ("before", "after")
+            if match[part] and (value := _VALUE_OF[match[part]])
+        )
+        event = _EVENT_OF[match["content"]]
+        kinds = [attribute.kind for attribute in attributes]
+        if len(set(kinds)) < len(kinds) or not set(kinds) <= set(ATTRIBUTES[event]):
+            return None
+        mentions.append(Mention(event, *match.span("content"), start_s, end_s, absent, attributes))
+    present = mentions[: len(order)]
+    sounding = [present[order.index(index)] for index in range(len(order))]
+    scene = Scene(
+        form,
+        tuple(mention.event for mention in sounding),
+        tuple(Style(**{a.kind: a.value for a in mention.attributes}) for mention in sounding),
+        mentions[-1].event if denied else None,
+    )
+    if len({mention.event for mention in mentions}) < len(mentions):
+        return None
+    words = _words_between(text, found, len(order))
+    return Prompt(text, scene, tuple(mentions), *words)
+
+
+def _unfilled(words: str, fillers: list) -> str:
+    """What the opening or closing words hold beyond a filler; commas and spaces aside."""
+    bare = words.strip(" ,")
+    return "" if bare in {filler.text for filler in fillers} else words
+
+
+def _words_between(text: str, found: list[re.Match[str]], present: int) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """The characters of connectives (also before the first event: "after X, Y") and of a negation."""
+    connectives: list[tuple[int, int]] = []
+    negations: list[tuple[int, int]] = []
+    gaps = [(0, found[0].start()), *((a.end(), b.start()) for a, b in pairwise(found))]
+    fillers = {filler.text for filler in PREFIXES}
+    for place, (start, end) in enumerate(gaps):
+        words = text[start:end]
+        bare = words.strip(" ,")
+        if bare and not (place == 0 and bare.lower() in fillers):
+            first = start + words.index(bare)
+            (negations if place == present else connectives).append((first, first + len(bare)))
+    return tuple(connectives), tuple(negations)

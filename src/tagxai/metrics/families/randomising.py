@@ -1,0 +1,37 @@
+"""Copies of a generator whose trained weights are shuffled, part by part: the model is untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+
+from tagxai.contract.generator import Generator
+from tagxai.errors import UnsupportedError
+from tagxai.lazy import torch
+
+
+def copy_to_randomise(generator: Generator) -> Generator:
+    """A copy with its own weights. Raises UnsupportedError where the parts of a model are not known.
+
+    A model of its own that has none of the parts, such as a codec, is shared: torch cannot copy every codec.
+    """
+    parts = {id(weight) for part in generator.weights().values() for weight in part}
+    if not parts:
+        raise UnsupportedError(f"generator {generator.name!r} does not say which weights its parts have")
+    shared: dict[int, object] = {}
+    for model in vars(generator).values():
+        if isinstance(model, torch.nn.Module) and not any(id(weight) in parts for weight in model.parameters()):
+            shared |= {id(held): held for held in (*model.modules(), *model.parameters())}
+    return deepcopy(generator, shared)
+
+
+def randomise(generator: Generator, parts: Iterable[str], seed: int) -> None:
+    """Shuffle the entries of every weight in `parts`, in place: each keeps its scale and distribution, and loses what
+    it learned."""
+    random = torch.Generator().manual_seed(seed)
+    weights = generator.weights()
+    with torch.no_grad():
+        for part in parts:
+            for weight in weights[part]:
+                order = torch.randperm(weight.numel(), generator=random).to(weight.device)
+                weight.copy_(weight.flatten()[order].view_as(weight))

@@ -1,0 +1,135 @@
+"""What metrics share that sample clips anew and ask a classifier how these sound.
+
+New clips have other seeds than the original: under a mask of ones they are as far from it as two samples of one prompt
+are, which is the noise floor.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+from weakref import WeakKeyDictionary
+
+from jaxtyping import Float
+
+from tagxai.classifiers import Classifier, load_classifier
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Capability, Generator
+from tagxai.contract.metric import Metric
+from tagxai.contract.values import Branch, Generation
+from tagxai.errors import TagxaiError
+from tagxai.lazy import torch
+
+REMEMBERED = 256
+"""Sets of clips, of each generator, whose probabilities are kept: several metrics judge the same clips."""
+
+_heard: WeakKeyDictionary[Generator, OrderedDict[object, torch.Tensor]] = WeakKeyDictionary()
+
+
+def classifier_for(generator: Generator, name: str | None = None) -> tuple[str, Classifier]:
+    """The classifier of that name; by default the one that belongs to the generator, or PaSST."""
+    name = name or ("detector" if generator.name == "tiny" else "passt")
+    return name, load_classifier(name)
+
+
+def sampled(
+    generator: Generator,
+    generation: Generation,
+    classifier: str | None,
+    repeats: int,
+    *,
+    prompt: str | None = None,
+    mask: Float[torch.Tensor, "steps tokens"] | None = None,
+) -> Float[torch.Tensor, "repeats labels"]:
+    """How `repeats` new clips sound, with the original's settings, its next seeds, and a mask or another prompt.
+
+    A prompt of no words is the unconditional branch.
+    """
+    name, judge = classifier_for(generator, classifier)
+    text = generation.prompt if prompt is None else prompt
+    settings = {key: generation.settings.get(key) for key in ("guidance_scale", "top_k", "temperature")}
+    branch: Branch = generation.settings.get("branch", "guided") if text else "unconditional"
+    held = None if mask is None else mask.cpu().float().numpy().tobytes()
+    key = (name, text, generation.duration, generation.seed, tuple(settings.items()), branch, held, repeats)
+    heard = _heard.setdefault(generator, OrderedDict())
+    if key not in heard:
+        clips = [
+            generator.generate(
+                text or generation.prompt,
+                duration=generation.duration,
+                seed=generation.seed + 1 + i,
+                mask=mask,
+                branch=branch,
+                **settings,
+            )
+            for i in range(repeats)
+        ]
+        heard[key] = judge([clip.waveform for clip in clips], clips[0].sample_rate)
+    heard.move_to_end(key)
+    while len(heard) > REMEMBERED:
+        heard.popitem(last=False)
+    return heard[key]
+
+
+def top_share(mask: Float[torch.Tensor, "steps tokens"], share: float) -> Float[torch.Tensor, "steps tokens"]:
+    """A mask of the best tokens of each step whose mean is `share` at every step, whatever mask it is made from.
+
+    The token at the border is kept in part, and equal ones share what is left for them.
+
+    >>> import torch
+    >>> top_share(torch.tensor([[0.9, 0.1, 0.2], [0.3, 0.3, 0.3]]), 0.5).tolist()
+    [[1.0, 0.0, 0.5], [0.5, 0.5, 0.5]]
+    """
+    mine, other = mask[:, :, None], mask[:, None, :]
+    better, equal = (other > mine).sum(-1), (other == mine).sum(-1)
+    return ((share * mask.shape[1] - better) / equal).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class RegenerationMetric(Metric):
+    """A metric of clips that are sampled under an explanation's mask M (factual) or 1 - M (counterfactual)."""
+
+    family: ClassVar[str] = "faithfulness by regeneration"
+    needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
+    cost: ClassVar[str] = "`repeats` clips (shared by metrics of one kind of mask), as many for the noise floor"
+    factual: ClassVar[bool]
+
+    mask: Literal["own", "matched"] = "own"
+    """The method's own mask, or one of its best tokens at each step, of the same size for all methods."""
+    size: float = 0.5
+    """Of matched masks: the share of tokens."""
+    unit: Literal["absolute", "noise_floor"] = "absolute"
+    """As it is, or divided by what another sample of the same prompt has."""
+    repeats: int = 2
+    classifier: str | None = None
+    """By name; None takes the embedded detector for `tiny`, else `passt`."""
+
+    def __post_init__(self) -> None:
+        self.require("size", 0 <= self.size <= 1, "from 0 to 1")
+        self.require("repeats", self.repeats >= 1, "at least 1")
+
+    @abstractmethod
+    def compare(
+        self, original: Float[torch.Tensor, " labels"], new: Float[torch.Tensor, "repeats labels"], exclusive: bool
+    ) -> float: ...
+
+    def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
+        self.check_supported(generator)
+        mask = attribution.to_mask()
+        if self.mask == "matched":
+            mask = top_share(mask, self.size)
+        found = self._distance(generator, generation, mask if self.factual else 1 - mask)
+        if self.unit == "absolute":
+            return found
+        floor = self._distance(generator, generation, None)
+        if floor < 1e-9:
+            raise TagxaiError("two samples of this prompt sound the same to the classifier: there is no noise floor")
+        return found / floor
+
+    def _distance(self, generator: Generator, generation: Generation, mask: torch.Tensor | None) -> float:
+        _, judge = classifier_for(generator, self.classifier)
+        original = judge([generation.waveform], generation.sample_rate)[0]
+        new = sampled(generator, generation, self.classifier, self.repeats, mask=mask)
+        return self.compare(original, new, judge.exclusive)

@@ -1,0 +1,134 @@
+"""What tagxai brings itself, registered through the same hooks as any plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.metric import Metric
+from tagxai.registering.hookspecs import MethodFamily, hookimpl
+
+
+@hookimpl
+def tagxai_generators() -> Sequence[type[Generator]]:
+    from tagxai.generators.audiocraft.model import AudiocraftMusicGenGenerator, AudioGenGenerator
+    from tagxai.generators.tiny import TinyGenerator
+    from tagxai.generators.transformers.model import TransformersGenerator
+
+    return [TinyGenerator, TransformersGenerator, AudioGenGenerator, AudiocraftMusicGenGenerator]
+
+
+@hookimpl
+def tagxai_methods() -> Sequence[type[Method]]:
+    from tagxai.methods.alti import ALTI
+    from tagxai.methods.atman import AtMan
+    from tagxai.methods.attention_grad_cam import AttentionGradCAM
+    from tagxai.methods.attention_rollout import AttentionRollout
+    from tagxai.methods.audiogenx import AudioGenX
+    from tagxai.methods.banzhaf import Banzhaf
+    from tagxai.methods.context_cite import ContextCite
+    from tagxai.methods.cross_attention import CrossAttention
+    from tagxai.methods.daam import DAAM
+    from tagxai.methods.generic_attention import GenericAttention
+    from tagxai.methods.gradient_shap import GradientShap
+    from tagxai.methods.gradient_x_attention import GradientXAttention
+    from tagxai.methods.input_x_gradient import InputXGradient
+    from tagxai.methods.integrated_gradients import IntegratedGradients
+    from tagxai.methods.kernel_shap import KernelShap
+    from tagxai.methods.lime import Lime
+    from tagxai.methods.occlusion import Occlusion
+    from tagxai.methods.random import Random
+    from tagxai.methods.saliency import Saliency
+    from tagxai.methods.shapley import Shapley
+    from tagxai.methods.smooth_grad import SmoothGrad
+    from tagxai.methods.value_norms import ValueNorms
+    from tagxai.methods.value_zeroing import ValueZeroing
+
+    return [
+        *(AudioGenX, CrossAttention, Random),
+        *(InputXGradient, IntegratedGradients, GradientShap, Saliency, SmoothGrad),
+        *(Shapley, Banzhaf, KernelShap, Lime, ContextCite, Occlusion),
+        *(AttentionRollout, GenericAttention, AttentionGradCAM, GradientXAttention),
+        *(ValueNorms, ALTI, ValueZeroing, AtMan, DAAM),
+    ]
+
+
+@hookimpl
+def tagxai_metrics() -> Sequence[type[Metric]]:
+    from tagxai.metrics.average_precision import AveragePrecision
+    from tagxai.metrics.comprehensiveness import Comprehensiveness
+    from tagxai.metrics.effective_words import EffectiveWords
+    from tagxai.metrics.fid_cf import CounterfactualFidelity
+    from tagxai.metrics.fid_f import FactualFidelity
+    from tagxai.metrics.gini import Gini
+    from tagxai.metrics.hit import Hit
+    from tagxai.metrics.infidelity import Infidelity
+    from tagxai.metrics.kl_cf import CounterfactualKL
+    from tagxai.metrics.kl_f import FactualKL
+    from tagxai.metrics.linear_datamodelling import LinearDatamodelling
+    from tagxai.metrics.mask_size import MaskSize
+    from tagxai.metrics.max_sensitivity import MaxSensitivity
+    from tagxai.metrics.model_randomisation import (
+        CascadingRandomisation,
+        CrossAttentionRandomisation,
+        TextEncoderRandomisation,
+    )
+    from tagxai.metrics.other_audio import OtherAudio
+    from tagxai.metrics.paraphrase_robustness import ParaphraseRobustness
+    from tagxai.metrics.perturbation_curves import PerturbationCurves
+    from tagxai.metrics.pointing_game import PointingGame
+    from tagxai.metrics.reciprocal_rank import ReciprocalRank
+    from tagxai.metrics.relevance_mass import RelevanceMass
+    from tagxai.metrics.relevance_rank import RelevanceRank
+    from tagxai.metrics.removal import Removal, RemovalOfThree, RemovalOfTwo
+    from tagxai.metrics.roc_auc import RocAuc
+    from tagxai.metrics.seed_robustness import SeedRobustness
+    from tagxai.metrics.share_of_optimum import ShareOfOptimum
+    from tagxai.metrics.soft_comprehensiveness import SoftComprehensiveness
+    from tagxai.metrics.soft_sufficiency import SoftSufficiency
+    from tagxai.metrics.sufficiency import Sufficiency
+
+    return [
+        AveragePrecision,
+        CascadingRandomisation,
+        Comprehensiveness,
+        CounterfactualFidelity,
+        CounterfactualKL,
+        CrossAttentionRandomisation,
+        EffectiveWords,
+        FactualFidelity,
+        FactualKL,
+        Gini,
+        Hit,
+        Infidelity,
+        LinearDatamodelling,
+        MaskSize,
+        MaxSensitivity,
+        OtherAudio,
+        ParaphraseRobustness,
+        PerturbationCurves,
+        PointingGame,
+        ReciprocalRank,
+        RelevanceMass,
+        RelevanceRank,
+        Removal,
+        RemovalOfThree,
+        RemovalOfTwo,
+        RocAuc,
+        SeedRobustness,
+        ShareOfOptimum,
+        SoftComprehensiveness,
+        SoftSufficiency,
+        Sufficiency,
+        TextEncoderRandomisation,
+    ]
+
+
+def method_families() -> Mapping[str, MethodFamily]:
+    """Methods that another library brings: their classes are made when one is asked for."""
+    from tagxai.methods.captum import captum_method
+    from tagxai.methods.captum_names import ALGORITHMS, PREFIX
+
+    summaries = {PREFIX + name: algorithm.summary for name, algorithm in ALGORITHMS.items()}
+    return {"captum": MethodFamily("captum", summaries, captum_method)}

@@ -1,0 +1,48 @@
+"""The three hooks by which generators, methods and metrics come in. Each returns classes.
+
+A plugin is a package with an entry point in the group `tagxai` that names a module (or object) with such functions:
+
+    from tagxai import hookimpl
+
+    @hookimpl
+    def tagxai_methods():
+        return [MyMethod]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import pluggy
+
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.metric import Metric
+
+PROJECT = "tagxai"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class MethodFamily(NamedTuple):
+    """Methods named `PREFIX:NAME` of one distribution, with a line on each; `resolve` makes the class of a name."""
+
+    distribution: str
+    summaries: Mapping[str, str]
+    resolve: Callable[[str], type[Method]]
+
+
+@hookspec
+def tagxai_generators() -> Sequence[type[Generator]]:  # type: ignore[empty-body]
+    """Generator classes, each with a `name`."""
+
+
+@hookspec
+def tagxai_methods() -> Sequence[type[Method]]:  # type: ignore[empty-body]
+    """Method classes, each with a `name`."""
+
+
+@hookspec
+def tagxai_metrics() -> Sequence[type[Metric]]:  # type: ignore[empty-body]
+    """Metric classes, each with a `name`."""

@@ -1,1 +1,0 @@
-"""Training of the embedded model from nothing: `python -m tagxai.tiny.train --help`."""

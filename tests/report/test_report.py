@@ -1,0 +1,162 @@
+"""The page: self-contained, escaped, and made from the folder alone."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from tagxai import storage
+from tagxai.errors import DamagedFileError
+from tagxai.explaining.explanation import Explanation
+from tagxai.explaining.listening import Track, listen
+from tagxai.report import write_report
+
+
+def save(attribution, folder, **more):
+    return Explanation(attribution, **more).save(folder)
+
+
+def tracks(attribution, *names):
+    clip = attribution.generation
+    return [Track(name, name.partition("-")[0], clip.seed, clip.waveform, clip.sample_rate) for name in names]
+
+
+def page_of(folder):
+    write_report(folder)
+    return (folder / "report.html").read_text()
+
+
+class Tags(HTMLParser):
+    """Collects the elements of a page, and checks that they are nested."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found, self.open = [], []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+        if tag not in {"meta", "img", "input"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def test_the_page_asks_nothing_of_a_network(explanation, tmp_path):
+    page = page_of(save(explanation, tmp_path, tracks=tracks(explanation, "factual")))
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[A-Za-z0-9+/=]+", "", page))
+    tags = Tags(page)
+    sources = [element["src"] for tag in ("audio", "img") for element in tags.all(tag)]
+    assert sources
+    assert all(source.startswith("data:") for source in sources)
+    assert not tags.all("link")
+    assert not any("src" in script for script in tags.all("script"))
+    assert "default-src 'none'" in tags.all("meta")[-1]["content"]
+
+
+def test_a_hostile_prompt_is_only_text(explanation, tmp_path):
+    bad = '</script><script>alert("1")</script>'
+    generation = replace(
+        explanation.generation,
+        prompt=bad,
+        tokens=(bad, *explanation.generation.tokens[1:]),
+        token_spans=((0, len(bad)), *((len(bad), len(bad)) for _ in explanation.generation.tokens[1:])),
+    )
+    page = page_of(save(replace(explanation, generation=generation), tmp_path))
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    assert len(Tags(page).all("script")) == 2
+
+
+def test_every_clip_can_be_played(explanation, tmp_path):
+    names = ("factual-1", "factual-2", "counterfactual-1", "counterfactual-2", "unconditional")
+    page = page_of(save(explanation, tmp_path, tracks=tracks(explanation, *names)))
+    labels = [audio["aria-label"] for audio in Tags(page).all("audio")]
+    assert labels == ["Original", "Factual 1", "Factual 2", "Counterfactual 1", "Counterfactual 2", "Unconditional"]
+
+
+def test_a_spread_over_seeds_is_drawn(explanation, tmp_path):
+    assert "How sure" not in page_of(save(explanation, tmp_path / "one"))
+    page = page_of(save(replace(explanation, deviation=explanation.scores.abs() / 3), tmp_path / "several"))
+    assert "How sure" in page
+    assert [image["class"] for image in Tags(page).all("img")] == ["heat", "sound", "figure"]
+
+
+def test_words_and_intervals_are_in_the_table(explanation, tmp_path):
+    page = page_of(save(explanation, tmp_path, intervals=[(0.0, 0.4)]))
+    assert "0 to 0.4 s" in page
+    for score in (*explanation.per_word(), *explanation.per_word(0.0, 0.4)):
+        assert f"<td>{score.score:.3f}<" in page
+
+
+def test_the_data_of_the_heat_map_is_that_of_the_explanation(explanation, tmp_path):
+    page = page_of(save(explanation, tmp_path))
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
+    assert data["words"] == [unit.text for unit in explanation.words()]
+    assert len(data["scores"][0]) == explanation.generation.frames
+
+
+def test_a_folder_of_attribution_save_has_a_report_too(explanation, tmp_path):
+    explanation.save(tmp_path)
+    assert "Original" in page_of(tmp_path)
+
+
+def test_a_saved_explanation_comes_back(generator, explanation, tmp_path):
+    heard = listen(generator, explanation, repeats=2)
+    assert [(track.name, track.seed) for track in heard] == [
+        ("factual-1", 3),
+        ("factual-2", 4),
+        ("counterfactual-1", 3),
+        ("counterfactual-2", 4),
+        ("unconditional", 3),
+    ]
+    loaded = Explanation.load(save(explanation, tmp_path, intervals=[(0.2, 0.6)], tracks=heard))
+    assert loaded.intervals == ((0.2, 0.6),)
+    assert [(t.name, t.kind, t.seed) for t in loaded.tracks] == [(t.name, t.kind, t.seed) for t in heard]
+
+
+def test_the_audio_of_an_earlier_explanation_goes(explanation, tmp_path):
+    save(explanation, tmp_path, tracks=tracks(explanation, "factual-1", "factual-2"))
+    save(explanation, tmp_path, tracks=tracks(explanation, "factual"))
+    assert [file.name for file in tmp_path.glob("factual*")] == ["factual.flac"]
+
+
+def test_counterfactual_audio_is_made_under_one_minus_the_mask(generator, explanation):
+    factual, counterfactual, unconditional = listen(generator, explanation)
+    clip, mask = explanation.generation, explanation.to_mask()
+
+    def again(**options):
+        return generator.generate(clip.prompt, duration=clip.duration, seed=clip.seed, **options).waveform
+
+    assert (factual.waveform == again(mask=mask)).all()
+    assert (counterfactual.waveform == again(mask=1 - mask)).all()
+    assert (counterfactual.waveform != factual.waveform).any()
+    assert (unconditional.waveform == again(branch="unconditional")).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"audio": ["../../etc/passwd"]}, "no audio is called"),
+        ({"audio": ["factual.flac"]}, "factual.flac is missing"),
+        ({"intervals": [{"start": 5, "end": 9}]}, "does not fit"),
+        ({"intervals": [{}]}, "damaged"),
+        ({"audio": 3}, "damaged"),
+    ],
+)
+def test_a_changed_json_is_told(explanation, tmp_path, change, told):
+    save(explanation, tmp_path)
+    file = tmp_path / "explanation.json"
+    content = json.loads(file.read_text()) | change
+    del content["sha256"]["explanation.json"]
+    content["sha256"]["explanation.json"] = storage.json_sha256(content)  # past the checksum, which has its own test
+    file.write_text(json.dumps(content))
+    with pytest.raises(DamagedFileError, match=told):
+        write_report(tmp_path)
