@@ -10,8 +10,8 @@ pytest.importorskip("captum")
 
 from tagxai import Attribution
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
-from tagxai.methods.captum import captum_method
-from tagxai.methods.captum_names import ALGORITHMS, PREFIX, REFUSED
+from tagxai.methods.captum.factory import captum_method
+from tagxai.methods.captum.names import ALGORITHMS, PREFIX, REFUSED
 from tagxai.methods.input_x_gradient import InputXGradient
 from tagxai.methods.integrated_gradients import IntegratedGradients
 from tagxai.methods.shapley import Shapley
@@ -218,7 +218,7 @@ def test_what_cannot_work_is_refused_with_a_reason_and_an_alternative(name):
 
 
 def test_without_captum_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr("tagxai.methods.captum.find_spec", lambda package: None)
+    monkeypatch.setattr("tagxai.methods.captum.factory.find_spec", lambda package: None)
     captum_method.cache_clear()
     with pytest.raises(TagxaiError, match=r"needs the extra 'captum': pip install 'tagxai\[captum\]'"):
         registry().method("captum:Lime")

@@ -127,8 +127,8 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
 
 def method_families() -> Mapping[str, MethodFamily]:
     """Methods that another library brings: their classes are made when one is asked for."""
-    from tagxai.methods.captum import captum_method
-    from tagxai.methods.captum_names import ALGORITHMS, PREFIX
+    from tagxai.methods.captum.factory import captum_method
+    from tagxai.methods.captum.names import ALGORITHMS, PREFIX
 
     summaries = {PREFIX + name: algorithm.summary for name, algorithm in ALGORITHMS.items()}
     return {"captum": MethodFamily("captum", summaries, captum_method)}

@@ -1,11 +1,8 @@
-"""Which of captum's algorithms work here, on what, and whose they are; read without loading captum."""
+"""Which of captum's algorithms work here, on what inputs, and whose they are; read without loading captum."""
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 PREFIX = "captum:"
 
@@ -123,12 +120,3 @@ REFUSED = {
     "NoiseTunnel": "it wraps another algorithm; take smooth_grad",
 }
 """Algorithms of captum that would give no result, or one that is not theirs."""
-
-
-def option_docs(attribute: Callable[..., Any]) -> dict[str, str]:
-    """The first sentence on each option in the docstring of captum that is installed."""
-    text = inspect.getdoc(attribute) or ""
-    entry = re.compile(
-        r"^ *(\w+) *\([^)\n]*(?:\([^)]*\)[^)\n]*)?\) *: *(.*?)(?=^ *\w+ *\([^\n]*\) *:|^Returns|\Z)", re.M | re.S
-    )
-    return {name: " ".join(body.split()).split(". ")[0].rstrip(".") + "." for name, body in entry.findall(text) if body}

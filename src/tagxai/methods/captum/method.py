@@ -1,0 +1,138 @@
+"""What all of captum's algorithms share: one window of time after another, explained by captum from one seed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from time import perf_counter
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
+from tagxai.contract.values import Generation, OnProgress, Progress
+from tagxai.errors import TagxaiError
+from tagxai.lazy import torch
+from tagxai.methods.captum.names import Algorithm
+
+
+class WindowFunction(ABC):
+    """The function that captum explains: inputs of one prompt to the log-probability of a window's codes."""
+
+    differentiable: ClassVar[bool]
+    inputs: torch.Tensor  # the prompt itself, a batch of one
+    passes: dict[str, int]  # what it cost so far, by kind of pass
+
+    @abstractmethod
+    def options(self, known: tuple[str, ...]) -> dict[str, Any]:
+        """What captum is given beside the user's options; `known` are the names that the algorithm takes."""
+
+    @abstractmethod
+    def log_prob(self, inputs: torch.Tensor, window: range) -> Float[torch.Tensor, " batch"]:
+        """The function itself."""
+
+    @abstractmethod
+    def gain_over_baseline(self, window: range) -> float:
+        """The log-probability of the prompt less that of the baseline: what complete attributions add up to."""
+
+    @abstractmethod
+    def per_token(self, attributions: torch.Tensor) -> Float[torch.Tensor, " tokens"]:
+        """captum's attributions of the inputs as one number for each token."""
+
+
+@dataclass(frozen=True)
+class CaptumMethod(Method):
+    """The options of every algorithm; those of captum follow in the class made by `captum_method`."""
+
+    algorithm: ClassVar[Algorithm]
+    captum_options: ClassVar[tuple[str, ...]]
+
+    resolution: float | None = 0.5
+    """Seconds of a window whose log-probability is explained; `none` takes all of the clip as one."""
+    start: float | None = None
+    """Explain from here, in seconds; scores elsewhere are 0."""
+    end: float | None = None
+    """Explain up to here, in seconds."""
+    seed: int = 0
+    """Seed of the algorithm's random draws."""
+
+    def __post_init__(self) -> None:
+        self.require("resolution", self.resolution is None or self.resolution > 0, "above 0")
+        for key in self.captum_options:
+            value, smallest = getattr(self, key), 0 if isinstance(getattr(self, key), float) else 1
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                self.require(key, value >= smallest, f"at least {smallest}")
+
+    def attribute(
+        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
+    ) -> Attribution:
+        self.check_supported(generator)
+        started = perf_counter()
+        function = self.window_function(generator, generation)
+        windows = self._windows(generation)
+        scores = torch.zeros(1, generation.frames, len(generation.tokens))
+        errors = []
+        for done, window in enumerate(windows):
+            with _seeded(self.seed, function.inputs.device):
+                attributions = self._ask_captum(function, window)
+            codes = len(window) * len(generation.codes)
+            if self.algorithm.adds_up:
+                errors.append(abs(attributions.sum().item() - function.gain_over_baseline(window)) / codes)
+            scores[0, window.start : window.stop] = function.per_token(attributions) / codes
+            if on_progress is not None:
+                on_progress(Progress(done + 1, len(windows), self.name))
+        diagnostics: dict[str, Any] = {"windows": len(windows)}
+        if errors:
+            diagnostics |= {"completeness_error_mean": sum(errors) / len(errors), "completeness_error_max": max(errors)}
+        return Attribution(
+            generation,
+            scores,
+            self.name,
+            self.settings(),
+            cost={"seconds": perf_counter() - started, **function.passes},
+            diagnostics=diagnostics,
+        )
+
+    @abstractmethod
+    def window_function(self, generator: Generator, generation: Generation) -> WindowFunction: ...
+
+    def _windows(self, generation: Generation) -> list[range]:
+        frames = generation.frame_range(self.start, self.end)
+        count = 1 if self.resolution is None else round(len(frames) / (self.resolution * generation.frame_rate))
+        count = min(max(1, count), len(frames))
+        edges = [frames.start + len(frames) * i // count for i in range(count + 1)]
+        return [range(a, b) for a, b in pairwise(edges)]
+
+    def _ask_captum(self, function: WindowFunction, window: range) -> torch.Tensor:
+        """captum's attributions for one window, in the shape of the function's inputs without the batch."""
+        import captum.attr
+
+        options = {key: getattr(self, key) for key in self.captum_options} | function.options(self.captum_options)
+        if "sliding_window_shapes" in options:
+            options["sliding_window_shapes"] = (options["sliding_window_shapes"],)
+        algorithm = getattr(captum.attr, self.algorithm.name)(lambda inputs: function.log_prob(inputs, window))
+        try:
+            found = algorithm.attribute(function.inputs.clone().requires_grad_(function.differentiable), **options)
+        except AssertionError as error:  # captum's way of refusing options
+            raise TagxaiError(f"captum cannot work with these options of {self.name!r}: {error}") from None
+        return found[0].detach().float().cpu()
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """captum draws from the global random states of torch and numpy; afterwards they are as they were."""
+    import numpy as np
+
+    state = np.random.get_state()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            np.random.set_state(state)

@@ -1,0 +1,93 @@
+"""captum's perturbation algorithms: coalitions of words in, log-probability of a window out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from jaxtyping import Float
+
+from tagxai.contract.generator import Generator
+from tagxai.contract.values import Generation
+from tagxai.errors import TagxaiError
+from tagxai.lazy import torch
+from tagxai.methods.captum.method import CaptumMethod, WindowFunction
+from tagxai.scoring import By, Operator, Target, score
+from tagxai.text import words
+
+MOST_UNITS = {"captum:ShapleyValues": 6}
+"""Units up to which an algorithm ends in good time: exact Shapley values go through all orders of the words."""
+
+
+@dataclass(frozen=True)
+class CaptumPerturbations(CaptumMethod):
+    """The options of captum's algorithms that take words away."""
+
+    needs = frozenset({"attention"})
+
+    target: Target = "conditional"
+    """Whose log-probability: `conditional`, `guided` (under classifier-free guidance) or `contrast`; or `hidden`, how
+    similar the hidden states stay."""
+    operator: Operator = "value"
+    """How a word is taken away: `value`, `gate` or `attention` (from cross-attention), `null` (its embeddings), or
+    `delete` (its text). See `tagxai.scoring`."""
+    by: By = "word"
+    """Whether words, noun phrases or the model's own tokens are taken away."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("by", self.by in get_args(By), f"one of {', '.join(get_args(By))}")
+
+    def window_function(self, generator: Generator, generation: Generation) -> WindowFunction:
+        return CoalitionFunction(self, generator, generation)
+
+
+class CoalitionFunction(WindowFunction):
+    """The log-probability of a window as a function of the words kept; one score of a coalition serves all windows."""
+
+    differentiable = False
+
+    def __init__(self, method: CaptumPerturbations, generator: Generator, generation: Generation) -> None:
+        self.method, self.generator, self.generation = method, generator, generation
+        prompt = generation.prompt, generation.token_spans, generation.tokens
+        self.units = {"word": words.words, "phrase": words.phrases, "token": words.tokens}[method.by](*prompt)
+        most = MOST_UNITS.get(method.name)
+        if most is not None and len(self.units) > most:
+            raise TagxaiError(
+                f"method {method.name!r} goes through all n! orders: expected at most {most} units, not "
+                f"{len(self.units)}; take captum:ShapleyValueSampling"
+            )
+        if len(self.units) < 2:
+            raise TagxaiError(f"method {method.name!r} compares at least 2 units of a prompt; this one has 1")
+        self.inputs = torch.ones(1, len(self.units))
+        self.passes = {"forward_passes": 0}
+        self._scored: dict[tuple[bool, ...], torch.Tensor] = {}
+
+    def options(self, known: tuple[str, ...]) -> dict[str, Any]:
+        return {"baselines": 0}
+
+    def log_prob(self, inputs: torch.Tensor, window: range) -> Float[torch.Tensor, " batch"]:
+        coalitions = [tuple(row) for row in (inputs > 0.5).tolist()]
+        new = [coalition for coalition in dict.fromkeys(coalitions) if coalition not in self._scored]
+        if new:
+            table = score(
+                self.generator,
+                self.generation,
+                self.units,
+                torch.tensor(new),
+                operator=self.method.operator,
+                target=self.method.target,
+            )
+            self._scored |= dict(zip(new, table.log_prob, strict=True))
+            self.passes["forward_passes"] += len(new)
+        return torch.stack([self._scored[kept][:, window.start : window.stop].sum() for kept in coalitions]).float()
+
+    def gain_over_baseline(self, window: range) -> float:
+        every, none = self.log_prob(torch.tensor([[1.0], [0.0]]).expand(-1, len(self.units)), window).tolist()
+        return every - none
+
+    def per_token(self, attributions: torch.Tensor) -> Float[torch.Tensor, " tokens"]:
+        values = torch.zeros(len(self.generation.tokens))
+        for unit, value in zip(self.units, attributions, strict=True):  # a unit's tokens share its value equally
+            values[list(unit.tokens)] = value / len(unit.tokens)
+        return values
