@@ -2,17 +2,23 @@
 
 Capturing is an edit that returns None; AudioGenX's mask is an edit that multiplies. One edit serves a teacher-forced
 pass (all steps in one call) and streaming generation (one step a call): it asks `position()` for its first step.
-Edits are installed for the length of a `with` block and are gone after it, also when it ends in an exception.
+Edits are installed for the length of a `with` block and are gone after it, also when it ends in an exception. They
+belong to the context that entered the block: threads, tasks and callers each see their own.
 Weights are recomputed only at sites with an edit; everywhere else the model's fused attention runs as it is.
 """
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
+from types import FrameType
 from typing import Any, Literal
 
 from jaxtyping import Float
@@ -26,24 +32,38 @@ Edit = Callable[["AttentionSite", Any], Any]
 
 @dataclass(frozen=True)
 class AttentionSite(ABC):
-    """One attention module: where it is, and how an edit is installed there (each backend has its own subclass)."""
+    """One attention module: where it is, and how its backend is made to ask for edits (each has its own subclass).
+
+    Edits see one layout everywhere: `[batch, heads, positions, tokens]`, prompt tokens only, padding hidden. What has
+    no frame of its own is dealt with inside the site.
+    """
 
     name: str
     layer: int
-    kind: Literal["cross", "self"]
+    kind: Literal["cross", "self", "joint"]
+    """Whether keys are the prompt's tokens, the decoder's own positions, or both side by side (`joint`)."""
     heads: int
+    module: Any = field(repr=False, compare=False)
+    """What identifies the site among those of all models of this process."""
+    signed: bool = field(default=False, kw_only=True)
+    """Whether weights may be negative, as in differential attention."""
+    reads: str = field(default="prompt", kw_only=True)
+    """Whose tokens a cross-attention's keys are: the `prompt`, or another text, such as `lyrics`."""
 
     @abstractmethod
-    def hooked(self, edit: Edit) -> AbstractContextManager[None]:
-        """Install `edit` inside the `with` block."""
+    def watched(self) -> AbstractContextManager[None]:
+        """Inside the block, the backend passes this site's weights through `run_edits`.
 
-    def scaled(self, scale: Float[torch.Tensor, "batch keys"]) -> AbstractContextManager[None]:
-        """Scale the value vector of each key inside the `with` block.
-
-        This is what a gate does that is the same at all steps: sum_i A[t, i] g[i] v[i] either way. A backend that can
-        reach the value vectors scales them and keeps its fused attention.
+        Blocks of several callers and threads overlap; the backend counts them. Which edits run is decided by the
+        context of each call, not by the block.
         """
-        return self.hooked(lambda site, weights: weights * scale[:, None, None].to(weights))
+
+    def scaling(self) -> AbstractContextManager[None]:
+        """Inside the block, the backend passes this site's value vectors through `scale_rows`.
+
+        A backend that cannot leaves this out: `scale_values` then edits the weights, which comes to the same.
+        """
+        raise UnsupportedError(f"attention site {self.name!r} does not show its value vectors")
 
     @property
     def projection(self) -> torch.nn.Linear:
@@ -108,63 +128,133 @@ def at_position(first_step: int, conditional_rows: int | None = None) -> Iterato
         _position.reset(token)
 
 
-_open_blocks = 0
+@dataclass(frozen=True, eq=False)
+class _Installed:
+    """An edit or a scale of values, where it applies, and the Python generators that its block was entered in."""
+
+    modules: frozenset[int]
+    edit: Edit | None
+    scale: torch.Tensor | None
+    entered_in: tuple[FrameType, ...]
+
+    def applies(self, site: AttentionSite, running: frozenset[int]) -> bool:
+        return id(site.module) in self.modules and all(id(frame) in running for frame in self.entered_in)
 
 
-def open_blocks() -> int:
-    """How many blocks of `edit_attention` and `scale_values` of this process are entered and not yet left."""
-    return _open_blocks
+_installed: ContextVar[tuple[_Installed, ...]] = ContextVar("tagxai_edits", default=())
 
 
-@contextmanager
-def _block() -> Iterator[ExitStack]:
-    global _open_blocks
-    _open_blocks += 1
-    try:
-        with ExitStack() as stack:
-            yield stack
-    finally:
-        _open_blocks -= 1
+def installed_edits() -> int:
+    """How many blocks of `edit_attention` and `scale_values` are entered, and not yet left, in this context."""
+    return len(_installed.get())
 
 
 @contextmanager
 def edit_attention(sites: Iterable[AttentionSite], edit: Edit) -> Iterator[None]:
-    """Run `edit` on the weights of every site inside the block. Blocks nest; the inner edit sees the outer's result."""
-    with _block() as stack:
+    """Run `edit` on the weights of every site inside the block. Blocks nest; the inner edit sees the outer's result.
+
+    An edit belongs to the caller: other threads and tasks do not see it, nor does whoever iterates over a Python
+    generator that is suspended inside such a block.
+    """
+    sites = list(sites)
+    with _entered(sites, edit, None), ExitStack() as stack:
         for site in sites:
-            stack.enter_context(site.hooked(edit))
+            stack.enter_context(site.watched())
         yield
 
 
 @contextmanager
-def scale_values(sites: Iterable[AttentionSite], scale: Float[torch.Tensor, "batch keys"]) -> Iterator[None]:
-    """Scale the value vectors of the keys at every site inside the block: a gate that is the same at all steps."""
-    with _block() as stack:
+def scale_values(sites: Iterable[AttentionSite], scale: Float[torch.Tensor, "batch tokens"]) -> Iterator[None]:
+    """Scale the value vectors of the tokens at every site inside the block: a gate that is the same at all positions.
+
+    sum_i A[t, i] g[i] v[i] is the same either way; a backend that can reach the value vectors keeps its fused
+    attention.
+    """
+    with ExitStack() as stack:
         for site in sites:
-            stack.enter_context(site.scaled(scale))
+            try:
+                scaling = site.scaling()
+            except UnsupportedError:
+                scaled = partial(_scaled_weights, scale=scale)
+                stack.enter_context(edit_attention([site], scaled))
+            else:
+                stack.enter_context(_entered([site], None, scale))
+                stack.enter_context(scaling)
         yield
 
 
-def scale_rows(
-    values: Float[torch.Tensor, "batch keys width"], scale: Float[torch.Tensor, "rows keys"]
-) -> Float[torch.Tensor, "batch keys width"]:
-    """For backends: scaled `values`, but for the unconditional rows of the call under way."""
+def _scaled_weights(site: AttentionSite, weights: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return weights * scale[:, None, None].to(weights)
+
+
+@contextmanager
+def _entered(sites: Sequence[AttentionSite], edit: Edit | None, scale: torch.Tensor | None) -> Iterator[None]:
+    mine = _Installed(frozenset(id(site.module) for site in sites), edit, scale, _suspendable_frames())
+    _installed.set((*_installed.get(), mine))
+    try:
+        yield
+    finally:  # whatever the order in which blocks end, each takes away its own
+        _installed.set(tuple(other for other in _installed.get() if other is not mine))
+
+
+_GENERATOR = CO_GENERATOR | CO_ASYNC_GENERATOR
+
+
+def _suspendable_frames() -> tuple[FrameType, ...]:
+    """The generators on the stack that their caller may leave suspended, as context managers do not count."""
+    found, frame = [], sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_back
+        if caller is not None and frame.f_code.co_flags & _GENERATOR and not _is_context_manager(caller):
+            found.append(frame)
+        frame = caller
+    return tuple(found)
+
+
+def _is_context_manager(caller: FrameType) -> bool:
+    return caller.f_code.co_filename == contextlib.__file__
+
+
+def _here(site: AttentionSite) -> list[_Installed]:
+    """What is installed at a site in the context of this call."""
+    installed = _installed.get()
+    if not installed:
+        return []
+    running: set[int] = set()
+    if any(each.entered_in for each in installed):
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            running.add(id(frame))
+            frame = frame.f_back
+    return [each for each in installed if each.applies(site, frozenset(running))]
+
+
+def is_edited(site: AttentionSite) -> bool:
+    """For backends: whether this call has an edit at the site, so that its weights are computed."""
+    return any(each.edit is not None for each in _here(site))
+
+
+def scale_rows(site: AttentionSite, values: Float[torch.Tensor, "batch keys width"]) -> torch.Tensor:
+    """For backends: the site's `values` as scaled in this call, but for the unconditional rows of a guided batch."""
     rows = position().conditional_rows
-    if rows is None:
-        return values * scale[..., None].to(values)
-    return torch.cat([values[:rows] * scale[:rows, :, None].to(values), values[rows:]]) if rows else values
+    for each in _here(site):
+        if each.scale is None or rows == 0:
+            continue
+        factors = each.scale[..., None].to(values)
+        values = values * factors if rows is None else torch.cat([values[:rows] * factors[:rows], values[rows:]])
+    return values
 
 
 def run_edits(
-    edits: Iterable[Edit],
     site: AttentionSite,
-    weights: torch.Tensor,
-    logits: torch.Tensor | None = None,
-    values: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """For backends: pass `weights` through the edits, the conditional rows alone where the call has two halves."""
+    weights: Float[torch.Tensor, "batch heads queries keys"],
+    logits: Float[torch.Tensor, "batch heads queries keys"] | None = None,
+    values: Float[torch.Tensor, "batch heads keys width"] | None = None,
+) -> Float[torch.Tensor, "batch heads queries keys"]:
+    """For backends: `weights` after this call's edits, of the conditional rows alone where the call has two halves."""
     rows = position().conditional_rows
-    if rows == 0:  # a pass of the unconditional branch alone
+    edits = [each.edit for each in _here(site) if each.edit is not None]
+    if rows == 0 or not edits:  # a pass of the unconditional branch alone
         return weights
     shown = weights if rows is None else weights[:rows]
     call = None if logits is None or values is None else AttentionCall(logits[: len(shown)], values[: len(shown)])

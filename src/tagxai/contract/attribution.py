@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from jaxtyping import Float
 
 from tagxai import storage
+from tagxai.contract.cost import Cost
 from tagxai.contract.showing import drawing
-from tagxai.contract.timeline import apply_delay
 from tagxai.contract.values import Generation
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.lazy import torch
@@ -36,7 +36,7 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """`scores[codebooks, frames, tokens]` of one generation; one codebook row where a method does not resolve them.
+    """`scores[streams, frames, tokens]` of one generation; one stream where a method does not resolve them.
 
     `is_mask` says that the scores are gates in [0, 1] as they stand. `merge` says how the tokens of one word join: the
     mean for masks, the sum for scores that add up. `method` is a registered name and `settings` its hyper-parameters;
@@ -45,23 +45,23 @@ class Attribution:
     """
 
     generation: Generation
-    scores: Float[torch.Tensor, "codebooks frames tokens"]
+    scores: Float[torch.Tensor, "streams frames tokens"]
     method: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     is_mask: bool = False
     merge: Literal["mean", "sum"] = "sum"
-    cost: Mapping[str, float] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=lambda: installed_versions())
-    deviation: Float[torch.Tensor, "codebooks frames tokens"] | None = None
+    deviation: Float[torch.Tensor, "streams frames tokens"] | None = None
 
     def __post_init__(self) -> None:
-        codebooks, frames = self.generation.codes.shape
-        expected = (frames, len(self.generation.tokens))
-        if self.scores.ndim != 3 or self.scores.shape[0] not in (1, codebooks) or self.scores.shape[1:] != expected:
+        clip = self.generation
+        expected = (clip.frames, len(clip.tokens))
+        if self.scores.ndim != 3 or self.scores.shape[0] not in (1, clip.streams) or self.scores.shape[1:] != expected:
             raise ValueError(
-                f"scores of shape {tuple(self.scores.shape)} do not fit a generation of {codebooks} codebooks, "
-                f"{frames} frames and {len(self.generation.tokens)} tokens"
+                f"scores of shape {tuple(self.scores.shape)} do not fit a generation of {clip.streams} streams, "
+                f"{clip.frames} frames and {len(clip.tokens)} tokens"
             )
         if not torch.isfinite(self.scores).all():
             raise ValueError("scores hold NaN or infinity")
@@ -74,16 +74,16 @@ class Attribution:
     # -- views ---------------------------------------------------------------------------------------------------
 
     def tokens(self) -> tuple[Unit, ...]:
-        return words.tokens(self.generation.prompt, self.generation.token_spans, self.generation.tokens)
+        return words.tokens(self.generation.prompt, self.generation.spans, self.generation.tokens)
 
     def words(self) -> tuple[Unit, ...]:
-        return words.words(self.generation.prompt, self.generation.token_spans, self.generation.tokens)
+        return words.words(self.generation.prompt, self.generation.spans, self.generation.tokens)
 
     def phrases(self) -> tuple[Unit, ...]:
-        return words.phrases(self.generation.prompt, self.generation.token_spans, self.generation.tokens)
+        return words.phrases(self.generation.prompt, self.generation.spans, self.generation.tokens)
 
     def over_time(self, units: Sequence[Unit]) -> Float[torch.Tensor, "units frames"]:
-        """The score of each unit at each frame, averaged over codebooks; tokens of a unit join as `merge` says."""
+        """The score of each unit at each frame, averaged over streams; tokens of a unit join as `merge` says."""
         return self._merged(self.scores, units)
 
     def deviation_over_time(self, units: Sequence[Unit]) -> Float[torch.Tensor, "units frames"] | None:
@@ -112,17 +112,17 @@ class Attribution:
     def per_phrase(self, start: float | None = None, end: float | None = None) -> tuple[Score, ...]:
         return self.per_unit(self.phrases(), start, end)
 
-    def to_steps(self) -> Float[torch.Tensor, "steps tokens"]:
-        """The scores at the decoder's own steps: the mean over the codes that each step predicts."""
-        return apply_delay(self.scores, self.generation.delays)
+    def to_positions(self) -> Float[torch.Tensor, "positions tokens"]:
+        """The scores at the decoder's own positions: the mean over the outcomes that each position predicts."""
+        return self.generation.timeline.to_positions(self.scores)
 
-    def to_mask(self) -> Float[torch.Tensor, "steps tokens"]:
+    def to_mask(self) -> Float[torch.Tensor, "positions tokens"]:
         """Gates in [0, 1] for `generate(mask=...)`: the scores themselves if they are a mask, else scaled to [0, 1]."""
-        steps = self.to_steps()
+        gates = self.to_positions()
         if self.is_mask:
-            return steps.clamp(0, 1)
-        low, high = steps.min(), steps.max()
-        return (steps - low) / (high - low) if high > low else torch.ones_like(steps)
+            return gates.clamp(0, 1)
+        low, high = gates.min(), gates.max()
+        return (gates - low) / (high - low) if high > low else torch.ones_like(gates)
 
     def plot(self, *, intervals: Sequence[tuple[float, float]] = ()) -> Figure:
         """Words by seconds, above the clip's spectrogram; `intervals` (seconds) are framed."""

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite
+from tagxai.contract.request import Request, Setting
+from tagxai.contract.timeline import Timeline
 from tagxai.contract.truth import Level, Truth
-from tagxai.contract.values import Branch, Conditioning, Generation, Memory, OnProgress, StepOutput
+from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
 
-Capability = Literal["gradients", "attention", "truth"]
-"""What a generator may offer beyond `generate` and `forward`: differentiable passes, attention that can be edited, and
-the truth about which words cause which frames of a clip."""
+Capability = Literal["gradients", "attention", "closes", "causal", "coupled", "truth"]
+"""What a generator may promise beyond `generate` and `forward`:
+
+    gradients   passes can be differentiated by the embeddings
+    attention   attention can be seen and edited; a gate of ones is the plain pass
+    closes      a gate of zeros on all tokens is the unconditional branch, and so are embeddings of zeros
+    causal      a frame depends on earlier ones alone: `until`, `prefix_state`, `forward_from`, `isolated_states`
+    coupled     one seed under two prompts is one noise, so that the clips may be compared frame by frame
+    truth       it is known which words cause which frames of a clip
+"""
 
 
 class Generator(ABC):
@@ -24,12 +33,12 @@ class Generator(ABC):
 
     name: ClassVar[str]
     offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention"})
-    shards: ClassVar[bool] = False  # whether `load` takes the device "sharded": over all that there are, by accelerate
+    shards: ClassVar[bool] = False  # whether `load` takes the device "sharded": over all devices, by accelerate
     threads: ClassVar[int | None] = None  # of torch on a CPU that suit it; the command line sets them
 
     sample_rate: int  # Hz
-    frame_rate: float  # codec frames a second, Hz
-    delays: tuple[int, ...]  # of each codebook, in steps
+    frame_rate: float  # frames a second, Hz
+    default_duration: float  # seconds
     max_duration: float  # seconds
 
     @classmethod
@@ -37,25 +46,57 @@ class Generator(ABC):
     def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> Generator:
         """Make the generator from a local folder or hub id; None takes the default. Raises TagxaiError."""
 
+    # -- making audio --------------------------------------------------------------------------------------------
+
     @abstractmethod
+    def timeline(self, duration: float | None = None) -> Timeline:
+        """How a clip of `duration` seconds (None: the default) is laid out. Raises TagxaiError for a bad duration."""
+
+    def sampling_settings(self) -> Sequence[Setting]:
+        """What `Request.settings` may hold, with the defaults of this model."""
+        return ()
+
+    @abstractmethod
+    def generate_one(self, request: Request, *, on_progress: OnProgress | None = None) -> Generation:
+        """Sample one clip."""
+
+    def generate_many(self, requests: Sequence[Request], *, on_progress: OnProgress | None = None) -> list[Generation]:
+        """Sample a clip for each request, in order. A generator that can runs them as batches.
+
+        On a CPU in float32 the clips are those of one-by-one calls, bit for bit.
+        """
+        clips = []
+        for number, request in enumerate(requests):
+
+            def report(progress: Progress, number: int = number) -> None:
+                if on_progress is not None:
+                    done = number * progress.total + progress.done
+                    on_progress(Progress(done, len(requests) * progress.total, progress.message))
+
+            clips.append(self.generate_one(request, on_progress=report))
+        return clips
+
     def generate(
         self,
         prompt: str,
         *,
         duration: float | None = None,
         seed: int = 0,
-        guidance_scale: float | None = None,
-        top_k: int | None = None,
-        temperature: float | None = None,
-        mask: Float[torch.Tensor, "steps tokens"] | None = None,
+        mask: Float[torch.Tensor, "positions tokens"] | None = None,
         branch: Branch = "guided",
+        conditioning: Conditioning | None = None,
         on_progress: OnProgress | None = None,
+        **settings: Any,
     ) -> Generation:
-        """Sample `duration` seconds of audio (None: the generator's own defaults throughout).
+        """Sample one clip of `prompt`; see `Request` for what the arguments mean, `sampling_settings` for the rest."""
+        request = Request(prompt, duration, seed, mask, branch, settings, conditioning)
+        return self.generate_many([request], on_progress=on_progress)[0]
 
-        `mask` gates the text tokens of the conditional branch at every cross-attention site while sampling: factual
-        audio with a method's mask, counterfactual with one minus it. `branch="unconditional"` ignores the prompt.
-        """
+    @abstractmethod
+    def decode(self, generation: Generation) -> Float[torch.Tensor, "channels samples"]:
+        """The sound of a clip's record, at `sample_rate`."""
+
+    # -- looking at it -------------------------------------------------------------------------------------------
 
     @abstractmethod
     def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
@@ -63,46 +104,76 @@ class Generator(ABC):
 
     @abstractmethod
     def forward(
-        self,
-        generation: Generation,
-        conditioning: Conditioning | None = None,
-        *,
-        branch: Branch = "conditional",
-        log_prob: bool = True,
-        isolated: bool = False,
-        unconditional: Float[torch.Tensor, "1 steps dim"] | None = None,
-        memory: Memory | None = None,
+        self, generation: Generation, conditioning: Conditioning | None = None, *, branch: Branch = "conditional"
     ) -> StepOutput:
-        """Teacher-forced: the generation's own codes in, hidden states and log-probabilities of those codes out.
+        """The clip run again: its own record in, hidden states and log-probabilities of its own outcomes out.
 
         Differentiable. `conditioning` (default: the generation's own prompt) may be a batch. `branch="guided"` mixes
-        the logits with the generation's guidance scale; `hidden` is then that of the conditional branch. `isolated`
-        replays each step as a sequence of length one at position 0, without audio context: what AudioGenX's public
-        scripts do. Hooks then see `batch * steps` rows of one query. `unconditional` are the hidden states of the
-        unconditional branch of the same clip, where the caller of `branch="guided"` has them already.
-        After a `memory` (see `remember`) the output starts at its end: steps and frames count from there.
+        the predictions with the generation's guidance scale; `hidden` is then that of the conditional branch.
         """
 
-    def remember(self, generation: Generation, conditioning: Conditioning, steps: int) -> Memory:
-        """The first `steps` of the clip under one prompt, for `forward` to go on from under others, any number of
-        times. Raises UnsupportedError where a model cannot."""
-        raise UnsupportedError(f"generator {self.name!r} cannot go on from the middle of a clip; score the whole clip")
-
-    @abstractmethod
-    def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
-        """Codes to sound at `sample_rate`."""
+    def hidden_states(
+        self, generation: Generation, conditioning: Conditioning | None = None, *, branch: Branch = "conditional"
+    ) -> Float[torch.Tensor, "batch positions dim"]:
+        """`forward(...).hidden`, for callers that need no log-probabilities: a generator may leave those out."""
+        return self.forward(generation, conditioning, branch=branch).hidden
 
     def attention_sites(self) -> Sequence[AttentionSite]:
         """All attention modules of the decoder, in order; none where "attention" is not offered."""
         return ()
 
     def cross_attention(self) -> Sequence[AttentionSite]:
-        return [site for site in self.attention_sites() if site.kind == "cross"]
+        """The sites whose keys are the prompt's tokens."""
+        return [site for site in self.attention_sites() if site.kind != "self"]
 
-    def weights(self) -> Mapping[str, Sequence[torch.Tensor]]:
-        """The trained weights that lead from the text to the codes, by part, from the output back: "heads", then of
-        each layer, last first, "layer3" and "layer3.cross" (its cross-attention), and "text_encoder". Empty where they
-        are not known. For metrics that randomise a copy of the model."""
+    # -- what causal models can besides --------------------------------------------------------------------------
+
+    def until(self, generation: Generation, frame: int) -> Generation:
+        """The shortest clip that predicts the frames before `frame` as the whole clip does: itself, if not causal."""
+        return generation
+
+    def prefix_state(
+        self, generation: Generation, conditioning: Conditioning, positions: int, *, branch: Branch = "conditional"
+    ) -> PrefixState:
+        """The first `positions` of the clip under one prompt, for `forward_from` to continue under others.
+
+        With `branch="guided"` it holds the unconditional branch of the whole clip besides, which is then run once.
+        """
+        raise self._unsupported("continue from the middle of a clip")
+
+    def forward_from(
+        self,
+        prefix: PrefixState,
+        generation: Generation,
+        conditioning: Conditioning,
+        *,
+        branch: Branch = "conditional",
+    ) -> StepOutput:
+        """As `forward`, but from the end of `prefix`: positions and frames of the output count from there."""
+        raise self._unsupported("continue from the middle of a clip")
+
+    def isolated_states(
+        self, generation: Generation, conditioning: Conditioning
+    ) -> Float[torch.Tensor, "batch positions dim"]:
+        """Hidden states of each position alone, without audio context, as AudioGenX's public scripts compute them.
+
+        Edits then see `batch * positions` rows of one query at position 0.
+        """
+        raise self._unsupported("run single positions without their audio context")
+
+    def _unsupported(self, what: str) -> UnsupportedError:
+        return UnsupportedError(f"generator {self.name!r} cannot {what}: it does not offer 'causal'")
+
+    # -- what is inside ------------------------------------------------------------------------------------------
+
+    def modules(self) -> Mapping[str, torch.nn.Module]:
+        """The models that it holds, by name: their sizes count as memory, their modes are watched and restored."""
+        return {}
+
+    def parameters_by_part(self) -> Mapping[str, Sequence[torch.Tensor]]:
+        """The trained weights that lead from the text to the outcomes, from the output back: "heads", then of each
+        layer, last first, "layer3" and "layer3.cross" (its cross-attention), and "text_encoder". Empty where they are
+        not known. For metrics that randomise a copy of the model."""
         return {}
 
     def truth(self, generation: Generation, level: Level = "word") -> Truth | None:
@@ -114,9 +185,11 @@ class Generator(ABC):
         return None
 
 
-def check_offered(what: str, needs: frozenset[Capability], generator: Generator) -> None:
+def check_offered(what: str, needs: frozenset[Capability], generator: Generator, instead: str = "") -> None:
+    """Raises UnsupportedError naming what is missing, and `instead`: what would work."""
     missing = needs - generator.offers
     if missing:
         raise UnsupportedError(
             f"{what} needs {', '.join(sorted(missing))}, which generator {generator.name!r} does not offer"
+            + (f"; {instead}" if instead else "")
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Capability, Generator, check_offered
 from tagxai.contract.options import Configurable
+from tagxai.contract.run import Run
+from tagxai.contract.scores import Scores
 from tagxai.contract.values import Generation, OnProgress
 from tagxai.contract.workload import Workload
 
@@ -15,21 +18,34 @@ from tagxai.contract.workload import Workload
 class Method(Configurable, ABC):
     """An attribution method: a frozen dataclass whose fields are its hyper-parameters.
 
-    `needs` says what it asks of a generator; a mismatch is an error before any work (`check_supported`).
+    A subclass writes `explain`; the rest is done here. `needs` says what it asks of a generator.
     """
 
     role: ClassVar[str] = "method"
     name: ClassVar[str]
     needs: ClassVar[frozenset[Capability]] = frozenset()
-    passes: ClassVar[str] = "not stated"  # of the model that it takes, in words: its class of cost
+    expense: ClassVar[str] = "not stated"  # passes of the model that it takes, in words
 
     @abstractmethod
+    def explain(self, run: Run) -> Scores:
+        """Score the tokens of `run.generation`. `run` is the only way to the model; gradients are off until enabled."""
+
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution: ...
+    ) -> Attribution:
+        """Explain a clip that `generator` made. Raises UnsupportedError where it lacks what the method needs."""
+        self.check_supported(generator)
+        with Run.opened(generator, generation, on_progress) as run:
+            return run.attribution(self.name, self.settings(), self.explain(run))
 
-    def memory(self, work: Workload) -> int:
-        """Bytes that `attribute` takes at its peak beside the weights, for the estimate before a run."""
+    def attribute_many(
+        self, generator: Generator, generations: Sequence[Generation], *, on_progress: OnProgress | None = None
+    ) -> list[Attribution]:
+        """Explain several clips; a method that can learns from them in one batch."""
+        return [self.attribute(generator, generation, on_progress=on_progress) for generation in generations]
+
+    def peak_memory(self, work: Workload) -> int:
+        """Bytes that `attribute` takes at its peak beside the model, for the estimate before a run."""
         return work.backward(2) if "gradients" in self.needs else work.forward(work.batch)
 
     def check_supported(self, generator: Generator) -> None:

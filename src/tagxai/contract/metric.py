@@ -16,7 +16,7 @@ from tagxai.errors import TagxaiError
 class Metric(Configurable, ABC):
     """A measure of one explanation: a number with a direction and bounds. `needs` is as that of a method.
 
-    `cost` says in words what it takes: "arithmetic", or passes or clips of the model.
+    `expense` says in words what it takes: "arithmetic", or passes or clips of the model.
     """
 
     role: ClassVar[str] = "metric"
@@ -24,7 +24,7 @@ class Metric(Configurable, ABC):
     family: ClassVar[str]
     higher_is_better: ClassVar[bool]
     bounds: ClassVar[tuple[float, float]]
-    cost: ClassVar[str] = "arithmetic"
+    expense: ClassVar[str] = "arithmetic"
     needs: ClassVar[frozenset[Capability]] = frozenset()
 
     @abstractmethod

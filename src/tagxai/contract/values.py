@@ -3,10 +3,9 @@
 THE GLOSSARY OF AXES, used in every annotation of the package
     tokens      text tokens of the prompt, `</s>` included. A token is always text ...
     codes       ... and a code is always audio: one entry of one codebook.
-    codebooks   the parallel code streams of the neural codec.
-    frames      codec frames; seconds = frame / frame_rate.
-    steps       predicted columns of the interleaved (delay) pattern: the code of codebook q at frame f is predicted at
-                step f + delays[q], so steps = frames + max(delays).
+    streams     outcomes of a frame that are scored apart: codebooks, or noise levels of a latent model.
+    frames      frames of the codec or of the latents; seconds = frame / frame_rate.
+    positions   queries of the decoder, which a gate addresses: steps of a delay pattern, or latent frames.
     batch       independent rows of one model call.
     samples     audio samples; seconds = sample / sample_rate.
     dim         the width of the decoder.
@@ -19,8 +18,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
+from tagxai.contract.timeline import Timeline
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 
@@ -44,13 +44,15 @@ class Conditioning:
     """Encoded prompts, as the decoder's cross-attention reads them.
 
     `embeddings` are already projected to the decoder's width. `mask` is False on padding. `tokens` and `spans` have one
-    entry a row: the row's tokens without padding, and their (start, end) character offsets in its prompt.
+    entry a row: the row's tokens without padding, and their (start, end) character offsets in its prompt. `extras`
+    hold what else a generator reads of a prompt, a row for each prompt; only that generator knows what they are.
     """
 
     embeddings: Float[torch.Tensor, "batch tokens dim"]
     mask: Bool[torch.Tensor, "batch tokens"]
     tokens: tuple[tuple[str, ...], ...]
     spans: tuple[tuple[tuple[int, int], ...], ...]
+    extras: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.embeddings.shape[0]
@@ -65,67 +67,87 @@ class Conditioning:
             mask=self.mask.expand(batch, -1),
             tokens=self.tokens * batch,
             spans=self.spans * batch,
+            extras={name: rows.expand(batch, *rows.shape[1:]) for name, rows in self.extras.items()},
         )
 
 
 @dataclass(frozen=True)
 class StepOutput:
-    """A teacher-forced pass. `hidden` is what the codebook heads read; the delay is undone in `log_prob`.
+    """A clip run again under some conditioning: the states that its outcomes are predicted from, and how likely those.
 
-    `log_prob[b, q, f]` is the log-probability of the generation's own code of codebook q at frame f (None when the
-    caller did not ask for it).
+    `log_prob[b, s, f]` is the log-probability of the clip's own outcome of stream s at frame f. For latents it is minus
+    half the squared error of the denoiser: a Gaussian log-likelihood but for a constant, so that only differences mean
+    something.
     """
 
-    hidden: Float[torch.Tensor, "batch steps dim"]
-    log_prob: Float[torch.Tensor, "batch codebooks frames"] | None = None
+    hidden: Float[torch.Tensor, "batch positions dim"]
+    log_prob: Float[torch.Tensor, "batch streams frames"]
 
 
 @dataclass(frozen=True, eq=False)
-class Memory:
-    """What a decoder keeps of the first `steps` of a clip: the keys and values of its self-attention, for one row."""
+class PrefixState:
+    """What many passes over one clip share: the decoder's state after its first `positions`, under one prompt, and
+    the states of the unconditional branch (None where guidance is not asked for). Only its own generator reads it."""
 
-    steps: int
+    positions: int
     state: Any
+    unconditional: Float[torch.Tensor, "1 positions dim"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Generation:
     """One generated clip and everything that is needed to look at it again.
 
-    `token_spans` are (start, end) character offsets in `prompt` (`</s>` has an empty span at its end). `delays[q]` is
-    the delay of codebook q in steps. `settings` holds the sampling settings that made it.
+    `spans` are the tokens' (start, end) character offsets in `prompt` (`</s>` has an empty span at its end). `settings`
+    holds the sampling settings that made it. `record` is what its generator needs to run it again (codes, or latents
+    and the trajectory that led to them), and opaque to everyone else.
     """
 
     prompt: str
     tokens: tuple[str, ...]
-    token_spans: tuple[tuple[int, int], ...]
-    codes: Int[torch.Tensor, "codebooks frames"]
+    spans: tuple[tuple[int, int], ...]
     waveform: Float[torch.Tensor, "channels samples"]
     sample_rate: int
-    frame_rate: float
-    delays: tuple[int, ...]
+    timeline: Timeline
     seed: int
     generator: str
+    record: Mapping[str, torch.Tensor]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.tokens) != len(self.token_spans):
-            raise ValueError(f"{len(self.tokens)} tokens but {len(self.token_spans)} token spans")
-        if self.codes.ndim != 2 or len(self.delays) != self.codes.shape[0]:
-            raise ValueError(f"codes of shape {tuple(self.codes.shape)} do not fit {len(self.delays)} codebook delays")
+        if len(self.tokens) != len(self.spans):
+            raise ValueError(f"{len(self.tokens)} tokens but {len(self.spans)} token spans")
 
     @property
     def frames(self) -> int:
-        return self.codes.shape[1]
+        return self.timeline.frames
 
     @property
-    def steps(self) -> int:
-        return self.frames + max(self.delays)
+    def frame_rate(self) -> float:
+        """Hz."""
+        return self.timeline.frame_rate
+
+    @property
+    def streams(self) -> int:
+        return self.timeline.streams
+
+    @property
+    def positions(self) -> int:
+        return self.timeline.positions
 
     @property
     def duration(self) -> float:
         """Seconds."""
         return self.frames / self.frame_rate
+
+    def sounds_as(self, other: Generation) -> bool:
+        """Whether both are the same clip: of one prompt, with equal records."""
+        return (
+            self.prompt == other.prompt
+            and self.timeline == other.timeline
+            and self.record.keys() == other.record.keys()
+            and all(torch.equal(tensor, other.record[name].to(tensor.device)) for name, tensor in self.record.items())
+        )
 
     def frame_range(self, start: float | None = None, end: float | None = None) -> range:
         """The frames whose centre lies in [start, end) seconds; the whole clip by default.

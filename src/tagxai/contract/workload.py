@@ -31,22 +31,22 @@ class Workload:
     width: int
     heads: int
     vocabulary: int
-    steps: int
+    positions: int
     tokens: int
     element: int
     """Bytes of a number in the decoder's matrices and their products; what is summed over layers has float32."""
 
     @classmethod
-    def of(cls, generator: Generator, steps: int, conditioning: Conditioning) -> Workload:
+    def of(cls, generator: Generator, positions: int, conditioning: Conditioning) -> Workload:
         tokens, width = conditioning.embeddings.shape[1:]
         sites = generator.attention_sites()
         return cls(
             # where attention is not offered, no more layers than all weights would make
-            layers=len({site.layer for site in sites}) or max(1, weights(generator) // (64 * width**2)),
+            layers=len({site.layer for site in sites}) or max(1, stored_bytes(generator) // (64 * width**2)),
             width=width,
             heads=sites[0].heads if sites else max(1, width // 64),
             vocabulary=getattr(generator, "pad", 2048),
-            steps=steps,
+            positions=positions,
             tokens=tokens,
             element=getattr(generator, "dtype", conditioning.embeddings.dtype).itemsize,
         )
@@ -54,33 +54,33 @@ class Workload:
     @property
     def batch(self) -> int:
         """Rows that scoring runs at once, where memory allows."""
-        return max(1, ROWS_AT_ONCE // self.steps)
+        return max(1, ROWS_AT_ONCE // self.positions)
 
     def streaming(self) -> int:
         """The keys and values of both halves of guidance."""
-        return 2 * 2 * self.layers * (self.steps + self.tokens) * self.width * self.element
+        return 2 * 2 * self.layers * (self.positions + self.tokens) * self.width * self.element
 
     def forward(self, rows: int) -> int:
         """A pass that keeps nothing: its largest layer, or the logits of one codebook."""
         layer = 4 * self.width * _FLOAT32 + (8 * self.width + 3 * self.heads * self.tokens) * self.element
         logits = 3 * self.vocabulary * _FLOAT32
-        return rows * self.steps * max(layer, logits)
+        return rows * self.positions * max(layer, logits)
 
     def backward(self, rows: int) -> int:
         """A pass that keeps what gradients with respect to its input need, of every layer."""
         layer = 3 * self.width * _FLOAT32 + (9 * self.width + 3 * self.heads * self.tokens) * self.element
-        return rows * self.steps * self.layers * layer + self.forward(rows)
+        return rows * self.positions * self.layers * layer + self.forward(rows)
 
     def tangents(self, directions: int) -> int:
         """Forward mode, a batch at a time: a tangent beside each tensor, and plain attention, which holds all its
         weights."""
         rows = min(directions, self.batch)
-        return 2 * self.forward(rows) + 4 * rows * self.heads * self.steps**2 * self.element
+        return 2 * self.forward(rows) + 4 * rows * self.heads * self.positions**2 * self.element
 
 
-def weights(generator: Generator) -> int:
-    """Of the models that a generator holds as attributes."""
-    models = [value for value in vars(generator).values() if isinstance(value, torch.nn.Module)]
+def stored_bytes(generator: Generator) -> int:
+    """Bytes of the models that a generator holds."""
+    models = generator.modules().values()
     tensors = {id(tensor): tensor for model in models for tensor in (*model.parameters(), *model.buffers())}
     return sum(t.numel() * t.element_size() for t in tensors.values() if t.device.type != "meta")  # meta: offloaded
 

@@ -1,1 +1,1 @@
-"""Attribution methods, one file each."""
+"""Attribution methods, one to a file; what families of them share is in `families`."""

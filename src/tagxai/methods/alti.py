@@ -2,71 +2,67 @@
 
 A pre-norm sublayer adds up: y = x + sum of T_j, where T_j, the sum over heads of alpha W_o v, is the part of key j. The
 contribution of a part is max(0, |y| - |y - T_j|) in the L1 norm, scaled to sum to one over all parts of y. In
-self-attention a step's residual counts to the step itself; in cross-attention it is a part of its own, as in ALTI+
-(Ferrando et al., EMNLP 2022b). Layers join as in attention rollout, so rows of all that is said sum to one.
+self-attention a position's residual counts to the position itself; in cross-attention it is a part of its own, as in
+ALTI+ (Ferrando et al., EMNLP 2022b). Layers join as in attention rollout, so rows of all that is said sum to one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from time import perf_counter
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
-from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
-from tagxai.contract.method import Method
-from tagxai.contract.timeline import undo_delay
-from tagxai.contract.values import Generation, OnProgress
+from tagxai.contract.run import Run
+from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
+from tagxai.methods.families.one_pass import OnePassMethod
 
 AT_ONCE = 2**22
 """Numbers in one piece of `[queries, keys, dim]`."""
 
 
 @dataclass(frozen=True)
-class ALTI(Method):
+class ALTI(OnePassMethod):
     """ALTI: layer-wise contributions of values and residuals, carried over all layers (Ferrando et al., 2022)."""
 
     name: ClassVar[str] = "alti"
-    needs = frozenset({"attention"})
-    passes = "one forward pass, with each token's share of every layer"
+    expense: ClassVar[str] = "one forward pass, with each token's share of every layer"
 
-    def attribute(
-        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution:
-        self.check_supported(generator)
-        started = perf_counter()
-        sites = generator.attention_sites()
+    def sites(self, generator: Generator) -> Sequence[AttentionSite]:
+        return generator.attention_sites()
+
+    def observer(self, run: Run, sites: Sequence[AttentionSite]) -> Flow:
         for site in sites:
             site.check_plain_residual()
-        flow = Flow(torch.zeros(generation.steps, len(generation.tokens)))
-        with torch.no_grad(), ExitStack() as hooks:
+        return Flow(torch.zeros(run.generation.positions, len(run.generation.tokens)))
+
+    def explain(self, run: Run) -> Scores:
+        sites = self.sites(run.model)
+        flow = self.observer(run, sites)
+        with ExitStack() as hooks:
             for block in {id(site.block): site.block for site in sites}.values():
                 hooks.callback(block.register_forward_pre_hook(flow.enter_layer).remove)
             hooks.enter_context(edit_attention(sites, flow))
-            generator.forward(generation, log_prob=False)
-        relevance = flow.relevance.cpu()
-        return Attribution(
-            generation,
-            undo_delay(relevance, generation.delays, generation.frames),
-            self.name,
-            self.settings(),
-            cost={"seconds": perf_counter() - started, "forward_passes": 1},
-            diagnostics={"share_of_audio_input": 1 - relevance.sum(1).mean().item()},
-        )
+            run.hidden_states()
+        share = 1 - flow.relevance().cpu().sum(1).mean().item()
+        return replace(self.scores(run, flow), diagnostics={"share_of_audio_input": share})
 
 
 class Flow:
     """Follows the residual stream through one teacher-forced pass, and carries the tokens' relevance along."""
 
-    stream: Float[torch.Tensor, "steps dim"]
+    stream: Float[torch.Tensor, "positions dim"]
 
-    def __init__(self, relevance: Float[torch.Tensor, "steps tokens"]) -> None:
-        self.relevance = relevance
+    def __init__(self, relevance: Float[torch.Tensor, "positions tokens"]) -> None:
+        self._relevance = relevance
+
+    def relevance(self) -> Float[torch.Tensor, "positions tokens"]:
+        return self._relevance
 
     def enter_layer(self, _: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
         self.stream = arguments[0][0].float()
@@ -80,9 +76,9 @@ class Flow:
         of_keys, of_stream = contributions(
             weights[0].float(), transformed, self.stream, output, own=site.kind == "self"
         )
-        relevance = self.relevance.to(of_keys)
+        relevance = self._relevance.to(of_keys)
         gathered = of_keys @ relevance if site.kind == "self" else of_keys
-        self.relevance, self.stream = of_stream[:, None] * relevance + gathered, output
+        self._relevance, self.stream = of_stream[:, None] * relevance + gathered, output
 
 
 def contributions(

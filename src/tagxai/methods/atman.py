@@ -8,18 +8,16 @@ token of at least the threshold are suppressed along with it, by f * s.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import perf_counter
 from typing import ClassVar
 
 from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
-from tagxai.contract.attribution import Attribution
-from tagxai.contract.generator import Generator
+from tagxai.contract.generator import Capability
 from tagxai.contract.method import Method
-from tagxai.contract.values import Generation, OnProgress, Progress
+from tagxai.contract.run import Run
+from tagxai.contract.scores import Scores
 from tagxai.contract.workload import ROWS_AT_ONCE
-from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.probing.choice import chosen_layers
 
@@ -29,8 +27,8 @@ class AtMan(Method):
     """AtMan: the rise of each code's loss when a token's attention logits are suppressed (Deiseroth et al., 2023)."""
 
     name: ClassVar[str] = "atman"
-    needs = frozenset({"attention"})
-    passes = "1 + tokens forward passes, in batches"
+    needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
+    expense: ClassVar[str] = "1 + tokens forward passes, in batches"
 
     suppression: float = 0.9
     """f: a suppressed token's logits are multiplied by 1 - f."""
@@ -40,39 +38,20 @@ class AtMan(Method):
     """Layers to suppress in, such as `0,3,-1` (-1 is the last); none stands for all."""
 
     def __post_init__(self) -> None:
-        for field, lowest, highest in (("suppression", 0, 1), ("threshold", -1, 1)):
-            value = getattr(self, field)
-            if value is not None and not lowest <= value <= highest:
-                raise TagxaiError(
-                    f"option {field!r} of method {self.name!r} must be between {lowest} and {highest}, not {value:g}"
-                )
+        self.require("suppression", 0 <= self.suppression <= 1, "between 0 and 1")
+        self.require("threshold", self.threshold is None or -1 <= self.threshold <= 1, "between -1 and 1")
 
-    def attribute(
-        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution:
-        self.check_supported(generator)
-        started = perf_counter()
-        sites = chosen_layers(generator.cross_attention(), self.layers)
-        conditioning = generator.encode_prompt([generation.prompt])
-        factors = self.factors(conditioning.embeddings[0].float())
-        rises = []
-        with torch.no_grad():
-            plain = generator.forward(generation, conditioning).log_prob
-            assert plain is not None
-            for part in factors.split(max(1, ROWS_AT_ONCE // generation.steps)):
-                with edit_attention(sites, Suppression(part)):
-                    suppressed = generator.forward(generation, conditioning.expand(len(part))).log_prob
-                assert suppressed is not None
-                rises.append((plain - suppressed).cpu())
-                if on_progress is not None:
-                    on_progress(Progress(sum(map(len, rises)), len(factors), "suppressing"))
-        return Attribution(
-            generation,
-            torch.cat(rises).permute(1, 2, 0).contiguous(),
-            self.name,
-            self.settings(),
-            cost={"seconds": perf_counter() - started, "forward_passes": 1 + len(factors)},
-        )
+    def explain(self, run: Run) -> Scores:
+        sites = chosen_layers(run.model.cross_attention(), self.layers)
+        factors = self.factors(run.conditioning.embeddings[0].float())
+        plain = run.forward().log_prob
+        rises: list[torch.Tensor] = []
+        for part in factors.split(max(1, ROWS_AT_ONCE // run.generation.positions)):
+            with edit_attention(sites, Suppression(part)):
+                suppressed = run.forward(run.conditioning.expand(len(part))).log_prob
+            rises.append((plain - suppressed).cpu())
+            run.report(sum(map(len, rises)), len(factors), "suppressing")
+        return Scores(torch.cat(rises).permute(1, 2, 0).contiguous())
 
     def factors(self, embeddings: Float[torch.Tensor, "tokens dim"]) -> Float[torch.Tensor, "tokens tokens"]:
         """What row i, which asks about token i, multiplies the logits of each token by."""

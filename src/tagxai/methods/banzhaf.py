@@ -8,7 +8,8 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.scoring import ScoreTable, TableMethod, banzhaf_values, random_subsets
+from tagxai.methods.families.table import TableMethod
+from tagxai.scoring import ScoreTable, banzhaf_values, random_subsets
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Banzhaf(TableMethod):
     """Banzhaf values of words: the mean gain over all subsets, each as likely (Banzhaf 1965; Wang & Jia 2023)."""
 
     name: ClassVar[str] = "banzhaf"
-    passes = "2^words forward passes, at most `samples`, in batches"
+    expense: ClassVar[str] = "2^words forward passes, at most `samples`, in batches"
 
     samples: int = 1024
     """Subsets to score, at random with probability 1/2; all subsets where these are no more."""
@@ -30,5 +31,5 @@ class Banzhaf(TableMethod):
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
         return random_subsets(units, self.samples, seed=self.seed)
 
-    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units codebooks frames"]:
+    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
         return banzhaf_values(table.masks, table.log_prob)

@@ -8,7 +8,8 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.scoring import ScoreTable, TableMethod, context_cite, random_subsets
+from tagxai.methods.families.table import TableMethod
+from tagxai.scoring import ScoreTable, context_cite, random_subsets
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class ContextCite(TableMethod):
     """ContextCite: the LASSO on random subsets of the words (Cohen-Wang et al., NeurIPS 2024)."""
 
     name: ClassVar[str] = "context_cite"
-    passes = "`samples` forward passes, in batches"
+    expense: ClassVar[str] = "`samples` forward passes, in batches"
 
     samples: int = 64
     """Subsets to score, at random with probability 1/2; all subsets where these are no more."""
@@ -33,5 +34,5 @@ class ContextCite(TableMethod):
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
         return random_subsets(units, self.samples, seed=self.seed)
 
-    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units codebooks frames"]:
+    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
         return context_cite(table.masks, table.log_prob, penalty=self.penalty)

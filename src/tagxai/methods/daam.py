@@ -2,33 +2,28 @@
 
 A word's map is its cross-attention summed over layers and heads, the mean over its tokens, and relative to the map's
 own maximum; the paper's mask keeps what reaches a threshold of it. It says when a word is read most, not which of two
-words is read more: every word reaches 1 somewhere. Codebooks are not resolved.
+words is read more: every word reaches 1 somewhere. Streams are not resolved.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from time import perf_counter
 from typing import ClassVar
 
-from tagxai.contract.attention import edit_attention
-from tagxai.contract.attribution import Attribution
-from tagxai.contract.generator import Generator
-from tagxai.contract.method import Method
-from tagxai.contract.timeline import undo_delay
-from tagxai.contract.values import Generation, OnProgress
+from tagxai.contract.attention import AttentionSite
+from tagxai.contract.run import Run
+from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
-from tagxai.probing.edits import Capture
+from tagxai.methods.families.one_pass import MeanOverSites, Observer, OnePassMethod
 from tagxai.text import words
 
 
 @dataclass(frozen=True)
-class DAAM(Method):
+class DAAM(OnePassMethod):
     """DAAM: when each word is read, relative to its own maximum, or a mask of that (Tang et al., ACL 2023)."""
 
     name: ClassVar[str] = "daam"
-    needs = frozenset({"attention"})
-    passes = "one forward pass"
 
     threshold: float | None = None
     """Give the paper's mask: 1 where a word's map is at least this share of its maximum (0.4, say), else 0. None gives
@@ -37,29 +32,17 @@ class DAAM(Method):
     def __post_init__(self) -> None:
         self.require("threshold", self.threshold is None or 0 < self.threshold <= 1, "above 0 and at most 1")
 
-    def attribute(
-        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution:
-        self.check_supported(generator)
-        started = perf_counter()
-        capture = Capture()
-        with torch.no_grad(), edit_attention(generator.cross_attention(), capture):
-            generator.forward(generation, log_prob=False)
-        by_codebook = undo_delay(capture.weights()[0].float().cpu(), generation.delays, generation.frames)
-        maps = by_codebook.mean(0)  # the sum of layers and heads is as good as their mean: it is relative in the end
+    def observer(self, run: Run, sites: Sequence[AttentionSite]) -> Observer:
+        return MeanOverSites(lambda site, weights: weights[0].mean(0))  # as good as the sum: maps are relative
+
+    def scores(self, run: Run, observer: Observer) -> Scores:
+        clip = run.generation
+        maps = super().scores(run, observer).values.mean(0)
         scores = torch.zeros(1, *maps.shape)
-        for unit in words.words(generation.prompt, generation.token_spans, generation.tokens):
+        for unit in words.words(clip.prompt, clip.spans, clip.tokens):
             word = maps[:, list(unit.tokens)].mean(1)
             word = word / word.max().clamp(min=torch.finfo(word.dtype).tiny)
             if self.threshold is not None:
                 word = (word >= self.threshold).to(word)
             scores[0, :, list(unit.tokens)] = word[:, None]
-        return Attribution(
-            generation,
-            scores,
-            self.name,
-            self.settings(),
-            is_mask=True,
-            merge="mean",
-            cost={"seconds": perf_counter() - started, "forward_passes": 1},
-        )
+        return Scores.mask(scores)

@@ -8,7 +8,8 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.scoring import ScoreTable, TableMethod, kernel_shap, random_subsets
+from tagxai.methods.families.table import TableMethod
+from tagxai.scoring import ScoreTable, kernel_shap, random_subsets
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class KernelShap(TableMethod):
     """Kernel SHAP: Shapley values of words estimated by regression on subsets (Lundberg & Lee 2017)."""
 
     name: ClassVar[str] = "kernel_shap"
-    passes = "2^words forward passes, at most `samples`, in batches"
+    expense: ClassVar[str] = "2^words forward passes, at most `samples`, in batches"
 
     samples: int = 256
     """Subsets to score, of all sizes equally often; all subsets where these are no more."""
@@ -30,5 +31,5 @@ class KernelShap(TableMethod):
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
         return random_subsets(units, self.samples, by_size=True, seed=self.seed)
 
-    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units codebooks frames"]:
+    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
         return kernel_shap(table.masks, table.log_prob)

@@ -8,7 +8,8 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.scoring import ScoreTable, TableMethod, lime, random_subsets
+from tagxai.methods.families.table import TableMethod
+from tagxai.scoring import ScoreTable, lime, random_subsets
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Lime(TableMethod):
     """LIME: kernel-weighted ridge regression on random subsets of the words (Ribeiro et al., KDD 2016)."""
 
     name: ClassVar[str] = "lime"
-    passes = "2^words forward passes, at most `samples`, in batches"
+    expense: ClassVar[str] = "2^words forward passes, at most `samples`, in batches"
 
     samples: int = 256
     """Subsets to score, of all sizes equally often; all subsets where these are no more."""
@@ -36,5 +37,5 @@ class Lime(TableMethod):
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
         return random_subsets(units, self.samples, by_size=True, seed=self.seed)
 
-    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units codebooks frames"]:
+    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
         return lime(table.masks, table.log_prob, kernel_width=self.kernel_width, penalty=self.penalty)

@@ -8,7 +8,8 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.scoring import ScoreTable, TableMethod, leave_one_out, leave_one_out_values
+from tagxai.methods.families.table import TableMethod
+from tagxai.scoring import ScoreTable, leave_one_out, leave_one_out_values
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,10 @@ class Occlusion(TableMethod):
     """Leave one out, by any operator: what each code loses without a word (Zeiler & Fergus 2014)."""
 
     name: ClassVar[str] = "occlusion"
-    passes = "1 + words forward passes, in batches"
+    expense: ClassVar[str] = "1 + words forward passes, in batches"
 
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
         return leave_one_out(units)
 
-    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units codebooks frames"]:
+    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
         return leave_one_out_values(table.masks, table.log_prob)

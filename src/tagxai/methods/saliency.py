@@ -10,29 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tagxai.contract.attribution import Attribution
-from tagxai.contract.generator import Generator
-from tagxai.contract.method import Method
-from tagxai.contract.values import Generation, OnProgress
-from tagxai.probing.derivatives import Derivatives, GradientTarget, Mode
+from jaxtyping import Float
+
+from tagxai.contract.workload import Workload
+from tagxai.lazy import torch
+from tagxai.methods.families.gradient import GradientMethod
+from tagxai.probing.derivatives import Derivatives
 
 
 @dataclass(frozen=True)
-class Saliency(Method):
+class Saliency(GradientMethod):
     """Saliency: the length of every code's gradient by each token's embedding (Simonyan et al., 2014)."""
 
     name: ClassVar[str] = "saliency"
-    needs = frozenset({"gradients"})
-    passes = "codes, in reverse mode; or tokens x dimensions in forward mode, if fewer"
+    expense: ClassVar[str] = "outcomes, in reverse mode; or tokens x dimensions in forward mode, if fewer"
 
-    target: GradientTarget = "conditional"
-    """Whose log-probability: `conditional`, or `guided` (under classifier-free guidance)."""
-    mode: Mode = "auto"
-    """Of differentiation: `auto` takes the one with fewer passes: codes against tokens x dimensions."""
+    def scores(self, derivatives: Derivatives) -> Float[torch.Tensor, "streams frames tokens"]:
+        return derivatives.jacobian(derivatives.embeddings).norm(dim=-1)
 
-    def attribute(
-        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution:
-        self.check_supported(generator)
-        work = Derivatives(generator, generation, target=self.target, mode=self.mode, on_progress=on_progress)
-        return work.attribution(self, work.jacobian(work.embeddings).norm(dim=-1))
+    def peak_memory(self, work: Workload) -> int:
+        return work.backward(2)

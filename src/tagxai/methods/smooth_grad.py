@@ -11,21 +11,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from tagxai.contract.attribution import Attribution
-from tagxai.contract.generator import Generator
-from tagxai.contract.method import Method
-from tagxai.contract.values import Generation, OnProgress
+from jaxtyping import Float
+
+from tagxai.contract.workload import Workload
 from tagxai.lazy import torch
-from tagxai.probing.derivatives import Derivatives, GradientTarget, Mode
+from tagxai.methods.families.gradient import GradientMethod
+from tagxai.probing.derivatives import Derivatives
 
 
 @dataclass(frozen=True)
-class SmoothGrad(Method):
+class SmoothGrad(GradientMethod):
     """SmoothGrad: every code's gradient, averaged over noisy copies of the prompt (Smilkov et al., 2017)."""
 
     name: ClassVar[str] = "smooth_grad"
-    needs = frozenset({"gradients"})
-    passes = "samples x tokens, in forward mode; with score=length, samples x saliency's"
+    expense: ClassVar[str] = "samples x tokens, in forward mode; with score=length, samples x saliency's"
 
     score: Literal["input", "length"] = "input"
     """What becomes of a token's averaged gradient: its product with the embedding (signed), or its length."""
@@ -34,28 +33,26 @@ class SmoothGrad(Method):
     noise: float = 0.5
     """Standard deviation of the noise, as a share of that of each token's embedding."""
     seed: int = 0
-    target: GradientTarget = "conditional"
-    """Whose log-probability: `conditional`, or `guided` (under classifier-free guidance)."""
-    mode: Mode = "auto"
-    """Of differentiation: `auto` takes the one with fewer passes."""
+    """Seed of the noise."""
 
     def __post_init__(self) -> None:
         self.require("samples", self.samples >= 1, "at least 1")
         self.require("noise", self.noise >= 0, "at least 0")
 
-    def attribute(
-        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution:
-        self.check_supported(generator)
-        work = Derivatives(
-            generator, generation, target=self.target, mode=self.mode, calls=self.samples, on_progress=on_progress
-        )
-        prompt = work.embeddings
+    def derivatives_asked_for(self) -> int:
+        return self.samples
+
+    def scores(self, derivatives: Derivatives) -> Float[torch.Tensor, "streams frames tokens"]:
+        prompt = derivatives.embeddings
         random = torch.Generator().manual_seed(self.seed)
         spread = self.noise * prompt.std(dim=-1, keepdim=True)
         total: torch.Tensor | float = 0.0
         for _ in range(self.samples):
             noisy = prompt + spread * torch.randn(prompt.shape, generator=random).to(prompt)
-            total = total + (work.per_token(noisy, prompt) if self.score == "input" else work.jacobian(noisy))
+            signed = self.score == "input"
+            total = total + (derivatives.per_token(noisy, prompt) if signed else derivatives.jacobian(noisy))
         mean = torch.as_tensor(total) / self.samples
-        return work.attribution(self, mean if self.score == "input" else mean.norm(dim=-1))
+        return mean if self.score == "input" else mean.norm(dim=-1)
+
+    def peak_memory(self, work: Workload) -> int:
+        return work.backward(2)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, ClassVar
 
 from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite, edit_attention
-from tagxai.contract.attribution import Attribution
-from tagxai.contract.generator import Generator
+from tagxai.contract.cost import count
+from tagxai.contract.generator import Capability
 from tagxai.contract.method import Method
-from tagxai.contract.timeline import undo_delay
-from tagxai.contract.values import Generation, OnProgress
+from tagxai.contract.run import Run
+from tagxai.contract.scores import Scores
 from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.lazy import torch
 from tagxai.probing.choice import chosen_layers
@@ -30,38 +29,28 @@ class ValueZeroing(Method):
     """Value zeroing: the turn of each layer's output without a token's value, averaged (Mohebbi et al., EACL 2023)."""
 
     name: ClassVar[str] = "value_zeroing"
-    needs = frozenset({"attention"})
-    passes = "1 + layers x tokens forward passes of one layer"
+    needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
+    expense: ClassVar[str] = "1 forward pass + layers x tokens passes of one layer"
 
     layers: str | None = None
     """Layers to average over, such as `0,3,-1` (-1 is the last); none stands for all."""
 
-    def attribute(
-        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution:
-        self.check_supported(generator)
-        started = perf_counter()
-        sites = chosen_layers(generator.cross_attention(), self.layers)
-        watched = [_Repeated(site, len(generation.tokens)) for site in sites]
-        with torch.no_grad(), ExitStack() as hooks:
+    def explain(self, run: Run) -> Scores:
+        sites = chosen_layers(run.model.cross_attention(), self.layers)
+        watched = [_Repeated(site, len(run.generation.tokens)) for site in sites]
+        with ExitStack() as hooks:
             for each in watched:
                 handle = each.site.block.register_forward_hook(each, with_kwargs=True)
                 hooks.callback(handle.remove)
-            generator.forward(generation, log_prob=False)
+            run.hidden_states()
         distances = torch.stack([each.distances for each in watched]).mean(0)
-        return Attribution(
-            generation,
-            undo_delay(distances.cpu(), generation.delays, generation.frames),
-            self.name,
-            self.settings(),
-            cost={"seconds": perf_counter() - started, "forward_passes": 1 + len(generation.tokens)},
-        )
+        return Scores(run.generation.timeline.to_frames(distances))
 
 
 class _Repeated:
     """A hook that runs its layer again on the input that it has just had, a row for each token that is zeroed."""
 
-    distances: Float[torch.Tensor, "steps tokens"]
+    distances: Float[torch.Tensor, "positions tokens"]
 
     def __init__(self, site: AttentionSite, tokens: int) -> None:
         self.site, self.tokens, self.is_repeating = site, tokens, False
@@ -76,6 +65,7 @@ class _Repeated:
             turned = []
             for part in kept.split(max(1, ROWS_AT_ONCE // plain.shape[1])):
                 rows = len(part)
+                count(layer_passes=rows)
                 with edit_attention([self.site], Gate(part[:, None].expand(-1, plain.shape[1], -1))):
                     again = block(
                         *(_expand(value, rows) for value in arguments),

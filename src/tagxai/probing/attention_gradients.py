@@ -1,9 +1,9 @@
 """Gradients of attention weights, one site at a time: what gradient-weighted attention methods share.
 
 The derivative of a target with respect to a softmax weight is that of the heads' mixed output times the value that the
-weight lets through. The mixed outputs, `[steps, heads * width]` a site, are small: one backward pass through the fused
-attention gives their gradients at all sites, and a second, plain pass shows the weights and values of each site in
-turn. So no `[layers, heads, steps, steps]` is ever kept, neither of weights nor of gradients.
+weight lets through. The mixed outputs, `[positions, heads * width]` a site, are small: one backward pass through the
+fused attention gives their gradients at all sites, and a second, plain pass shows the weights and values of each site
+in turn. So no `[layers, heads, positions, positions]` is ever kept, neither of weights nor of gradients.
 
 Gradients belong to a target. Here it is the log-probability of a window of the clip, and every window is one row of the
 backward pass: twice the resolution costs twice the time.
@@ -18,47 +18,25 @@ from typing import Any
 from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
-from tagxai.contract.generator import Generator
-from tagxai.contract.values import Conditioning, Generation, OnProgress, Progress
-from tagxai.errors import TagxaiError
+from tagxai.contract.cost import count
+from tagxai.contract.run import Run
 from tagxai.lazy import torch
 
 ROWS_AT_ONCE = 1024
 """Decoder positions in one backward pass, which keeps the activations of all layers."""
 
-Look = Callable[[int, AttentionSite, Any, Any], None]
+WeightObserver = Callable[[int, AttentionSite, Any, Any], None]
 """`look(window, site, weights[heads, queries, keys], gradients[heads, queries, keys])`, sites in the model's order."""
 
 
-def windows(generation: Generation, seconds: float | None) -> list[range]:
-    """The clip's frames in consecutive windows of about `seconds`; None is one window. Raises TagxaiError."""
-    if seconds is None:
-        return [range(generation.frames)]
-    if not seconds > 0:
-        raise TagxaiError(f"option 'resolution' must be a number of seconds above 0, or none; not {seconds:g}")
-    length = max(1, round(min(seconds, generation.duration) * generation.frame_rate))
-    return [range(f, min(f + length, generation.frames)) for f in range(0, generation.frames, length)]
-
-
 def each_weight_with_gradient(
-    generator: Generator,
-    generation: Generation,
-    sites: Sequence[AttentionSite],
-    targets: Sequence[range],
-    look: Look,
-    *,
-    on_progress: OnProgress | None = None,
-) -> dict[str, int]:
-    """Show `look` the weights of every site, and their gradients for the log-probability of each window in turn.
-
-    Returns the passes that it took, as they go into an attribution's cost.
-    """
-    conditioning = generator.encode_prompt([generation.prompt])
-    size = max(1, ROWS_AT_ONCE // generation.steps)
-    forward = 0
+    run: Run, sites: Sequence[AttentionSite], targets: Sequence[range], look: WeightObserver
+) -> None:
+    """Show `look` the weights of every site, and their gradients for the log-probability of each window in turn."""
+    size = max(1, ROWS_AT_ONCE // run.generation.positions)
     for first in range(0, len(targets), size):
         part = targets[first : first + size]
-        gradients = mixed_gradients(generator, generation, conditioning, sites, part)
+        gradients = mixed_gradients(run, sites, part)
 
         def show(site: AttentionSite, weights: torch.Tensor, first: int = first, gradients: dict = gradients) -> None:
             values = attention_call().values[0].float()
@@ -66,22 +44,15 @@ def each_weight_with_gradient(
                 by_head = gradient.float().unflatten(-1, (site.heads, -1)).transpose(0, 1)
                 look(first + row, site, weights[0].float(), by_head @ values.transpose(1, 2))
 
-        with torch.no_grad(), edit_attention(sites, show):
-            generator.forward(generation, conditioning, log_prob=False)
-        forward += len(part) + 1
-        if on_progress is not None:
-            on_progress(Progress(first + len(part), len(targets), "windows"))
-    return {"forward_passes": forward, "backward_passes": len(targets)}
+        with edit_attention(sites, show):
+            run.hidden_states()
+        run.report(first + len(part), len(targets), "windows")
 
 
 def mixed_gradients(
-    generator: Generator,
-    generation: Generation,
-    conditioning: Conditioning,
-    sites: Sequence[AttentionSite],
-    targets: Sequence[range],
-) -> dict[str, Float[torch.Tensor, "windows steps dim"]]:
-    """Of each window's log-probability, with respect to what the output projection of each site reads."""
+    run: Run, sites: Sequence[AttentionSite], targets: Sequence[range]
+) -> dict[str, Float[torch.Tensor, "windows positions dim"]]:
+    """Gradients of each window's log-probability by what the output projection of each site reads."""
     seen: dict[str, torch.Tensor] = {}
 
     def watch(site: AttentionSite) -> Callable[..., tuple[torch.Tensor]]:
@@ -96,8 +67,8 @@ def mixed_gradients(
         for site in sites:
             handle = site.projection.register_forward_pre_hook(watch(site))
             hooks.callback(handle.remove)
-        log_prob = generator.forward(generation, conditioning.expand(len(targets))).log_prob
-        assert log_prob is not None
+        log_prob = run.forward(run.conditioning.expand(len(targets))).log_prob
         total = torch.stack([row[:, w.start : w.stop].sum() for row, w in zip(log_prob, targets, strict=True)]).sum()
+        count(backward_passes=len(targets))
         found = torch.autograd.grad(total, [seen[site.name] for site in sites])
     return {site.name: gradient for site, gradient in zip(sites, found, strict=True)}

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from jaxtyping import Float
 
+from tagxai.contract.cost import count
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Branch, Conditioning, Generation
 from tagxai.lazy import torch
@@ -26,7 +27,7 @@ def directional_derivatives(
     along: Float[torch.Tensor, "directions tokens dim"],
     *,
     branch: Branch = "conditional",
-) -> Float[torch.Tensor, "codebooks frames directions"]:
+) -> Float[torch.Tensor, "streams frames directions"]:
     """d log p(code) / d t of the embeddings `point + t * direction` at t = 0, for each of the directions `along`."""
     import warnings
 
@@ -34,10 +35,9 @@ def directional_derivatives(
 
     def log_prob(embeddings: torch.Tensor) -> torch.Tensor:
         rows = replace(point.expand(len(embeddings)), embeddings=embeddings)
-        found = generator.forward(generation, rows, branch=branch).log_prob
-        assert found is not None
-        return found
+        return generator.forward(generation, rows, branch=branch).log_prob
 
+    count(forward_mode_passes=len(along))
     # only the plain kernel of attention knows its forward-mode derivative
     with sdpa_kernel(SDPBackend.MATH), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch warns about its own use of torch.jit
@@ -59,7 +59,7 @@ def _from_one_point(log_prob: LogProb, point: torch.Tensor, along: torch.Tensor)
 
 
 def _row_by_row(log_prob: LogProb, point: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
-    """Row i of a batch moves along direction i; each row is run from the point anew."""
+    """Row i of a batch moves along direction i; each row is run from the point again."""
     from torch.autograd import forward_ad
 
     with forward_ad.dual_level():
@@ -75,7 +75,7 @@ def token_derivatives(
     scale: float = 1.0,
     *,
     branch: Branch = "conditional",
-) -> Float[torch.Tensor, "codebooks frames tokens"]:
+) -> Float[torch.Tensor, "streams frames tokens"]:
     """d log p(code) / d scale of each token's embedding, at `scale` times all embeddings.
 
     `conditioning` holds one prompt. At scale 1 this is input x gradient, summed over the embedding's dimensions.

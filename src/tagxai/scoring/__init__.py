@@ -17,7 +17,6 @@ from tagxai.scoring.games import (
     shapley_interactions,
     shapley_values,
 )
-from tagxai.scoring.method import By, TableMethod
 from tagxai.scoring.passes import score
 from tagxai.scoring.questions import (
     Contrast,
@@ -29,7 +28,7 @@ from tagxai.scoring.questions import (
     prompt_and_history,
 )
 from tagxai.scoring.surrogates import banzhaf_values, context_cite, kernel_shap, lime
-from tagxai.scoring.table import NEEDS_ATTENTION, Operator, Prefix, ScoreTable, Target
+from tagxai.scoring.table import NEEDS_ATTENTION, By, Operator, Prefix, ScoreTable, Target
 
 __all__ = [
     "NEEDS_ATTENTION",
@@ -40,7 +39,6 @@ __all__ = [
     "Prefix",
     "PromptAndHistory",
     "ScoreTable",
-    "TableMethod",
     "Target",
     "all_subsets",
     "banzhaf_interactions",

@@ -58,7 +58,7 @@ class ScoreCache:
         assert root is not None
         self.folder = storage.output_folder(root / storage.json_sha256(content)[:32])
 
-    def read(self) -> dict[str, Float[torch.Tensor, "codebooks frames"]]:
+    def read(self) -> dict[str, Float[torch.Tensor, "streams frames"]]:
         """Every row on disk, by `name` of its coalition's key."""
         rows: dict[str, torch.Tensor] = {}
         for file in sorted(self.folder.glob("[0-9a-f]*.safetensors")):
@@ -69,7 +69,7 @@ class ScoreCache:
                 continue  # gone or damaged: run again
         return rows
 
-    def write(self, rows: Mapping[str, Float[torch.Tensor, "codebooks frames"]]) -> None:
+    def write(self, rows: Mapping[str, Float[torch.Tensor, "streams frames"]]) -> None:
         from safetensors.torch import save
 
         content = save({name: row.contiguous() for name, row in rows.items()})

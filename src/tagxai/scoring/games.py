@@ -19,7 +19,7 @@ from tagxai.scoring.table import ScoreTable
 Index = Literal["shapley", "banzhaf"]
 
 
-def shapley(table: ScoreTable) -> Float[torch.Tensor, "units codebooks frames"]:
+def shapley(table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
     """Exact Shapley values of every code from a table of all subsets (`all_subsets`); they add up to
     `log_prob[all] - log_prob[none]`. (Shapley 1953; Lundberg & Lee, NeurIPS 2017.)
     """

@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
-from typing import Any, get_args
+from typing import get_args
 
 from jaxtyping import Bool, Float
 
 from tagxai.contract.attention import AttentionSite, edit_attention, scale_values
+from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Generator
-from tagxai.contract.timeline import undo_delay
-from tagxai.contract.values import Conditioning, Generation, Memory, OnProgress, Progress, StepOutput
+from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
 from tagxai.contract.workload import MARGIN, Workload, free
 from tagxai.errors import UnknownNameError
 from tagxai.lazy import torch
@@ -81,7 +81,7 @@ def score(
 
 def _run(
     passes: _Passes, distinct: Sequence[str], batch_size: int | None, on_progress: OnProgress | None
-) -> dict[str, Float[torch.Tensor, "codebooks frames"]]:
+) -> dict[str, Float[torch.Tensor, "streams frames"]]:
     """The row of every key in `distinct`."""
     store = cache.ScoreCache(passes.content()) if cache.is_active() else None
     kept = {} if store is None else store.read()
@@ -119,15 +119,13 @@ class _Passes:
     operator: Operator
     target: Target
     span: range
-    prefix: Prefix
+    prefix_kind: Prefix
     rows: int = field(default=0, init=False)
     calls: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        # Frame f of a codebook with delay d is predicted after frames < f + d of those without, and nothing later.
-        codes = self.generation.codes[:, : self.span.stop + max(self.generation.delays)]
-        self.clip = replace(self.generation, codes=codes)
-        self.conditioning = self.generator.encode_prompt([self.generation.prompt])
+        self.clip = self.generator.until(self.generation, self.span.stop)
+        self.conditioning = conditioning_of(self.generator, self.generation)
 
     def keys(self, units: Sequence[Unit], masks: Bool[torch.Tensor, "coalitions units"]) -> list[str]:
         if self.operator == "delete":
@@ -137,28 +135,34 @@ class _Passes:
 
     def rows_that_fit(self) -> int:
         """As many as suit the machine, fewer where little memory is free."""
-        work = Workload.of(self.generator, self.clip.steps, self.conditioning)
+        work = Workload.of(self.generator, self.clip.positions, self.conditioning)
         left = free(self.conditioning.embeddings.device)
         return work.batch if left is None else max(1, min(work.batch, int(left / MARGIN / work.forward(1))))
 
-    def batch(self, keys: Sequence[str]) -> Float[torch.Tensor, "coalitions codebooks frames"]:
+    def batch(self, keys: Sequence[str]) -> Float[torch.Tensor, "coalitions streams frames"]:
         conditioning, edit = self._edited(keys)
-        # What the rows share is run here, outside the edit.
-        first = 0 if self.memory is None else self.memory.steps
-        shared: dict[str, Any] = {} if self.memory is None else {"memory": self.memory}
-        if self.target == "guided":
-            shared |= {"branch": "guided", "unconditional": self.unconditional.hidden[:, first:]}
-        with edit:
-            output = self.generator.forward(self.clip, conditioning, log_prob=self.target != "hidden", **shared)
+        prefix, unconditional = self.prefix, self.unconditional if self.target == "contrast" else None
+        first = 0 if prefix is None else prefix.positions  # what the rows share is run here, outside the edit
+        plain = self.plain.hidden[:, first:] if self.target == "hidden" else None
         self.rows, self.calls = self.rows + len(conditioning), self.calls + 1
-        if self.target == "hidden":
-            alike = torch.cosine_similarity(output.hidden.float(), self.plain.hidden[:, first:].float(), dim=-1)
-            result = undo_delay(alike[..., None], self.clip.delays, self.clip.frames - first)[..., 0]
-        else:
-            result = _log_prob(output)
-            if self.target == "contrast":
-                result = result - _log_prob(self.unconditional)[..., first:]
+        with edit:
+            if plain is not None and prefix is None:
+                hidden = self.generator.hidden_states(self.clip, conditioning)
+            elif prefix is None:
+                result = self.generator.forward(self.clip, conditioning, branch=self._branch).log_prob
+            else:
+                output = self.generator.forward_from(prefix, self.clip, conditioning, branch=self._branch)
+                hidden, result = output.hidden, output.log_prob
+        if plain is not None:
+            similarity = torch.cosine_similarity(hidden.float(), plain.float(), dim=-1)
+            result = self.clip.timeline.after(first).to_frames(similarity[..., None])[..., 0]
+        elif unconditional is not None:
+            result = result - unconditional.log_prob[..., first:]
         return result[..., self.span.start - first : self.span.stop - first]
+
+    @property
+    def _branch(self) -> Branch:
+        return "guided" if self.target == "guided" else "conditional"
 
     def _edited(self, keys: Sequence[str]) -> tuple[Conditioning, AbstractContextManager[None]]:
         """What makes the rows of a batch the coalitions `keys`: other conditioning, or edits of the attention."""
@@ -175,11 +179,14 @@ class _Passes:
         return conditioning, edit_attention(sites, _Gated(kept) if self.operator == "gate" else _Renormalised(kept))
 
     @cached_property
-    def memory(self) -> Memory | None:
-        if self.prefix == "own":
+    def prefix(self) -> PrefixState | None:
+        """What the passes share: the clip before the interval, and the unconditional branch under guidance."""
+        if self.prefix_kind == "own" and (self.target != "guided" or "causal" not in self.generator.offers):
             return None
-        self.rows, self.calls = self.rows + 1, self.calls + 1
-        return self.generator.remember(self.clip, self.conditioning, self.span.start)
+        positions = self.span.start if self.prefix_kind == "shared" else 0
+        shared = (positions > 0) + (self.target == "guided")
+        self.rows, self.calls = self.rows + shared, self.calls + shared
+        return self.generator.prefix_state(self.clip, self.conditioning, positions, branch=self._branch)
 
     @cached_property
     def unconditional(self) -> StepOutput:
@@ -195,24 +202,19 @@ class _Passes:
     def content(self) -> dict[str, object]:
         """All that a row depends on but its coalition. How the generator runs the clip stands for its weights."""
         return {
-            "format": 1,
+            "format": 2,
             "prompt": self.generation.prompt,
-            "codes": cache.digest(self.clip.codes),
-            "delays": list(self.clip.delays),
+            "record": {name: cache.digest(tensor) for name, tensor in self.clip.record.items()},
+            "timeline": self.clip.timeline.to_json(),
             "frames": [self.span.start, self.span.stop],
             "operator": self.operator,
             "target": self.target,
-            "prefix": self.prefix,
+            "prefix": self.prefix_kind,
             "guidance_scale": self.clip.settings.get("guidance_scale") if self.target == "guided" else None,
             "embeddings": cache.digest(self.conditioning.embeddings),
             "hidden": cache.digest(self.plain.hidden),
-            "log_prob": cache.digest(_log_prob(self.plain)),
+            "log_prob": cache.digest(self.plain.log_prob),
         }
-
-
-def _log_prob(output: StepOutput) -> Float[torch.Tensor, "batch codebooks frames"]:
-    assert output.log_prob is not None
-    return output.log_prob
 
 
 class _Gated:

@@ -28,11 +28,11 @@ class Effects:
     """
 
     units: tuple[Unit, ...]
-    direct: Float[torch.Tensor, "units codebooks frames"]
-    total: Float[torch.Tensor, "units codebooks frames"]
+    direct: Float[torch.Tensor, "units streams frames"]
+    total: Float[torch.Tensor, "units streams frames"]
 
     @property
-    def indirect(self) -> Float[torch.Tensor, "units codebooks frames"]:
+    def indirect(self) -> Float[torch.Tensor, "units streams frames"]:
         """Through the other tokens, into which the text encoder mixed the unit."""
         return self.total - self.direct
 
@@ -57,7 +57,7 @@ class Contrast(NamedTuple):
 
     prompt: str
     other: str
-    difference: Float[torch.Tensor, "codebooks frames"]
+    difference: Float[torch.Tensor, "streams frames"]
 
 
 def instead(generator: Generator, generation: Generation, replacements: Mapping[str, str]) -> Contrast:
@@ -99,7 +99,7 @@ def _whole(word: str) -> str:
 
 
 def interval_difference(
-    values: Float[torch.Tensor, "units codebooks frames"], frames: range, against: range
+    values: Float[torch.Tensor, "units streams frames"], frames: range, against: range
 ) -> Float[torch.Tensor, " units"]:
     """Why here and not there: each unit's mean value of a code in `frames`, less that in `against`.
 
@@ -115,8 +115,8 @@ class PromptAndHistory(NamedTuple):
     `history` + `prompt` is the log-probability with the prompt; `history` alone is that of the unconditional branch.
     """
 
-    history: Float[torch.Tensor, "codebooks frames"]
-    prompt: Float[torch.Tensor, "codebooks frames"]
+    history: Float[torch.Tensor, "streams frames"]
+    prompt: Float[torch.Tensor, "streams frames"]
 
 
 def prompt_and_history(generator: Generator, generation: Generation) -> PromptAndHistory:

@@ -11,6 +11,9 @@ from jaxtyping import Bool, Float
 from tagxai.lazy import torch
 from tagxai.text.words import Unit
 
+By = Literal["word", "phrase", "token"]
+"""The units of a prompt that are taken away: its words, its noun phrases, or the model's own tokens."""
+
 Operator = Literal["delete", "null", "attention", "gate", "value"]
 """What it means that a unit is not in a coalition.
 
@@ -46,7 +49,7 @@ class ScoreTable:
 
     units: tuple[Unit, ...]
     masks: Bool[torch.Tensor, "coalitions units"]
-    log_prob: Float[torch.Tensor, "coalitions codebooks frames"]
+    log_prob: Float[torch.Tensor, "coalitions streams frames"]
     seconds: float
     rows: int
     calls: int = 0
@@ -57,16 +60,6 @@ class ScoreTable:
     def frames(self) -> range:
         """The frames of the clip that were scored."""
         return range(self.first_frame, self.first_frame + self.log_prob.shape[-1])
-
-    @property
-    def cost(self) -> dict[str, float]:
-        """As an `Attribution` holds it."""
-        return {
-            "seconds": self.seconds,
-            "forward_passes": self.rows,
-            "model_calls": self.calls,
-            "peak_memory_bytes": self.peak_memory,
-        }
 
     def value(self, frames: range | None = None, codebook: int | None = None) -> Float[torch.Tensor, " coalitions"]:
         """The log-probability of all codes in `frames` (all that were scored), in all codebooks or one."""

@@ -11,16 +11,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
-from tagxai.contract.attention import AttentionSite, Edit, edit_attention, run_edits, scale_rows
+from tagxai.contract.attention import AttentionSite, edit_attention, is_edited, run_edits, scale_rows
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
 
 _recomputed: WeakKeyDictionary[torch.nn.Module, _Recomputed] = WeakKeyDictionary()
+_lock = RLock()  # blocks of several threads overlap
 _text_mask: ContextVar[Any] = ContextVar("tagxai_audiocraft_text_mask", default=None)
 
 
@@ -28,12 +30,11 @@ _text_mask: ContextVar[Any] = ContextVar("tagxai_audiocraft_text_mask", default=
 class AudiocraftSite(AttentionSite):
     """A `StreamingMultiheadAttention`; all edits of one module share its hooks, so that each sees what the last did."""
 
-    module: torch.nn.Module = field(repr=False, compare=False)
     layer_module: torch.nn.Module = field(repr=False, compare=False)
 
     @property
     def projection(self) -> torch.nn.Linear:
-        return self.module.out_proj  # type: ignore[return-value]
+        return self.module.out_proj
 
     @property
     def block(self) -> torch.nn.Module:
@@ -48,25 +49,26 @@ class AudiocraftSite(AttentionSite):
             )
 
     @contextmanager
-    def hooked(self, edit: Edit) -> Iterator[None]:
-        recomputed = _recomputed.get(self.module)
-        if recomputed is None:
-            recomputed = _recomputed[self.module] = _Recomputed(self.module)
-        mine = (self, edit)
-        recomputed.edits = (*recomputed.edits, mine)
+    def watched(self) -> Iterator[None]:
+        with _lock:
+            recomputed = _recomputed.get(self.module)
+            if recomputed is None:
+                recomputed = _recomputed[self.module] = _Recomputed(self)
+            recomputed.users += 1
         try:
             yield
-        finally:  # whatever the order in which blocks end, each takes away its own edit
-            recomputed.edits = tuple(other for other in recomputed.edits if other is not mine)
-            if not recomputed.edits:
-                recomputed.remove()
-                del _recomputed[self.module]
+        finally:
+            with _lock:
+                recomputed.users -= 1
+                if not recomputed.users:
+                    recomputed.remove()
+                    del _recomputed[self.module]
 
     @contextmanager
-    def scaled(self, scale: Float[torch.Tensor, "batch keys"]) -> Iterator[None]:
+    def scaling(self) -> Iterator[None]:
         def enter(module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
             query, key, value = arguments  # no bias in cross-attention: scaled inputs are scaled value vectors
-            return (query, key, scale_rows(value, scale)), options
+            return (query, key, scale_rows(self, value)), options
 
         # before the hooks of edits, which recompute from what they are given
         handle = self.module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
@@ -93,13 +95,14 @@ def hide_padding(sites: Iterable[AttentionSite], mask: Bool[torch.Tensor, "batch
 
 
 class _Recomputed:
-    """The hooks of one attention module, and the edits that they run."""
+    """The hooks of one attention module; they do nothing in a call that has no edit there."""
 
-    def __init__(self, module: Any) -> None:
-        self.edits: tuple[tuple[AttentionSite, Edit], ...] = ()
+    def __init__(self, site: AudiocraftSite) -> None:
+        self.site, self.users = site, 0
+        self._given: ContextVar[Any] = ContextVar("tagxai_audiocraft_given", default=None)
         self.handles = (
-            module.register_forward_pre_hook(self.enter, with_kwargs=True),
-            module.register_forward_hook(self.leave),
+            site.module.register_forward_pre_hook(self.enter, with_kwargs=True),
+            site.module.register_forward_hook(self.leave),
         )
 
     def remove(self) -> None:
@@ -107,14 +110,19 @@ class _Recomputed:
             handle.remove()
 
     def enter(self, module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        self.given = arguments
+        if not is_edited(self.site):
+            return None
+        self._given.set(arguments)
         query, key, value = arguments  # audiocraft gives these by position, and checks that self-attention's are one
         detached = {id(tensor): tensor.detach() for tensor in (query, key, value)}
         return tuple(detached[id(tensor)] for tensor in arguments), options
 
     def leave(self, module: Any, arguments: tuple[Any, ...], output: tuple[Any, Any]) -> Any:
-        query, key, value = self.given
-        del self.given
+        given = self._given.get()
+        if given is None:
+            return None
+        self._given.set(None)
+        query, key, value = given
         q, k, v = _project(module, query, key, value)
         if module.attention_as_float32:
             q, k, v = q.float(), k.float(), v.float()
@@ -126,8 +134,7 @@ class _Recomputed:
         if module.cross_attention and (mask := _text_mask.get()) is not None:
             logits = logits.masked_fill(~mask[:, None, None], -torch.inf)
         weights = logits.softmax(-1)
-        for site, edit in self.edits:
-            weights = run_edits([edit], site, weights, logits, v)
+        weights = run_edits(self.site, weights, logits, v)
         mixed = (weights.to(v) @ v).transpose(1, 2).flatten(2)
         return module.out_proj(mixed.to(query)), output[1]
 

@@ -116,15 +116,18 @@ class AudiocraftGenerator(DelayPatternGenerator):
         # Of a model that is wholly in half precision, as audiocraft loads it on a GPU, autocast widens the norm alone.
         return hidden.to(self.lm.linears[0].weight.dtype)
 
-    def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
+    def decode_codes(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         with torch.no_grad():
             return self.codec.decode(codes[None].to(self.device))[0].float()
 
-    def weights(self) -> Mapping[str, Sequence[torch.Tensor]]:
+    def parameters_by_part(self) -> Mapping[str, Sequence[torch.Tensor]]:
         parts = {"heads": list(self.lm.linears.parameters())}
         parts |= layers_of(self.lm.transformer.layers, "cross_attention")
         text = [*self.text_encoder.parameters(), *self.conditioner.output_proj.parameters()]
         return parts | {"text_encoder": text}
+
+    def modules(self) -> Mapping[str, torch.nn.Module]:
+        return {"lm": self.lm, "codec": self.codec, "text_encoder": self.text_encoder}
 
     def attention_sites(self) -> Sequence[AudiocraftSite]:
         sites = []

@@ -12,10 +12,14 @@ from typing import Any, ClassVar
 from jaxtyping import Float, Int
 
 from tagxai.contract.attention import at_position, edit_attention
-from tagxai.contract.generator import Generator
-from tagxai.contract.values import Branch, Conditioning, Generation, Memory, OnProgress, Progress, StepOutput
+from tagxai.contract.encoding import conditioning_of, remember_conditioning
+from tagxai.contract.generator import Capability, Generator
+from tagxai.contract.request import Request, Setting, read_settings
+from tagxai.contract.state import neutral_state
+from tagxai.contract.timeline import DelayPattern
+from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
 from tagxai.errors import TagxaiError
-from tagxai.generators.codes.sampling import _check_sampling, draw
+from tagxai.generators.codes.sampling import draw
 from tagxai.generators.parts import trim
 from tagxai.lazy import torch
 from tagxai.probing.edits import Gate
@@ -25,10 +29,11 @@ class DelayPatternGenerator(Generator):
     """A decoder of codes in a delay pattern that reads the prompt by cross-attention, under classifier-free guidance.
 
     A backend sets the attributes in its constructor, and says how its model is called: `_embed`, `_states`,
-    `_streaming`, `_heads` and `decode`. The null condition of guidance is an embedding of zeros, over which attention
-    adds nothing; a model that has another overrides `_null`, and one without a fast tokenizer `_tokenize`.
+    `_streaming`, `_heads` and `decode_codes`. The null condition of guidance is an embedding of zeros, over which
+    attention adds nothing; a model that has another overrides `_null`, and one without a fast tokenizer `_tokenize`.
     """
 
+    offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention", "closes", "causal"})
     default_source: ClassVar[str]
     default_duration: ClassVar[float] = 5.0  # seconds
     default_guidance_scale: float = 3.0  # these three where a checkpoint names none
@@ -93,52 +98,65 @@ class DelayPatternGenerator(Generator):
 
     # -- making audio --------------------------------------------------------------------------------------------
 
-    def generate(
-        self,
-        prompt: str,
-        *,
-        duration: float | None = None,
-        seed: int = 0,
-        guidance_scale: float | None = None,
-        top_k: int | None = None,
-        temperature: float | None = None,
-        mask: Float[torch.Tensor, "steps tokens"] | None = None,
-        branch: Branch = "guided",
-        on_progress: OnProgress | None = None,
-    ) -> Generation:
-        settings: dict[str, Any] = {
-            "guidance_scale": self.default_guidance_scale if guidance_scale is None else guidance_scale,
-            "top_k": self.default_top_k if top_k is None else top_k,
-            "temperature": self.default_temperature if temperature is None else temperature,
-            "branch": branch,
-        }
-        if not prompt.strip():
-            raise TagxaiError("the prompt is empty; give some words, such as 'a dog barks while rain falls'")
-        _check_sampling(seed, settings)
-        frames = self._frames(duration)
-        conditioning = self.encode_prompt([prompt])
-        steps = frames + max(self.delays)
-        if mask is not None and mask.shape != (steps, len(conditioning.tokens[0])):
-            raise ValueError(f"mask of shape {tuple(mask.shape)}; expected {(steps, len(conditioning.tokens[0]))}")
-        with torch.no_grad(), ExitStack() as hooks:
-            if mask is not None and branch != "unconditional":
+    def timeline(self, duration: float | None = None) -> DelayPattern:
+        seconds = min(self.default_duration, self.max_duration) if duration is None else duration
+        frames = round(seconds * self.frame_rate) if isfinite(seconds * self.frame_rate) else 0
+        if not 1 <= frames <= self.max_frames:
+            raise TagxaiError(
+                f"generator {self.name!r} cannot make {seconds:g} s: expected {1 / self.frame_rate:g} to "
+                f"{self.max_duration:g} s"
+            )
+        return DelayPattern(frames, self.frame_rate, self.delays)
+
+    def sampling_settings(self) -> Sequence[Setting]:
+        return (
+            Setting("guidance_scale", float, self.default_guidance_scale, "Classifier-free guidance; 1 is none."),
+            Setting("top_k", int, self.default_top_k, "Sample among so many likeliest codes; 0 takes all.", 0),
+            Setting("temperature", float, self.default_temperature, "Of sampling; 0 takes the likeliest code.", 0),
+        )
+
+    def generate_one(self, request: Request, *, on_progress: OnProgress | None = None) -> Generation:
+        settings = read_settings(self.sampling_settings(), request.settings, f"generator {self.name!r}")
+        timeline = self.timeline(request.duration)
+        with neutral_state(self), torch.no_grad(), ExitStack() as hooks:
+            conditioning = request.conditioning or self.encode_prompt([request.prompt])
+            mask, expected = request.mask, (timeline.positions, len(conditioning.tokens[0]))
+            if mask is not None and mask.shape != expected:
+                raise ValueError(f"mask of shape {tuple(mask.shape)}; expected {expected}")
+            if mask is not None and request.branch != "unconditional":
                 gate = Gate(mask.to(conditioning.embeddings))
                 hooks.enter_context(edit_attention(self.cross_attention(), gate))
-            codes = self._sample(conditioning.embeddings, frames, seed=seed, on_progress=on_progress, **settings)
-            waveform = self.decode(codes)
-        return Generation(
-            prompt=prompt,
+            codes = self._sample(
+                conditioning.embeddings,
+                timeline.frames,
+                seed=request.seed,
+                branch=request.branch,
+                on_progress=on_progress,
+                **settings,
+            )
+            waveform = self.decode_codes(codes)
+        generation = Generation(
+            prompt=request.prompt,
             tokens=conditioning.tokens[0],
-            token_spans=conditioning.spans[0],
-            codes=codes,
+            spans=conditioning.spans[0],
             waveform=waveform,
             sample_rate=self.sample_rate,
-            frame_rate=self.frame_rate,
-            delays=self.delays,
-            seed=seed,
+            timeline=timeline,
+            seed=request.seed,
             generator=f"{self.name}:{self.source}" if self.source else self.name,
-            settings=settings,
+            record={"codes": codes},
+            settings={**settings, "branch": request.branch},
         )
+        remember_conditioning(self, generation, conditioning)
+        return generation
+
+    def decode(self, generation: Generation) -> Float[torch.Tensor, "channels samples"]:
+        with neutral_state(self), torch.no_grad():
+            return self.decode_codes(generation.record["codes"])
+
+    @abstractmethod
+    def decode_codes(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
+        """Codes to sound at `sample_rate`."""
 
     def _sample(
         self,
@@ -173,16 +191,6 @@ class DelayPatternGenerator(Generator):
                     on_progress(Progress(step + 1, steps, "generating"))
         return torch.stack([columns[q, 1 + delay : 1 + delay + frames] for q, delay in enumerate(self.delays)])
 
-    def _frames(self, duration: float | None) -> int:
-        seconds = min(self.default_duration, self.max_duration) if duration is None else duration
-        frames = round(seconds * self.frame_rate) if isfinite(seconds * self.frame_rate) else 0
-        if not 1 <= frames <= self.max_frames:
-            raise TagxaiError(
-                f"generator {self.name!r} cannot make {seconds:g} s: expected {1 / self.frame_rate:g} to "
-                f"{self.max_duration:g} s"
-            )
-        return frames
-
     # -- looking at it -------------------------------------------------------------------------------------------
 
     def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
@@ -200,57 +208,82 @@ class DelayPatternGenerator(Generator):
         )
 
     def forward(
+        self, generation: Generation, conditioning: Conditioning | None = None, *, branch: Branch = "conditional"
+    ) -> StepOutput:
+        conditioning = conditioning or conditioning_of(self, generation)
+        hidden = self.hidden_states(generation, conditioning, branch=branch)
+        unconditional = self._unconditional(generation, conditioning) if branch == "guided" else None
+        return StepOutput(hidden, self._log_prob(generation, self._codes(generation), hidden, unconditional))
+
+    def hidden_states(
+        self, generation: Generation, conditioning: Conditioning | None = None, *, branch: Branch = "conditional"
+    ) -> Float[torch.Tensor, "batch positions dim"]:
+        conditioning = conditioning or conditioning_of(self, generation)
+        columns = self._columns(self._codes(generation)).expand(len(conditioning), -1, -1)
+        if branch == "unconditional":
+            conditioning = replace(conditioning, embeddings=self._null(conditioning.embeddings))
+        # Edits belong to the conditional branch.
+        with at_position(0, conditional_rows=0 if branch == "unconditional" else None), self._lower():
+            return self._states(columns, conditioning.embeddings, conditioning.mask)
+
+    def until(self, generation: Generation, frame: int) -> Generation:
+        timeline = generation.timeline.until(frame)
+        codes = generation.record["codes"][:, : timeline.frames]
+        return replace(generation, timeline=timeline, record={"codes": codes})
+
+    def prefix_state(
+        self, generation: Generation, conditioning: Conditioning, positions: int, *, branch: Branch = "conditional"
+    ) -> PrefixState:
+        state = None
+        if positions:
+            columns = self._columns(self._codes(generation))[None, :, :positions]
+            with self._lower():
+                state = self._remember(columns, conditioning.embeddings, conditioning.mask)
+        unconditional = self._unconditional(generation, conditioning) if branch == "guided" else None
+        return PrefixState(positions, state, unconditional)
+
+    def forward_from(
         self,
+        prefix: PrefixState,
         generation: Generation,
-        conditioning: Conditioning | None = None,
+        conditioning: Conditioning,
         *,
         branch: Branch = "conditional",
-        log_prob: bool = True,
-        isolated: bool = False,
-        unconditional: Float[torch.Tensor, "1 steps dim"] | None = None,
-        memory: Memory | None = None,
     ) -> StepOutput:
-        if conditioning is None:
-            conditioning = self.encode_prompt([generation.prompt])
-        null = replace(conditioning, embeddings=self._null(conditioning.embeddings))
-        codes = generation.codes.to(self.device)
-        if memory is not None and (branch == "unconditional" or (branch == "guided" and unconditional is None)):
-            raise ValueError("a memory is of the conditional branch: give the states of the unconditional one")
-        if memory is not None:
-            with at_position(memory.steps), self._lower():
-                columns = self._columns(codes)[:, memory.steps :].expand(len(conditioning), -1, -1)
-                hidden = self._continue(memory, columns, conditioning.embeddings, conditioning.mask)
-            codes = codes[:, memory.steps :]
-        elif branch == "unconditional":
-            with at_position(0, conditional_rows=0):  # edits belong to the conditional branch
-                hidden = self._hidden(codes, null, isolated)
+        if branch == "unconditional" or (branch == "guided" and prefix.unconditional is None):
+            raise ValueError(f"a prefix of the conditional branch cannot be continued as {branch!r}")
+        codes, first = self._codes(generation), prefix.positions
+        if first:
+            columns = self._columns(codes)[:, first:].expand(len(conditioning), -1, -1)
+            with at_position(first), self._lower():
+                hidden = self._continue(prefix, columns, conditioning.embeddings, conditioning.mask)
         else:
-            hidden = self._hidden(codes, conditioning, isolated)
-        if not log_prob:
-            return StepOutput(hidden)
-        if branch != "guided":
-            return StepOutput(hidden, self._log_prob(codes, hidden))
-        if unconditional is None:
-            with at_position(0, conditional_rows=0):
-                null = replace(null, embeddings=null.embeddings[:1], mask=null.mask[:1])
-                unconditional = self._hidden(codes, null, isolated)
-        scale = generation.settings.get("guidance_scale", self.default_guidance_scale)
-        return StepOutput(hidden, self._log_prob(codes, hidden, unconditional, scale))
-
-    def _hidden(
-        self, codes: torch.Tensor, conditioning: Conditioning, isolated: bool
-    ) -> Float[torch.Tensor, "batch steps dim"]:
-        batch, steps = len(conditioning), codes.shape[1] + max(self.delays)
-        inputs, embeddings, mask = (
-            self._columns(codes).expand(batch, -1, -1),
-            conditioning.embeddings,
-            conditioning.mask,
+            hidden = self.hidden_states(generation, conditioning)
+        unconditional = (
+            prefix.unconditional[:, first:] if branch == "guided" and prefix.unconditional is not None else None
         )
-        if isolated:
-            inputs = inputs.transpose(1, 2).reshape(batch * steps, self.codebooks, 1)
-            embeddings, mask = embeddings.repeat_interleave(steps, 0), mask.repeat_interleave(steps, 0)
+        return StepOutput(hidden, self._log_prob(generation, codes[:, first:], hidden, unconditional))
+
+    def isolated_states(
+        self, generation: Generation, conditioning: Conditioning
+    ) -> Float[torch.Tensor, "batch positions dim"]:
+        batch, positions = len(conditioning), generation.positions
+        columns = self._columns(self._codes(generation)).expand(batch, -1, -1)
+        columns = columns.transpose(1, 2).reshape(batch * positions, self.codebooks, 1)
+        embeddings, mask = (
+            rows.repeat_interleave(positions, 0) for rows in (conditioning.embeddings, conditioning.mask)
+        )
         with self._lower():
-            return self._states(inputs, embeddings, mask).reshape(batch, steps, -1)
+            return self._states(columns, embeddings, mask).reshape(batch, positions, -1)
+
+    def _codes(self, generation: Generation) -> Int[torch.Tensor, "codebooks frames"]:
+        return generation.record["codes"].to(self.device)
+
+    def _unconditional(
+        self, generation: Generation, conditioning: Conditioning
+    ) -> Float[torch.Tensor, "1 positions dim"]:
+        one = replace(conditioning, embeddings=conditioning.embeddings[:1], mask=conditioning.mask[:1])
+        return self.hidden_states(generation, one, branch="unconditional")
 
     def _columns(self, codes: torch.Tensor) -> Int[torch.Tensor, "codebooks steps"]:
         """What the decoder reads: step t reads column t, and predicts column t + 1."""
@@ -260,16 +293,25 @@ class DelayPatternGenerator(Generator):
             columns[q, 1 + delay : 1 + delay + codes.shape[1]] = codes[q, : steps - 1 - delay]
         return columns
 
+    def _remember(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> Any:
+        """What `_continue` needs of the first `columns[1, codebooks, positions]`."""
+        raise self._unsupported("continue from the middle of a clip")
+
     def _continue(
-        self, memory: Memory, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor
+        self, prefix: PrefixState, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor
     ) -> torch.Tensor:
-        """As `_states`, after what `remember` gave; a backend with the one has the other."""
-        raise NotImplementedError
+        """As `_states`, after what `_remember` gave; a backend with the one has the other."""
+        raise self._unsupported("continue from the middle of a clip")
 
     def _log_prob(
-        self, codes: torch.Tensor, hidden: torch.Tensor, unconditional: torch.Tensor | None = None, scale: float = 1.0
+        self,
+        generation: Generation,
+        codes: torch.Tensor,
+        hidden: torch.Tensor,
+        unconditional: torch.Tensor | None = None,
     ) -> Float[torch.Tensor, "batch codebooks frames"]:
         """Log-probabilities of `codes`, one codebook at a time so that only one vocabulary is in memory."""
+        scale = generation.settings.get("guidance_scale", self.default_guidance_scale)
         chosen = []
         for q, (head, delay) in enumerate(zip(self._heads, self.delays, strict=True)):
             at = slice(delay, delay + codes.shape[1])

@@ -10,30 +10,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from jaxtyping import Float
-
-from tagxai.contract.attention import AttentionSite, Edit, run_edits, scale_rows
+from tagxai.contract.attention import AttentionSite, is_edited, run_edits, scale_rows
 from tagxai.lazy import torch
 
 IMPLEMENTATION = "tagxai"
 
-_edits: WeakKeyDictionary[torch.nn.Module, tuple[_Installed, ...]] = WeakKeyDictionary()
-_own_implementation: dict[int, str] = {}  # of a config, by its id, while a module of its model is edited
+_watched: WeakKeyDictionary[torch.nn.Module, list[TransformersSite]] = WeakKeyDictionary()
+_own_implementation: dict[int, str] = {}  # of a config, by its id, while a module of its model is watched
+_lock = RLock()  # blocks of several threads overlap
 
 
 @dataclass(frozen=True)
 class TransformersSite(AttentionSite):
     """An attention module whose `config` it shares with the rest of its model."""
 
-    module: torch.nn.Module = field(repr=False, compare=False)
     layer_module: torch.nn.Module = field(repr=False, compare=False)
 
     @property
     def projection(self) -> torch.nn.Linear:
-        return self.module.out_proj  # type: ignore[return-value]
+        return self.module.out_proj
 
     @property
     def block(self) -> torch.nn.Module:
@@ -43,39 +42,31 @@ class TransformersSite(AttentionSite):
         """MusicGen's layers in transformers are all pre-norm."""
 
     @contextmanager
-    def hooked(self, edit: Edit) -> Iterator[None]:
+    def watched(self) -> Iterator[None]:
         _register()
-        config: Any = self.module.config
-        mine = _Installed(self, edit)
-        if config._attn_implementation != IMPLEMENTATION:
-            _own_implementation[id(config)] = config._attn_implementation
-        config._attn_implementation = IMPLEMENTATION
-        _edits[self.module] = (*_edits.get(self.module, ()), mine)
+        config = self.module.config
+        with _lock:
+            if config._attn_implementation != IMPLEMENTATION:
+                _own_implementation[id(config)] = config._attn_implementation
+            _watched.setdefault(self.module, []).append(self)
+            config._attn_implementation = IMPLEMENTATION
         try:
             yield
-        finally:  # whatever the order in which blocks end, each takes away its own edit
-            left = tuple(other for other in _edits[self.module] if other is not mine)
-            if left:
-                _edits[self.module] = left
-            else:
-                del _edits[self.module]
-            if not any(module.config is config for module in _edits):
-                config._attn_implementation = _own_implementation.pop(id(config))
+        finally:
+            with _lock:
+                _watched[self.module].pop()
+                if not _watched[self.module]:
+                    del _watched[self.module]
+                if not any(module.config is config for module in _watched):
+                    config._attn_implementation = _own_implementation.pop(id(config))
 
     @contextmanager
-    def scaled(self, scale: Float[torch.Tensor, "batch keys"]) -> Iterator[None]:
-        projection: Any = self.module.v_proj
-        handle = projection.register_forward_hook(lambda module, given, values: scale_rows(values, scale))
+    def scaling(self) -> Iterator[None]:
+        handle = self.module.v_proj.register_forward_hook(lambda module, given, values: scale_rows(self, values))
         try:
             yield
         finally:
             handle.remove()
-
-
-@dataclass(frozen=True, eq=False)
-class _Installed:
-    site: AttentionSite
-    edit: Edit
 
 
 @cache
@@ -97,8 +88,8 @@ def _attention(
     **kwargs: Any,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """transformers' attention function: `[batch, heads, queries, width]` in, `[batch, queries, heads, width]` out."""
-    installed = _edits.get(module)
-    if not installed:
+    site = next(iter(_watched.get(module, ())), None)
+    if site is None or not is_edited(site):
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
@@ -116,6 +107,5 @@ def _attention(
         )
         logits = logits.masked_fill(future, torch.finfo(logits.dtype).min)
     weights = logits.softmax(-1)
-    for each in installed:
-        weights = run_edits([each.edit], each.site, weights, logits, value)
+    weights = run_edits(site, weights, logits, value)
     return (weights @ value).transpose(1, 2).contiguous(), weights

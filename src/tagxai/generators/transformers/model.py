@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxtyping import Float, Int
 
-from tagxai.contract.values import Conditioning, Generation, Memory
+from tagxai.contract.values import PrefixState
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators.codes import golden
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
@@ -110,20 +110,17 @@ class TransformersGenerator(DelayPatternGenerator):
         cache = self._empty_cache()
         yield lambda columns: self._cached_states(cache, columns, embeddings)
 
-    def remember(self, generation: Generation, conditioning: Conditioning, steps: int) -> Memory:
+    def _remember(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> Any:
         cache = self._empty_cache()
-        if steps:
-            columns = self._columns(generation.codes.to(self.device))[None, :, :steps]
-            with self._lower():
-                self._cached_states(cache, columns, conditioning.embeddings, conditioning.mask)
-        layers: Sequence[Any] = cache.self_attention_cache.layers if steps else ()
-        return Memory(steps, [(layer.keys, layer.values) for layer in layers])
+        self._cached_states(cache, columns, embeddings, mask)
+        layers: Sequence[Any] = cache.self_attention_cache.layers
+        return [(layer.keys, layer.values) for layer in layers]
 
     def _continue(
-        self, memory: Memory, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor
+        self, prefix: PrefixState, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor
     ) -> torch.Tensor:
         cache = self._empty_cache()
-        for layer, (keys, values) in enumerate(memory.state):
+        for layer, (keys, values) in enumerate(prefix.state):
             rows = (len(columns), -1, -1, -1)
             cache.self_attention_cache.update(keys.expand(rows), values.expand(rows), layer)
         return self._cached_states(cache, columns, embeddings, mask)
@@ -149,20 +146,23 @@ class TransformersGenerator(DelayPatternGenerator):
             use_cache=True,
         ).last_hidden_state
 
-    def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
+    def decode_codes(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         codec = self.model.audio_encoder
         with torch.no_grad():
             sides = [codes[side :: self.channels].to(codec.device) for side in range(self.channels)]
             audio = [codec.decode(side[None, None], [None]).audio_values[0] for side in sides]
         return torch.cat(audio).float()
 
-    def weights(self) -> Mapping[str, Sequence[torch.Tensor]]:
+    def parameters_by_part(self) -> Mapping[str, Sequence[torch.Tensor]]:
         decoder = self.model.decoder
         parts = {"heads": list(decoder.lm_heads.parameters())}
         parts |= layers_of(decoder.model.decoder.layers, "encoder_attn")
         text = list(self.model.text_encoder.parameters())
         projection: Any = getattr(self.model, "enc_to_dec_proj", None)
         return parts | {"text_encoder": text + (list(projection.parameters()) if projection is not None else [])}
+
+    def modules(self) -> Mapping[str, torch.nn.Module]:
+        return {"model": self.model}
 
     def attention_sites(self) -> Sequence[TransformersSite]:
         heads = self.model.decoder.config.num_attention_heads

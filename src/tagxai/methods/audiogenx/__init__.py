@@ -1,28 +1,27 @@
 """AudioGenX: masks over text tokens, learned for every audio step (Kang et al., AAAI 2025, arXiv 2502.00459).
 
-A mask M[steps, tokens] multiplies the cross-attention weights of every layer and head. It is learned so that the hidden
+A mask M[positions, tokens] multiplies the cross-attention weights of every layer and head. It is learned so that the hidden
 states under M stay close to the original ones (factual) and those under 1 - M move away (counterfactual).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import perf_counter
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 from jaxtyping import Float
 
-from tagxai.contract.attribution import Attribution
-from tagxai.contract.generator import Generator
+from tagxai.contract.cost import count
+from tagxai.contract.generator import Capability
 from tagxai.contract.method import Method
-from tagxai.contract.timeline import undo_delay
-from tagxai.contract.values import Conditioning, Generation, OnProgress, Progress
+from tagxai.contract.run import Run
+from tagxai.contract.scores import Scores
 from tagxai.contract.workload import Workload
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.lazy import torch
 from tagxai.methods.audiogenx import masks
 from tagxai.methods.audiogenx.masks import Distribution, WarmStart
-from tagxai.methods.audiogenx.objective import PAPER_ALPHA, PAPER_BETA, Similarity, compare, objective, original_states
+from tagxai.methods.audiogenx.objective import PAPER_ALPHA, PAPER_BETA, Similarity, compare, objective
 
 Mode = Literal["teacher_forced", "reference"]
 
@@ -42,8 +41,8 @@ class AudioGenX(Method):
     """AudioGenX: a mask per audio step and text token, learned by gradient descent (Kang et al., AAAI 2025)."""
 
     name: ClassVar[str] = "audiogenx"
-    needs = frozenset({"gradients", "attention"})
-    passes = "2 x epochs forward and backward passes"
+    needs: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention"})
+    expense: ClassVar[str] = "2 x epochs forward and backward passes"
 
     mode: Mode = "teacher_forced"
     """`teacher_forced` runs all steps in one causal pass, with audio context. `reference` replays every step alone at
@@ -54,9 +53,9 @@ class AudioGenX(Method):
     epochs: int | None = None
     """None takes the paper's 50 for the MLP and 10 for logits; 15 of logits from a `warm_start` end at its loss."""
     learning_rate: float | None = None
-    """Of Adam. None takes the paper's 1e-3 for the MLP and 1 for logits."""
+    """Adam's learning rate. None takes the paper's 1e-3 for the MLP and 1 for logits."""
     weight_decay: float | None = None
-    """Of Adam. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would draw to a mask of 0.5."""
+    """Adam's weight decay. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would draw to a mask of 0.5."""
     alpha: float | None = None
     """Weight of the mask's L1 norm. None takes the paper's 1e-3 for the MLP and 2e-2 for logits: they reach the optimum
     of the loss, where 1e-3 leaves every token that helps a little at 1."""
@@ -68,19 +67,19 @@ class AudioGenX(Method):
     """What masks are drawn from while learning: the paper's binary concrete distribution, or the `hard_concrete` one
     (Louizos et al., ICLR 2018), whose masks reach 0 and 1; `alpha` then counts the tokens whose mask is not 0."""
     temperature: float = 1.0
-    """Of that distribution."""
+    """Temperature of that distribution."""
     noise: bool = True
     """Draw masks while learning (as the paper), or use their noise-free value."""
     warm_start: WarmStart | None = None
     """Start the logits from raw cross-attention, or from input x gradient; None starts from a mask of 0.5."""
     hidden_units: int = 512
-    """Of each step's MLP."""
+    """Hidden units of each position's MLP."""
     patience: int = 5
     """Stop after this many epochs without a loss better by `tolerance`; 0 never stops early."""
     tolerance: float = 1e-3
     """Relative to the number of steps, which bounds the similarity terms of the loss."""
     seed: int = 0
-    """Of the explainer's first weights and of the noise."""
+    """Seed of the explainer's first weights and of the noise."""
     seeds: int = 1
     """Learn this many masks, with seeds from `seed` upwards; scores are their mean, `deviation` tells their spread."""
 
@@ -99,50 +98,21 @@ class AudioGenX(Method):
         if self.warm_start and self._explainer == "mlp":
             raise TagxaiError("option 'warm_start' of method 'audiogenx' is for explainer=logits, not for mlp")
 
-    def attribute(
-        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution:
-        self.check_supported(generator)
-        started = perf_counter()
-        conditioning = generator.encode_prompt([generation.prompt])
-        target = original_states(generator, generation, conditioning)
-        start = self.warm_start and masks.warm_start(self.warm_start, generator, generation, conditioning)
-        learned = [
-            self._learn(generator, generation, conditioning, target, start, number, on_progress)
-            for number in range(self.seeds)
-        ]
-        with torch.no_grad():
-            each = torch.stack([one.mask for one in learned])
-            mask = each.mean(0)
-            reached = compare(generator, generation, conditioning, target, mask)
-        spread = undo_delay(each.std(0, correction=0), generation.delays, generation.frames).float().cpu()
-        epochs, learning_rate, weight_decay = self._schedule
-        trained = sum(len(one.losses) for one in learned)
-        return Attribution(
-            generation,
-            undo_delay(mask, generation.delays, generation.frames).float().cpu(),
-            self.name,
-            self.settings(),
-            is_mask=True,
-            merge="mean",
-            deviation=spread if self.seeds > 1 else None,
-            cost={
-                "seconds": perf_counter() - started,
-                "epochs": trained,
-                # the original states, perhaps the attention to start from, and the result's own loss
-                "forward_passes": 1 + (self.warm_start == "attention") + 2 * trained + 2,
-                **({"forward_mode_passes": len(generation.tokens)} if self.warm_start == "gradient" else {}),
-                "backward_passes": 2 * trained,
-                "trainable_parameters": learned[0].parameters,
-            },
+    def explain(self, run: Run) -> Scores:
+        target = run.hidden_states()[0]
+        start = self.warm_start and masks.warm_start(self.warm_start, run)
+        learned = [self._learn(run, target, start, number) for number in range(self.seeds)]
+        each = torch.stack([one.mask for one in learned])
+        mask = each.mean(0)
+        reached = compare(run, target, mask)
+        to_frames = run.generation.timeline.to_frames
+        return Scores.mask(
+            to_frames(mask),
+            deviation=to_frames(each.std(0, correction=0)) if self.seeds > 1 else None,
+            used=self._used(),
             diagnostics={
-                "used": {  # what a setting of None stood for
-                    "explainer": self._explainer,
-                    "epochs": epochs,
-                    "learning_rate": learning_rate,
-                    "weight_decay": weight_decay,
-                    "alpha": self._alpha,
-                },
+                "epochs": sum(len(one.losses) for one in learned),
+                "trainable_parameters": learned[0].parameters,
                 "loss": learned[0].losses,
                 **({"loss_of_each_seed": [one.losses for one in learned]} if self.seeds > 1 else {}),
                 "paper_loss_teacher_forced": objective(reached, mask).item(),
@@ -151,53 +121,60 @@ class AudioGenX(Method):
             },
         )
 
-    def memory(self, work: Workload) -> int:
+    def _used(self) -> dict[str, Any]:
+        """What the options of None stood for."""
+        epochs, learning_rate, weight_decay = self._schedule
+        return {
+            "explainer": self._explainer,
+            "epochs": epochs,
+            "learning_rate": learning_rate,
+            "weight_decay": weight_decay,
+            "alpha": self._alpha,
+        }
+
+    def peak_memory(self, work: Workload) -> int:
         learned = work.tokens if self._explainer == "logits" else (work.width + 2) * self.hidden_units + 2
-        explainer = 4 * work.steps * learned * 4  # float32; a gradient and Adam's two moments beside each
+        explainer = 4 * work.positions * learned * 4  # float32; a gradient and Adam's two moments beside each
         # Isolated steps do not share the text's keys and values.
         isolated = self.mode == "reference"
-        text = 2 * work.steps * work.layers * 2 * work.tokens * work.width * work.element if isolated else 0
+        text = 2 * work.positions * work.layers * 2 * work.tokens * work.width * work.element if isolated else 0
         return work.backward(2) + explainer + text
 
     def _learn(
         self,
-        generator: Generator,
-        generation: Generation,
-        conditioning: Conditioning,
-        target: Float[torch.Tensor, "steps dim"],
-        start: Float[torch.Tensor, "steps tokens"] | None,
+        run: Run,
+        target: Float[torch.Tensor, "positions dim"],
+        start: Float[torch.Tensor, "positions tokens"] | None,
         number: int,
-        on_progress: OnProgress | None,
     ) -> _Learned:
         """The mask of seed number `number`, from the logits `start`."""
         random = torch.Generator().manual_seed(self.seed + number)
-        embeddings = conditioning.embeddings[0]
+        positions, embeddings = run.generation.positions, run.conditioning.embeddings[0]
         if self._explainer == "mlp":
-            explainer, parameters = masks.mlps(generation.steps, embeddings, self.hidden_units, random)
+            explainer, parameters = masks.mlps(positions, embeddings, self.hidden_units, random)
         else:
-            explainer, parameters = masks.free_logits(generation.steps, embeddings, start)
+            explainer, parameters = masks.free_logits(positions, embeddings, start)
         epochs, learning_rate, weight_decay = self._schedule
         optimizer = torch.optim.Adam(parameters, lr=learning_rate, weight_decay=weight_decay)
         losses: list[float] = []
         for epoch in range(epochs):
-            logits = explainer()
-            drawn = masks.draw(logits, self.temperature, random if self.noise else None, self.distribution)
-            similarity = compare(generator, generation, conditioning, target, drawn, isolated=self.mode == "reference")
-            loss = self.loss(similarity, logits)
+            with torch.enable_grad():
+                logits = explainer()
+                drawn = masks.draw(logits, self.temperature, random if self.noise else None, self.distribution)
+                similarity = compare(run, target, drawn, isolated=self.mode == "reference")
+                loss = self.loss(similarity, logits)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            count(backward_passes=2)
             optimizer.step()
             losses.append(loss.item())
-            if on_progress is not None:
-                done, total = number * epochs + epoch + 1, self.seeds * epochs
-                on_progress(Progress(done, total, f"AudioGenX, loss {losses[-1]:.3f}"))
-            if self._has_converged(losses, generation.steps):
+            run.report(number * epochs + epoch + 1, self.seeds * epochs, f"AudioGenX, loss {losses[-1]:.3f}")
+            if self._has_converged(losses, positions):
                 break
-        with torch.no_grad():
-            mask = masks.noise_free(explainer(), self.distribution)
+        mask = masks.noise_free(explainer(), self.distribution)
         return _Learned(mask, losses, sum(parameter.numel() for parameter in parameters))
 
-    def loss(self, similarity: Similarity, logits: Float[torch.Tensor, "steps tokens"]) -> Float[torch.Tensor, ""]:
+    def loss(self, similarity: Similarity, logits: Float[torch.Tensor, "positions tokens"]) -> Float[torch.Tensor, ""]:
         """The paper's loss of a mask's logits, with this method's weights; hard masks are counted, not summed."""
         mask = masks.noise_free(logits, self.distribution)
         count = masks.presence(logits, self.temperature, self.distribution).sum()
@@ -220,13 +197,13 @@ class AudioGenX(Method):
         epochs, rate, decay = (d if c is None else c for c, d in zip(chosen, defaults, strict=True))
         return int(epochs), rate, decay
 
-    def _has_converged(self, losses: list[float], steps: int) -> bool:
+    def _has_converged(self, losses: list[float], positions: int) -> bool:
         if self.patience == 0 or len(losses) <= self.patience:
             return False
-        return min(losses[: -self.patience]) - min(losses[-self.patience :]) < self.tolerance * steps
+        return min(losses[: -self.patience]) - min(losses[-self.patience :]) < self.tolerance * positions
 
 
 class _Learned(NamedTuple):
-    mask: Float[torch.Tensor, "steps tokens"]
+    mask: Float[torch.Tensor, "positions tokens"]
     losses: list[float]
     parameters: int

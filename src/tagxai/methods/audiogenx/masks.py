@@ -1,4 +1,4 @@
-"""What AudioGenX learns: mask logits, free or from an MLP a step; where they start; how masks are drawn from them."""
+"""What AudioGenX learns: mask logits, free or from an MLP a position; where they start; how masks are drawn from them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Literal, TypeAlias
 from jaxtyping import Float
 
 from tagxai.contract.attention import edit_attention
-from tagxai.contract.generator import Generator
-from tagxai.contract.timeline import apply_delay
-from tagxai.contract.values import Conditioning, Generation
+from tagxai.contract.run import Run
 from tagxai.lazy import torch
 from tagxai.probing.edits import Capture
 from tagxai.probing.forward_mode import token_derivatives
@@ -20,18 +18,18 @@ Distribution = Literal["concrete", "hard_concrete"]
 WarmStart = Literal["attention", "gradient"]
 
 Explainer: TypeAlias = "Callable[[], torch.Tensor]"
-"""Gives the mask's logits `[steps, tokens]`."""
+"""Gives the mask's logits `[positions, tokens]`."""
 
 LOW, HIGH = -0.1, 1.1
 """How far the hard concrete distribution stretches the concrete one before it is clipped to [0, 1]."""
 
 
 def draw(
-    logits: Float[torch.Tensor, "steps tokens"],
+    logits: Float[torch.Tensor, "positions tokens"],
     temperature: float,
     random: torch.Generator | None,
     distribution: Distribution = "concrete",
-) -> Float[torch.Tensor, "steps tokens"]:
+) -> Float[torch.Tensor, "positions tokens"]:
     """A mask from the binary concrete distribution (Maddison et al., ICLR 2017), or from the hard concrete one, which
     can be 0 and 1 (Louizos et al., ICLR 2018); without `random`, its noise-free value at this temperature."""
     if random is not None:
@@ -57,18 +55,18 @@ def _harden(mask: torch.Tensor, distribution: Distribution) -> torch.Tensor:
 
 
 def free_logits(
-    steps: int, embeddings: Float[torch.Tensor, "tokens dim"], start: torch.Tensor | None
+    positions: int, embeddings: Float[torch.Tensor, "tokens dim"], start: torch.Tensor | None
 ) -> tuple[Explainer, list[torch.Tensor]]:
-    """One logit per step and token, 0 or `start` at first, and what is to be learned."""
-    first = torch.zeros(steps, len(embeddings)) if start is None else start
+    """One logit per position and token, 0 or `start` at first, and what is to be learned."""
+    first = torch.zeros(positions, len(embeddings)) if start is None else start
     logits = first.to(embeddings.device, torch.float32).clone().requires_grad_()
     return (lambda: logits), [logits]
 
 
 def mlps(
-    steps: int, embeddings: Float[torch.Tensor, "tokens dim"], hidden: int, random: torch.Generator
+    positions: int, embeddings: Float[torch.Tensor, "tokens dim"], hidden: int, random: torch.Generator
 ) -> tuple[Explainer, list[torch.Tensor]]:
-    """The paper's explainer, an MLP on the token embedding for every step, and what is to be learned."""
+    """The paper's explainer, an MLP on the token embedding for every position, and what is to be learned."""
 
     def parameter(*shape: int, bound: float) -> torch.Tensor:
         uniform = torch.rand(shape, generator=random) * (2 * bound) - bound
@@ -76,15 +74,15 @@ def mlps(
 
     dim, inputs = embeddings.shape[1], embeddings.float()
     weights = [
-        parameter(steps, dim, hidden, bound=dim**-0.5),
-        parameter(steps, 1, hidden, bound=dim**-0.5),
-        torch.full((steps, 1, 1), 0.25, device=embeddings.device, requires_grad=True),
-        parameter(steps, hidden, 1, bound=hidden**-0.5),
-        parameter(steps, 1, 1, bound=hidden**-0.5),
+        parameter(positions, dim, hidden, bound=dim**-0.5),
+        parameter(positions, 1, hidden, bound=dim**-0.5),
+        torch.full((positions, 1, 1), 0.25, device=embeddings.device, requires_grad=True),
+        parameter(positions, hidden, 1, bound=hidden**-0.5),
+        parameter(positions, 1, 1, bound=hidden**-0.5),
     ]
 
     def explain() -> torch.Tensor:
-        """All steps' MLPs at once: Linear - PReLU - Linear as batched products."""
+        """All positions' MLPs at once: Linear - PReLU - Linear as batched products."""
         first, first_bias, slope, second, second_bias = weights
         raised = inputs @ first + first_bias
         return ((raised.clamp(min=0) + slope * raised.clamp(max=0)) @ second + second_bias)[..., 0]
@@ -92,18 +90,16 @@ def mlps(
     return explain, weights
 
 
-def warm_start(
-    kind: WarmStart, generator: Generator, generation: Generation, conditioning: Conditioning
-) -> Float[torch.Tensor, "steps tokens"]:
+def warm_start(kind: WarmStart, run: Run) -> Float[torch.Tensor, "positions tokens"]:
     """First logits from a cheap map: raw cross-attention, or the positive part of input x gradient, each relative to
-    the largest of its step. They stay within 0.1 and 0.9, from where learning can still take them anywhere."""
+    the largest of its position. They stay within 0.1 and 0.9, from where learning can still take them anywhere."""
     if kind == "attention":
         capture = Capture()
-        with torch.no_grad(), edit_attention(generator.cross_attention(), capture):
-            generator.forward(generation, conditioning, log_prob=False)
+        with edit_attention(run.model.cross_attention(), capture):
+            run.hidden_states()
         found = capture.weights()[0].float()
     else:
-        derivatives = token_derivatives(generator, generation, conditioning)
-        found = apply_delay(derivatives.float(), generation.delays).clamp(min=0)
+        derivatives = token_derivatives(run.model, run.generation, run.conditioning)
+        found = run.generation.timeline.to_positions(derivatives.float()).clamp(min=0)
     largest = found.amax(1, keepdim=True).clamp(min=torch.finfo(found.dtype).tiny)
     return (found / largest).clamp(0.1, 0.9).logit()

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 
 from tagxai.contract.attention import edit_attention
-from tagxai.contract.generator import Generator
-from tagxai.contract.values import Conditioning, Generation
+from tagxai.contract.run import Run
 from tagxai.lazy import torch
 from tagxai.probing.edits import Gate
 
@@ -16,15 +15,15 @@ PAPER_ALPHA, PAPER_BETA = 1e-3, 1e-1
 
 
 class Similarity(NamedTuple):
-    """Cosine similarity of masked to original hidden states, each `[steps]`."""
+    """Cosine similarity of masked to original hidden states, each `[positions]`."""
 
-    factual: Float[torch.Tensor, " steps"]
-    counterfactual: Float[torch.Tensor, " steps"]
+    factual: Float[torch.Tensor, " positions"]
+    counterfactual: Float[torch.Tensor, " positions"]
 
 
 def objective(
     similarity: Similarity,
-    mask: Float[torch.Tensor, "steps tokens"],
+    mask: Float[torch.Tensor, "positions tokens"],
     alpha: float = PAPER_ALPHA,
     beta: float = PAPER_BETA,
 ) -> Float[torch.Tensor, ""]:
@@ -33,28 +32,20 @@ def objective(
     return similarity.counterfactual.sum() - similarity.factual.sum() + size
 
 
-def original_states(
-    generator: Generator, generation: Generation, conditioning: Conditioning
-) -> Float[torch.Tensor, "steps dim"]:
-    """u_t: the conditional hidden states of the original clip, in its own audio context."""
-    with torch.no_grad():
-        return generator.forward(generation, conditioning, log_prob=False).hidden[0]
-
-
 def compare(
-    generator: Generator,
-    generation: Generation,
-    conditioning: Conditioning,
-    target: Float[torch.Tensor, "steps dim"],
-    mask: Float[torch.Tensor, "steps tokens"],
+    run: Run,
+    target: Float[torch.Tensor, "positions dim"],
+    mask: Float[torch.Tensor, "positions tokens"],
     *,
     isolated: bool = False,
 ) -> Similarity:
     """Hidden states under `mask` and under one minus it, in one batch, against the original ones."""
-    gate = torch.stack([mask, 1 - mask])
-    if isolated:  # every step is a row of its own
-        gate = gate.reshape(-1, 1, gate.shape[-1])
-    with edit_attention(generator.cross_attention(), Gate(gate)):
-        hidden = generator.forward(generation, conditioning.expand(2), log_prob=False, isolated=isolated).hidden
+    gate, conditioning = torch.stack([mask, 1 - mask]), run.conditioning.expand(2)
+    if isolated:  # every position is a row of its own
+        with edit_attention(run.model.cross_attention(), Gate(gate.reshape(-1, 1, gate.shape[-1]))):
+            hidden = run.model.isolated_states(run.generation, conditioning)
+    else:
+        with edit_attention(run.model.cross_attention(), Gate(gate)):
+            hidden = run.hidden_states(conditioning)
     factual, counterfactual = torch.nn.functional.cosine_similarity(hidden.float(), target.float(), dim=-1)
     return Similarity(factual, counterfactual)

@@ -34,7 +34,7 @@ def captum_method(name: str) -> type[Method]:
         "name": name,
         "algorithm": algorithm,
         "captum_options": tuple(options),
-        "passes": algorithm.passes,
+        "expense": algorithm.expense,
         "paper": algorithm.paper,
         "__doc__": algorithm.summary,
         "__module__": __name__,

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from jaxtyping import Float
 
-from tagxai.contract.generator import Generator
-from tagxai.contract.values import Branch, Conditioning, Generation
+from tagxai.contract.cost import count
+from tagxai.contract.run import Run
+from tagxai.contract.values import Branch
 from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.lazy import torch
 from tagxai.methods.captum.method import CaptumMethod, WindowFunction
@@ -23,8 +24,8 @@ class CaptumGradients(CaptumMethod):
     target: Literal["conditional", "guided"] = "conditional"
     """Whose log-probability: `conditional`, or `guided` (under classifier-free guidance)."""
 
-    def window_function(self, generator: Generator, generation: Generation) -> WindowFunction:
-        return EmbeddingFunction(self, generator, generation)
+    def window_function(self, run: Run) -> WindowFunction:
+        return EmbeddingFunction(self, run)
 
 
 class EmbeddingFunction(WindowFunction):
@@ -32,11 +33,8 @@ class EmbeddingFunction(WindowFunction):
 
     differentiable = True
 
-    def __init__(self, method: CaptumGradients, generator: Generator, generation: Generation) -> None:
-        self.method, self.generator, self.generation = method, generator, generation
-        self.conditioning = generator.encode_prompt([generation.prompt])
-        self.inputs = self.conditioning.embeddings
-        self.passes = {"reverse_mode_passes": 0}
+    def __init__(self, method: CaptumGradients, run: Run) -> None:
+        self.method, self.run, self.inputs = method, run, run.conditioning.embeddings
         self._gains: torch.Tensor | None = None
 
     def options(self, known: tuple[str, ...]) -> dict[str, Any]:
@@ -44,27 +42,20 @@ class EmbeddingFunction(WindowFunction):
         if self.method.algorithm.takes_baselines:
             options["baselines"] = torch.zeros_like(self.inputs)
         if "internal_batch_size" in known and getattr(self.method, "internal_batch_size") is None:  # noqa: B009
-            options["internal_batch_size"] = max(1, ROWS_AT_ONCE // self.generation.steps)
+            options["internal_batch_size"] = max(1, ROWS_AT_ONCE // self.run.generation.positions)
         return options
 
     def log_prob(self, inputs: torch.Tensor, window: range) -> Float[torch.Tensor, " batch"]:
-        rows = replace(self.conditioning.expand(len(inputs)), embeddings=inputs.to(self.inputs.dtype))
-        self.passes["reverse_mode_passes"] += len(inputs)
-        return self._of_every_code(rows, self.method.target)[..., window.start : window.stop].sum((1, 2))
+        rows = replace(self.run.conditioning.expand(len(inputs)), embeddings=inputs.to(self.inputs.dtype))
+        count(backward_passes=len(inputs) if inputs.requires_grad else 0)
+        return self.run.forward(rows, branch=self.method.target).log_prob[..., window.start : window.stop].sum((1, 2))
 
     def gain_over_baseline(self, window: range) -> float:
         if self._gains is None:
-            with torch.no_grad():
-                given, null = (
-                    self._of_every_code(self.conditioning, branch) for branch in (self.method.target, "unconditional")
-                )
+            branches: tuple[Branch, Branch] = (self.method.target, "unconditional")
+            given, null = (self.run.forward(branch=branch).log_prob for branch in branches)
             self._gains = (given - null)[0]
         return self._gains[:, window.start : window.stop].sum().item()
 
     def per_token(self, attributions: torch.Tensor) -> Float[torch.Tensor, " tokens"]:
         return attributions.norm(dim=-1) if self.method.algorithm.join == "length" else attributions.sum(-1)
-
-    def _of_every_code(self, rows: Conditioning, branch: Branch) -> torch.Tensor:
-        log_prob = self.generator.forward(self.generation, rows, branch=branch).log_prob
-        assert log_prob is not None
-        return log_prob

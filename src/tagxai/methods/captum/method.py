@@ -6,19 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
-from time import perf_counter
 from typing import Any, ClassVar
 
 from jaxtyping import Float
 
-from tagxai.contract.attribution import Attribution
-from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
-from tagxai.contract.values import Generation, OnProgress, Progress
+from tagxai.contract.run import Run
+from tagxai.contract.scores import Scores
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.methods.captum.names import Algorithm
+from tagxai.probing.windows import windows
 
 
 class WindowFunction(ABC):
@@ -26,7 +24,6 @@ class WindowFunction(ABC):
 
     differentiable: ClassVar[bool]
     inputs: torch.Tensor  # the prompt itself, a batch of one
-    passes: dict[str, int]  # what it cost so far, by kind of pass
 
     @abstractmethod
     def options(self, known: tuple[str, ...]) -> dict[str, Any]:
@@ -68,45 +65,26 @@ class CaptumMethod(Method):
             if isinstance(value, int | float) and not isinstance(value, bool):
                 self.require(key, value >= smallest, f"at least {smallest}")
 
-    def attribute(
-        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution:
-        self.check_supported(generator)
-        started = perf_counter()
-        function = self.window_function(generator, generation)
-        windows = self._windows(generation)
-        scores = torch.zeros(1, generation.frames, len(generation.tokens))
+    def explain(self, run: Run) -> Scores:
+        function = self.window_function(run)
+        targets = windows(run.generation, self.resolution, self.start, self.end)
+        scores = torch.zeros(1, run.generation.frames, len(run.generation.tokens))
         errors = []
-        for done, window in enumerate(windows):
-            with _seeded(self.seed, function.inputs.device):
+        for done, window in enumerate(targets):
+            with torch.enable_grad(), _seeded(self.seed, function.inputs.device):
                 attributions = self._ask_captum(function, window)
-            codes = len(window) * len(generation.codes)
+            outcomes = len(window) * run.generation.streams
             if self.algorithm.adds_up:
-                errors.append(abs(attributions.sum().item() - function.gain_over_baseline(window)) / codes)
-            scores[0, window.start : window.stop] = function.per_token(attributions) / codes
-            if on_progress is not None:
-                on_progress(Progress(done + 1, len(windows), self.name))
-        diagnostics: dict[str, Any] = {"windows": len(windows)}
+                errors.append(abs(attributions.sum().item() - function.gain_over_baseline(window)) / outcomes)
+            scores[0, window.start : window.stop] = function.per_token(attributions) / outcomes
+            run.report(done + 1, len(targets), self.name)
+        diagnostics: dict[str, Any] = {"windows": len(targets)}
         if errors:
             diagnostics |= {"completeness_error_mean": sum(errors) / len(errors), "completeness_error_max": max(errors)}
-        return Attribution(
-            generation,
-            scores,
-            self.name,
-            self.settings(),
-            cost={"seconds": perf_counter() - started, **function.passes},
-            diagnostics=diagnostics,
-        )
+        return Scores(scores, diagnostics=diagnostics)
 
     @abstractmethod
-    def window_function(self, generator: Generator, generation: Generation) -> WindowFunction: ...
-
-    def _windows(self, generation: Generation) -> list[range]:
-        frames = generation.frame_range(self.start, self.end)
-        count = 1 if self.resolution is None else round(len(frames) / (self.resolution * generation.frame_rate))
-        count = min(max(1, count), len(frames))
-        edges = [frames.start + len(frames) * i // count for i in range(count + 1)]
-        return [range(a, b) for a, b in pairwise(edges)]
+    def window_function(self, run: Run) -> WindowFunction: ...
 
     def _ask_captum(self, function: WindowFunction, window: range) -> torch.Tensor:
         """captum's attributions for one window, in the shape of the function's inputs without the batch."""

@@ -14,7 +14,7 @@ class Algorithm(NamedTuple):
     kind: Literal["gradient", "perturbation"]
     summary: str
     paper: str
-    passes: str
+    expense: str
     join: Literal["sum", "length"] = "sum"
     adds_up: bool = False
     takes_baselines: bool = False

@@ -7,8 +7,7 @@ from typing import Any, get_args
 
 from jaxtyping import Float
 
-from tagxai.contract.generator import Generator
-from tagxai.contract.values import Generation
+from tagxai.contract.run import Run
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.methods.captum.method import CaptumMethod, WindowFunction
@@ -38,8 +37,8 @@ class CaptumPerturbations(CaptumMethod):
         super().__post_init__()
         self.require("by", self.by in get_args(By), f"one of {', '.join(get_args(By))}")
 
-    def window_function(self, generator: Generator, generation: Generation) -> WindowFunction:
-        return CoalitionFunction(self, generator, generation)
+    def window_function(self, run: Run) -> WindowFunction:
+        return CoalitionFunction(self, run)
 
 
 class CoalitionFunction(WindowFunction):
@@ -47,9 +46,9 @@ class CoalitionFunction(WindowFunction):
 
     differentiable = False
 
-    def __init__(self, method: CaptumPerturbations, generator: Generator, generation: Generation) -> None:
-        self.method, self.generator, self.generation = method, generator, generation
-        prompt = generation.prompt, generation.token_spans, generation.tokens
+    def __init__(self, method: CaptumPerturbations, run: Run) -> None:
+        self.method, self.run, clip = method, run, run.generation
+        prompt = clip.prompt, clip.spans, clip.tokens
         self.units = {"word": words.words, "phrase": words.phrases, "token": words.tokens}[method.by](*prompt)
         most = MOST_UNITS.get(method.name)
         if most is not None and len(self.units) > most:
@@ -60,7 +59,6 @@ class CoalitionFunction(WindowFunction):
         if len(self.units) < 2:
             raise TagxaiError(f"method {method.name!r} compares at least 2 units of a prompt; this one has 1")
         self.inputs = torch.ones(1, len(self.units))
-        self.passes = {"forward_passes": 0}
         self._scored: dict[tuple[bool, ...], torch.Tensor] = {}
 
     def options(self, known: tuple[str, ...]) -> dict[str, Any]:
@@ -71,15 +69,14 @@ class CoalitionFunction(WindowFunction):
         new = [coalition for coalition in dict.fromkeys(coalitions) if coalition not in self._scored]
         if new:
             table = score(
-                self.generator,
-                self.generation,
+                self.run.model,
+                self.run.generation,
                 self.units,
                 torch.tensor(new),
                 operator=self.method.operator,
                 target=self.method.target,
             )
             self._scored |= dict(zip(new, table.log_prob, strict=True))
-            self.passes["forward_passes"] += len(new)
         return torch.stack([self._scored[kept][:, window.start : window.stop].sum() for kept in coalitions]).float()
 
     def gain_over_baseline(self, window: range) -> float:
@@ -87,7 +84,7 @@ class CoalitionFunction(WindowFunction):
         return every - none
 
     def per_token(self, attributions: torch.Tensor) -> Float[torch.Tensor, " tokens"]:
-        values = torch.zeros(len(self.generation.tokens))
+        values = torch.zeros(len(self.run.generation.tokens))
         for unit, value in zip(self.units, attributions, strict=True):  # a unit's tokens share its value equally
             values[list(unit.tokens)] = value / len(unit.tokens)
         return values

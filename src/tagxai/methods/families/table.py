@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 from jaxtyping import Bool, Float
 
-from tagxai.contract.attribution import Attribution
-from tagxai.contract.generator import Generator
+from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
-from tagxai.contract.values import Generation, OnProgress
+from tagxai.contract.run import Run
+from tagxai.contract.scores import Scores
+from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.scoring.passes import score
-from tagxai.scoring.table import NEEDS_ATTENTION, Operator, ScoreTable, Target
+from tagxai.scoring import NEEDS_ATTENTION, By, Operator, ScoreTable, Target, score
 from tagxai.text import words
 from tagxai.text.words import Unit
-
-By = Literal["word", "phrase", "token"]
 
 
 @dataclass(frozen=True)
 class TableMethod(Method):
     """A method fills in `coalitions` and `values`; more than one table takes a `tables` of its own."""
 
-    needs = frozenset({"attention"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
 
     operator: Operator = "value"
     """How a word is taken away: `value`, `gate` or `attention` (from cross-attention: its direct effect), `null` (its
@@ -54,50 +52,42 @@ class TableMethod(Method):
         """What to score for a prompt of so many units."""
 
     @abstractmethod
-    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units codebooks frames"]:
+    def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
         """What each unit is worth to each code."""
 
-    def attribute(
-        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution:
-        self.check_supported(generator)
-        units = self.units(generation)
-        table = self.score(generator, generation, units, self.coalitions(len(units)), on_progress)
-        return self.attribution(generation, units, self.values(table), table.cost)
+    def explain(self, run: Run) -> Scores:
+        units = self.units(run.generation)
+        return self.spread(run, units, self.values(self.score(run, units, self.coalitions(len(units)))))
 
     def units(self, generation: Generation) -> Sequence[Unit]:
+        """The words, phrases or tokens that are taken away."""
         split = {"word": words.words, "phrase": words.phrases, "token": words.tokens}[self.by]
-        return split(generation.prompt, generation.token_spans, generation.tokens)
+        return split(generation.prompt, generation.spans, generation.tokens)
 
     def score(
-        self,
-        generator: Generator,
-        generation: Generation,
-        units: Sequence[Unit],
-        masks: Bool[torch.Tensor, "coalitions units"],
-        on_progress: OnProgress | None,
+        self, run: Run, units: Sequence[Unit], masks: Bool[torch.Tensor, "coalitions units"], *, quiet: bool = False
     ) -> ScoreTable:
+        """The table of these coalitions, under this method's operator and target."""
         return score(
-            generator,
-            generation,
+            run.model,
+            run.generation,
             units,
             masks,
             operator=self.operator,
             target=self.target,
             batch_size=self.batch_size,
-            on_progress=on_progress,
+            on_progress=None if quiet else run.on_progress,
         )
 
-    def attribution(
+    def spread(
         self,
-        generation: Generation,
+        run: Run,
         units: Sequence[Unit],
-        values: Float[torch.Tensor, "units codebooks frames"],
-        cost: dict[str, float],
-        diagnostics: dict[str, Any] | None = None,
-    ) -> Attribution:
+        values: Float[torch.Tensor, "units streams frames"],
+        diagnostics: Mapping[str, Any] | None = None,
+    ) -> Scores:
         """The units' values as scores of tokens: those of one unit share its value equally, and add up to it."""
-        scores = torch.zeros(*values.shape[1:], len(generation.tokens))
+        scores = torch.zeros(*values.shape[1:], len(run.generation.tokens))
         for unit, value in zip(units, values, strict=True):
             scores[..., list(unit.tokens)] = value[..., None].float() / len(unit.tokens)
-        return Attribution(generation, scores, self.name, self.settings(), cost=cost, diagnostics=diagnostics or {})
+        return Scores(scores, diagnostics=diagnostics or {})

@@ -1,0 +1,76 @@
+"""What an explanation cost: passes of the model, counted by the `Run` that asked for them, seconds and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`forward_passes` count the rows of all plain forward calls; one row is the clip run once.
+
+    `backward_passes` are vector-Jacobian products, `forward_mode_passes` directions of forward-mode differentiation,
+    `layer_passes` rows of one layer that was run apart. `model_calls` count calls of the model, whatever their rows.
+    `peak_memory_bytes` is that of the device where it is a GPU, else of the process so far. `other` holds what earlier
+    versions of tagxai counted besides.
+    """
+
+    seconds: float = 0.0
+    model_calls: int = 0
+    forward_passes: int = 0
+    backward_passes: int = 0
+    forward_mode_passes: int = 0
+    layer_passes: int = 0
+    peak_memory_bytes: int = 0
+    other: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, float]:
+        """What is not zero, by name."""
+        counted = asdict(self)
+        other = counted.pop("other")
+        return {name: value for name, value in counted.items() if value or name == "seconds"} | other
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Cost:
+        """Reads the files of all versions."""
+        content = dict(content)
+        content["backward_passes"] = content.get("backward_passes", 0) + content.pop("reverse_mode_passes", 0)
+        known = {each.name for each in fields(cls)} - {"other"}
+        own = {name: value for name, value in content.items() if name in known}
+        return cls(**own, other={name: value for name, value in content.items() if name not in known})
+
+
+@dataclass
+class Counter:
+    """What has been counted so far."""
+
+    model_calls: int = 0
+    forward_passes: int = 0
+    backward_passes: int = 0
+    forward_mode_passes: int = 0
+    layer_passes: int = 0
+
+
+_counter: ContextVar[Counter | None] = ContextVar("tagxai_counter", default=None)
+
+
+@contextmanager
+def counting() -> Iterator[Counter]:
+    """Count what `count` is told inside the block; a block inside another counts for itself."""
+    token = _counter.set(counter := Counter())
+    try:
+        yield counter
+    finally:
+        _counter.reset(token)
+
+
+def count(**passes: int) -> None:
+    """Add to the counter of the block around, if there is one: `count(backward_passes=3)`."""
+    counter = _counter.get()
+    if counter is not None:
+        for name, number in passes.items():
+            setattr(counter, name, getattr(counter, name) + number)

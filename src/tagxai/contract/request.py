@@ -1,0 +1,115 @@
+"""What a generator is asked for: one clip, and the settings that it is sampled with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from typing import Any, get_args
+
+from jaxtyping import Float
+
+from tagxai.contract.values import Branch, Conditioning, Generation
+from tagxai.errors import TagxaiError, UnknownNameError
+from tagxai.lazy import torch
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A sampling setting that a generator declares, from which command line, plans and pages offer it."""
+
+    name: str
+    kind: type
+    """`int`, `float` or `str`."""
+    default: Any
+    help: str
+    lowest: float = -inf
+    highest: float = inf
+
+    def read(self, value: Any) -> Any:
+        """`value`, perhaps as text, as this setting's kind. Raises TagxaiError."""
+        try:
+            found = self.kind(value)
+            if self.kind is int and found != float(value):
+                raise ValueError(value)
+        except (TypeError, ValueError, OverflowError):
+            raise self._refused(value) from None
+        if self.kind is not str and not (isfinite(found) and self.lowest <= found <= self.highest):
+            raise self._refused(value)
+        return found
+
+    def _refused(self, value: Any) -> TagxaiError:
+        what = {int: "a whole number", float: "a number", str: "text"}[self.kind]
+        low, high = (f"{bound:g}" for bound in (self.lowest, self.highest))
+        bounds = {
+            (False, False): "",
+            (True, False): f" of at least {low}",
+            (False, True): f" of at most {high}",
+            (True, True): f" from {low} to {high}",
+        }[isfinite(self.lowest), isfinite(self.highest)]
+        return TagxaiError(f"{self.name} must be {what}{bounds}, not {value!r}")
+
+
+def read_settings(declared: Iterable[Setting], given: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """All settings that `owner` declares: those `given` (None is not given), the others at their defaults.
+
+    Raises TagxaiError for a name that is not declared, or a value out of range.
+    """
+    known = {setting.name: setting for setting in declared}
+    for name, value in given.items():
+        if name not in known and value is not None:
+            raise UnknownNameError(f"sampling setting of {owner}", name, known)
+    return {
+        name: setting.default if given.get(name) is None else setting.read(given[name])
+        for name, setting in known.items()
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One clip: its prompt, its length in seconds, its seed and how it is sampled. None takes the generator's default.
+
+    `mask` gates the text tokens of the conditional branch at every cross-attention site while sampling: factual audio
+    with a method's mask, counterfactual with one minus it. `branch="unconditional"` ignores the prompt. `conditioning`
+    is the prompt, encoded by the same generator, where the caller has it already.
+    """
+
+    prompt: str
+    duration: float | None = None
+    seed: int = 0
+    mask: Float[torch.Tensor, "positions tokens"] | None = None
+    branch: Branch = "guided"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    conditioning: Conditioning | None = None
+
+    def __post_init__(self) -> None:
+        if not self.prompt.strip():
+            raise TagxaiError("the prompt is empty; give some words, such as 'a dog barks while rain falls'")
+        if self.branch not in get_args(Branch):
+            raise UnknownNameError("branch", str(self.branch), get_args(Branch))
+        if not 0 <= self.seed < 2**63:
+            raise TagxaiError(f"the seed must be between 0 and 2^63 - 1, not {self.seed}")
+
+    @classmethod
+    def again(
+        cls,
+        generation: Generation,
+        *,
+        seed: int | None = None,
+        mask: Float[torch.Tensor, "positions tokens"] | None = None,
+        branch: Branch | None = None,
+        prompt: str | None = None,
+        conditioning: Conditioning | None = None,
+    ) -> Request:
+        """The request that `generation` answers, with something changed."""
+        settings = dict(generation.settings)
+        own: Branch = settings.pop("branch", "guided")
+        return cls(
+            generation.prompt if prompt is None else prompt,
+            generation.duration,
+            generation.seed if seed is None else seed,
+            mask,
+            branch or own,
+            settings,
+            conditioning,
+        )

@@ -1,0 +1,150 @@
+"""One method at work on one clip: its only way to the model, which counts every pass and keeps the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from time import perf_counter
+from typing import Any
+
+from jaxtyping import Float
+
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.cost import Cost, Counter, count, counting
+from tagxai.contract.encoding import conditioning_of
+from tagxai.contract.generator import Generator
+from tagxai.contract.scores import Scores
+from tagxai.contract.state import neutral_state, plain_record
+from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
+from tagxai.lazy import torch
+
+
+class Run:
+    """A method's view of one clip. `model` is the generator, counted; `generation` is the clip.
+
+    Inside `opened` no gradients are recorded (a method that differentiates enables them), whatever the caller's mode.
+    """
+
+    def __init__(self, generator: Generator, generation: Generation, on_progress: OnProgress | None) -> None:
+        self.model: Generator = _Counted(generator)
+        self.generation = plain_record(generation)
+        self._original, self._generator, self._on_progress = generation, generator, on_progress
+        self._counter, self._started = Counter(), perf_counter()
+
+    @classmethod
+    @contextmanager
+    def opened(cls, generator: Generator, generation: Generation, on_progress: OnProgress | None) -> Iterator[Run]:
+        """A run whose passes are counted, in a neutral state of torch and of the model that is put back afterwards."""
+        with ExitStack() as stack:
+            stack.enter_context(neutral_state(generator))
+            counter = stack.enter_context(counting())
+            stack.enter_context(torch.no_grad())
+            run = cls(generator, generation, on_progress)
+            run._counter = counter
+            yield run
+
+    @cached_property
+    def conditioning(self) -> Conditioning:
+        """The clip's prompt, encoded once."""
+        return conditioning_of(self._generator, self._original)
+
+    def forward(self, conditioning: Conditioning | None = None, *, branch: Branch = "conditional") -> StepOutput:
+        """The clip run again, under its own prompt or other conditionings."""
+        return self.model.forward(self.generation, conditioning or self.conditioning, branch=branch)
+
+    def hidden_states(
+        self, conditioning: Conditioning | None = None, *, branch: Branch = "conditional"
+    ) -> Float[torch.Tensor, "batch positions dim"]:
+        """The states that the clip's outcomes are predicted from."""
+        return self.model.hidden_states(self.generation, conditioning or self.conditioning, branch=branch)
+
+    def report(self, done: int, total: int, message: str) -> None:
+        """Tell the caller how far the work is."""
+        if self._on_progress is not None:
+            self._on_progress(Progress(done, total, message))
+
+    @property
+    def on_progress(self) -> OnProgress | None:
+        """The caller's callback, for shared tools that report themselves."""
+        return self._on_progress
+
+    def attribution(self, method: str, settings: Mapping[str, Any], found: Scores) -> Attribution:
+        """What was found, with settings as used and what it cost."""
+        return Attribution(
+            self._original,
+            found.values.detach().float().cpu(),
+            method,
+            {**settings, **found.used},
+            is_mask=found.is_mask,
+            merge=found.merge,
+            cost=self.cost(),
+            diagnostics=found.diagnostics,
+            deviation=None if found.deviation is None else found.deviation.detach().float().cpu(),
+        )
+
+    def cost(self) -> Cost:
+        """What has been counted so far."""
+        return Cost(perf_counter() - self._started, **vars(self._counter))
+
+
+class _Counted(Generator):
+    """A generator whose passes are counted; everything else is the generator's own."""
+
+    _OWN = frozenset(
+        {"forward", "hidden_states", "forward_from", "prefix_state", "isolated_states", "_inner", "_noted"}
+    )
+
+    def __init__(self, generator: Generator) -> None:
+        self._inner = generator
+
+    def __getattribute__(self, name: str) -> Any:
+        own = name.startswith("__") or name in _Counted._OWN
+        return object.__getattribute__(self, name) if own else getattr(object.__getattribute__(self, "_inner"), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_inner":
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._inner, name, value)
+
+    @staticmethod
+    def _noted(conditioning: Conditioning | None) -> None:
+        count(model_calls=1, forward_passes=1 if conditioning is None else len(conditioning))
+
+    def forward(
+        self, generation: Generation, conditioning: Conditioning | None = None, *, branch: Branch = "conditional"
+    ) -> StepOutput:
+        self._noted(conditioning)
+        return self._inner.forward(generation, conditioning, branch=branch)
+
+    def hidden_states(
+        self, generation: Generation, conditioning: Conditioning | None = None, *, branch: Branch = "conditional"
+    ) -> Float[torch.Tensor, "batch positions dim"]:
+        self._noted(conditioning)
+        return self._inner.hidden_states(generation, conditioning, branch=branch)
+
+    def forward_from(
+        self, prefix: PrefixState, generation: Generation, conditioning: Conditioning, *, branch: Branch = "conditional"
+    ) -> StepOutput:
+        self._noted(conditioning)
+        return self._inner.forward_from(prefix, generation, conditioning, branch=branch)
+
+    def prefix_state(
+        self, generation: Generation, conditioning: Conditioning, positions: int, *, branch: Branch = "conditional"
+    ) -> PrefixState:
+        self._noted(conditioning)
+        return self._inner.prefix_state(generation, conditioning, positions, branch=branch)
+
+    def isolated_states(
+        self, generation: Generation, conditioning: Conditioning
+    ) -> Float[torch.Tensor, "batch positions dim"]:
+        self._noted(conditioning)
+        return self._inner.isolated_states(generation, conditioning)
+
+    @classmethod
+    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> Generator:
+        raise TypeError("a counted generator is made from one that is loaded")
+
+    # The rest of the contract is reached through `__getattribute__`; these lines only satisfy the abstract class.
+    timeline = generate_one = decode = encode_prompt = None  # type: ignore[assignment]

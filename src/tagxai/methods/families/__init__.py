@@ -1,0 +1,1 @@
+"""What several methods share: a base class for each family."""
