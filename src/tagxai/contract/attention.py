@@ -202,7 +202,8 @@ _GENERATOR = CO_GENERATOR | CO_ASYNC_GENERATOR
 
 def _suspendable_frames() -> tuple[FrameType, ...]:
     """The generators on the stack that their caller may leave suspended, as context managers do not count."""
-    found, frame = [], sys._getframe(1)
+    found: list[FrameType] = []
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         caller = frame.f_back
         if caller is not None and frame.f_code.co_flags & _GENERATOR and not _is_context_manager(caller):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from jaxtyping import Float
 
 from tagxai import storage
+from tagxai.contract import generation_json
 from tagxai.contract.cost import Cost
 from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation
@@ -22,8 +23,8 @@ from tagxai.text.words import Unit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SCHEMA_VERSION = 2
-"""Of files with all that this version knows. 1: without `deviation`; a file without one is still written as 1."""
+SCHEMA_VERSION = 3
+"""The version of saved explanations. 1 and 2, which are still read, hold codes and delays; 1 has no `deviation`."""
 
 
 class Score(NamedTuple):
@@ -166,37 +167,26 @@ class Attribution:
         target = storage.output_folder(folder)
         generation = self.generation
         (target / "explanation.json").unlink(missing_ok=True)  # it must not speak for files that are being replaced
-        tensors = {"scores": self.scores, "codes": generation.codes}
+        tensors = {"scores": self.scores, **generation_json.to_tensors(generation)}
         if self.deviation is not None:
             tensors["deviation"] = self.deviation
         storage.write_tensors(target / "scores.safetensors", tensors)
         storage.write_audio(target / "original.flac", generation.waveform, generation.sample_rate)
         content: dict[str, Any] = {
             "schema": "tagxai.explanation",
-            "schema_version": 1 if self.deviation is None else SCHEMA_VERSION,
+            "schema_version": SCHEMA_VERSION,
             "method": self.method,
             "method_settings": dict(self.settings),
             "is_mask": self.is_mask,
             "merge": self.merge,
-            "generation": {
-                "prompt": generation.prompt,
-                "generator": generation.generator,
-                "seed": generation.seed,
-                "settings": dict(generation.settings),
-                "tokens": list(generation.tokens),
-                "token_spans": [list(span) for span in generation.token_spans],
-                "delays": list(generation.delays),
-                "frame_rate": generation.frame_rate,
-                "sample_rate": generation.sample_rate,
-                "duration": generation.duration,
-            },
+            "generation": generation_json.to_json(generation),
             "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word()],
             "intervals": [
                 {"start": a, "end": b, "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word(a, b)]}
                 for a, b in intervals
             ],
             "audio": ["original.flac", *audio],
-            "cost": dict(self.cost),
+            "cost": self.cost.to_json(),
             "diagnostics": dict(self.diagnostics),
             "versions": dict(self.versions),
             "sha256": {name: storage.sha256(target / name) for name in ("scores.safetensors", "original.flac", *audio)},
@@ -224,21 +214,8 @@ class Attribution:
                 if not (source / name).is_file() or storage.sha256(source / name) != digest:
                     raise DamagedFileError(f"{source / name} is missing or not the file that was written")
             tensors = storage.read_tensors(source / "scores.safetensors")
-            waveform, sample_rate = storage.read_audio(source / "original.flac")
-            made = content["generation"]
-            generation = Generation(
-                prompt=made["prompt"],
-                tokens=tuple(made["tokens"]),
-                token_spans=tuple((start, end) for start, end in made["token_spans"]),
-                codes=tensors["codes"],
-                waveform=waveform,
-                sample_rate=sample_rate,
-                frame_rate=made["frame_rate"],
-                delays=tuple(made["delays"]),
-                seed=made["seed"],
-                generator=made["generator"],
-                settings=made["settings"],
-            )
+            waveform, _ = storage.read_audio(source / "original.flac")
+            generation = generation_json.from_json(content["generation"], tensors, waveform)
             return cls(
                 generation,
                 tensors["scores"],
@@ -246,10 +223,10 @@ class Attribution:
                 settings=content["method_settings"],
                 is_mask=content["is_mask"],
                 merge=content["merge"],
-                cost=content["cost"],
+                cost=Cost.from_json(content["cost"]),
                 diagnostics=content["diagnostics"],
                 versions=content["versions"],
-                deviation=tensors["deviation"] if content["schema_version"] > 1 else None,
+                deviation=tensors.get("deviation"),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedFileError(f"{source / 'explanation.json'} is damaged: {error}") from None

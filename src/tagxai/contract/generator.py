@@ -38,7 +38,7 @@ class Generator(ABC):
 
     sample_rate: int  # Hz
     frame_rate: float  # frames a second, Hz
-    default_duration: float  # seconds
+    default_duration: ClassVar[float] = 5.0  # seconds
     max_duration: float  # seconds
 
     @classmethod

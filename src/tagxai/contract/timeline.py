@@ -122,7 +122,7 @@ class DelayPattern(Timeline):
 class LatentFrames(Timeline):
     """Every latent frame is a position, read once at each of `streams` noise levels (latent diffusion and flow)."""
 
-    streams: int = 1  # type: ignore[assignment]  # a field in place of the property
+    streams: int = 1  # a field in place of the property
 
     kind: ClassVar[str] = "latent_frames"
 

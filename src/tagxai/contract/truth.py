@@ -65,7 +65,7 @@ class Truth:
         """
         if self.mask.shape[1] != generation.frames:
             raise ValueError(f"truth of {self.mask.shape[1]} frames for a clip of {generation.frames}")
-        owners = [owner(span, self.words) for span in generation.token_spans]
+        owners = [owner(span, self.words) for span in generation.spans]
         tokens = [tuple(i for i, mine in enumerate(owners) if mine == word) for word in range(len(self.words))]
         prompt, end = generation.prompt, len(generation.prompt)
         for word, mine in zip(self.words, tokens, strict=True):

@@ -42,6 +42,7 @@ class DelayPatternGenerator(Generator):
     max_tokens: ClassVar[int] = 4096  # of a prompt: attention in the text encoder takes the square of it
 
     source: str
+    delays: tuple[int, ...]  # of each codebook, in steps
     tokenizer: Any  # of transformers
     pad: int  # what the decoder reads where the pattern has no code
     max_frames: int
@@ -225,6 +226,15 @@ class DelayPatternGenerator(Generator):
         # Edits belong to the conditional branch.
         with at_position(0, conditional_rows=0 if branch == "unconditional" else None), self._lower():
             return self._states(columns, conditioning.embeddings, conditioning.mask)
+
+    def logits(
+        self, codes: Int[torch.Tensor, "codebooks frames"], conditioning: Conditioning
+    ) -> Float[torch.Tensor, "batch codebooks positions vocabulary"]:
+        """All of the logits of one pass, which `forward` never holds at once."""
+        columns = self._columns(codes.to(self.device)).expand(len(conditioning), -1, -1)
+        with self._lower():
+            hidden = self._states(columns, conditioning.embeddings, conditioning.mask)
+        return torch.stack([head(hidden) for head in self._heads], dim=1)
 
     def until(self, generation: Generation, frame: int) -> Generation:
         timeline = generation.timeline.until(frame)

@@ -26,9 +26,8 @@ def score(generator: DelayPatternGenerator) -> dict[str, torch.Tensor]:
     codes = torch.arange(generator.codebooks * frames, device=generator.device).mul(7919).remainder(generator.pad)
     codes = codes.reshape(generator.codebooks, frames)
     with torch.no_grad():
-        hidden = generator._hidden(codes, generator.encode_prompt([PROMPT]), isolated=False)
-        logits = torch.stack([head(hidden)[0] for head in generator._heads])
-        return {"logits": logits.float().cpu(), "audio": generator.decode(codes).float().cpu()}
+        logits = generator.logits(codes, generator.encode_prompt([PROMPT]))[0]
+        return {"logits": logits.float().cpu(), "audio": generator.decode_codes(codes).float().cpu()}
 
 
 def difference(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> dict[str, float]:

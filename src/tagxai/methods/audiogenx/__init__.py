@@ -1,7 +1,7 @@
 """AudioGenX: masks over text tokens, learned for every audio step (Kang et al., AAAI 2025, arXiv 2502.00459).
 
-A mask M[positions, tokens] multiplies the cross-attention weights of every layer and head. It is learned so that the hidden
-states under M stay close to the original ones (factual) and those under 1 - M move away (counterfactual).
+A mask M[positions, tokens] multiplies the cross-attention weights of every layer and head. It is learned so that the
+hidden states under M stay close to the original ones (factual) and those under 1 - M move away (counterfactual).
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class AudioGenX(Method):
     learning_rate: float | None = None
     """Adam's learning rate. None takes the paper's 1e-3 for the MLP and 1 for logits."""
     weight_decay: float | None = None
-    """Adam's weight decay. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would draw to a mask of 0.5."""
+    """Adam's weight decay. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would pull
+    to a mask of 0.5."""
     alpha: float | None = None
     """Weight of the mask's L1 norm. None takes the paper's 1e-3 for the MLP and 2e-2 for logits: they reach the optimum
     of the loss, where 1e-3 leaves every token that helps a little at 1."""

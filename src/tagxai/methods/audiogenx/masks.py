@@ -1,4 +1,4 @@
-"""What AudioGenX learns: mask logits, free or from an MLP a position; where they start; how masks are drawn from them."""
+"""What AudioGenX learns: mask logits, free or from an MLP a position; where they start; how masks are drawn."""
 
 from __future__ import annotations
 
