@@ -51,7 +51,7 @@ def retaining(scores: Float[torch.Tensor, " words"], share: float = 0.5) -> Floa
 def draw_by_score(
     scores: Float[torch.Tensor, " words"], share: float, samples: int, seed: int
 ) -> Bool[torch.Tensor, "sets words"]:
-    """`samples` sets of words drawn with the probabilities of `retaining`, from the same noise for every explanation."""
+    """`samples` sets of words with the probabilities of `retaining`, from the same noise for every explanation."""
     noise = torch.rand(samples, len(scores), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return noise < retaining(scores, share)
 
@@ -107,7 +107,7 @@ class _SoftErasure(ScoringMetric):
 
 @dataclass(frozen=True)
 class SoftComprehensiveness(_SoftErasure):
-    """Faithfulness: what is lost when words are drawn by their scores, at equal size (pi-Soft-NC, Huang & Chan 2026)."""
+    """Faithfulness: what is lost when words drawn by score are removed, at equal size (pi-Soft-NC, Huang & Chan 2026)."""
 
     name: ClassVar[str] = "soft_comprehensiveness"
 
@@ -118,7 +118,7 @@ class SoftComprehensiveness(_SoftErasure):
 
 @dataclass(frozen=True)
 class SoftSufficiency(_SoftErasure):
-    """Faithfulness: what words kept by their scores are worth, at equal size (pi-Soft-NS, Huang & Chan 2026)."""
+    """Faithfulness: what words drawn by score are worth, at equal size (pi-Soft-NS, Huang & Chan 2026)."""
 
     name: ClassVar[str] = "soft_sufficiency"
 
