@@ -27,11 +27,11 @@ from tagxai.contract.values import Generation
 from tagxai.explaining.loading import load_generator, make_method
 from tagxai.laboratory.language.grammar import prompts
 from tagxai.methods.audiogenx.objective import PAPER_ALPHA
-from tagxai.metrics.average_precision import average_precision
+from tagxai.metrics.areas_under_curves import average_precision
+from tagxai.metrics.best_word import hit
 from tagxai.metrics.families.localisation import align
-from tagxai.metrics.hit import hit
 from tagxai.metrics.pointing_game import pointing_game
-from tagxai.metrics.relevance_mass import relevance_mass
+from tagxai.metrics.relevance import relevance_mass
 
 METRICS = {
     "hit@1": hit,

@@ -35,14 +35,12 @@ from tagxai.explaining.loading import load_generator, make_method
 from tagxai.laboratory.judging.interventions import removed
 from tagxai.laboratory.language.grammar import Prompt, prompts
 from tagxai.laboratory.language.parsing import parse
-from tagxai.metrics.average_precision import average_precision
+from tagxai.metrics.areas_under_curves import average_precision
+from tagxai.metrics.best_word import hit, reciprocal_rank
 from tagxai.metrics.bootstrap import bootstrap
 from tagxai.metrics.families.localisation import align
-from tagxai.metrics.hit import hit
 from tagxai.metrics.pointing_game import pointing_game
-from tagxai.metrics.reciprocal_rank import reciprocal_rank
-from tagxai.metrics.relevance_mass import relevance_mass
-from tagxai.metrics.relevance_rank import relevance_rank
+from tagxai.metrics.relevance import relevance_mass, relevance_rank
 from tagxai.registering.registry import registry
 
 METRICS = {

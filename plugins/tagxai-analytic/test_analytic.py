@@ -10,7 +10,7 @@ from tagxai_analytic import AnalyticGenerator, ClosedForm
 from tagxai import Attribution, TagxaiError
 from tagxai.contract.attention import edit_attention
 from tagxai.errors import UnsupportedError
-from tagxai.metrics.hit import Hit
+from tagxai.metrics.best_word import Hit
 from tagxai.probing.edits import Gate
 from tagxai.registering.registry import registry
 from tagxai.scoring import all_subsets, leave_one_out, score, shapley

@@ -14,7 +14,7 @@ from tagxai.errors import DamagedFileError
 from tagxai.explaining.comparison import Comparison, method_folder
 from tagxai.explaining.explanation import Explanation
 from tagxai.methods.random import Random
-from tagxai.metrics.families.ranks import rank_correlation
+from tagxai.metrics.families.rank_correlation import rank_correlation
 from tagxai.registering.registry import registry
 from tagxai.report.figures.colours import full_colour
 

@@ -9,18 +9,16 @@ import torch
 
 from tagxai import Attribution, TagxaiError, load_generator
 from tagxai.errors import UnsupportedError
-from tagxai.metrics.comprehensiveness import comprehensiveness
-from tagxai.metrics.effective_words import effective_words
-from tagxai.metrics.families.faithfulness import ScoringMetric, rankings, retaining
-from tagxai.metrics.families.similarity import spearman
-from tagxai.metrics.gini import gini
+from tagxai.metrics.concentration import effective_words, gini
+from tagxai.metrics.erasure import comprehensiveness, sufficiency
+from tagxai.metrics.families.faithfulness import ScoringMetric
+from tagxai.metrics.families.rank_correlation import rank_agreement, rank_correlation
+from tagxai.metrics.families.word_sets import rankings
 from tagxai.metrics.infidelity import infidelity
 from tagxai.metrics.linear_datamodelling import linear_datamodelling
 from tagxai.metrics.perturbation_curves import perturbation_curves
 from tagxai.metrics.share_of_optimum import ShareOfOptimum, share_of_optimum
-from tagxai.metrics.soft_comprehensiveness import soft_comprehensiveness
-from tagxai.metrics.soft_sufficiency import soft_sufficiency
-from tagxai.metrics.sufficiency import sufficiency
+from tagxai.metrics.soft_erasure import retaining, soft_comprehensiveness, soft_sufficiency
 from tagxai.registering.registry import registry
 
 analytic = pytest.importorskip("tagxai_analytic")
@@ -182,16 +180,18 @@ def test_spearman_is_the_correlation_of_mean_ranks(seed):
     for values in (a.tolist(), b.tolist()):
         ranks.append([sum(v < x for v in values) + (sum(v == x for v in values) + 1) / 2 for x in values])
     expected = torch.corrcoef(torch.tensor(ranks, dtype=torch.float64))[0, 1].item()
-    assert spearman(a, b) == pytest.approx(expected)
+    assert rank_correlation(a, b) == pytest.approx(expected)
     masks = torch.rand(9, 12, generator=drawn) < 0.5
     values = torch.randn(9, generator=drawn)
     sums = torch.stack([a[row].sum() for row in masks])
-    assert linear_datamodelling(a, masks, values) == pytest.approx(spearman(sums, values))
+    assert linear_datamodelling(a, masks, values) == pytest.approx(rank_correlation(sums, values))
 
 
-def test_constants_are_alike_to_constants_alone():
-    assert spearman(torch.ones(3), torch.zeros(3)) == 1
-    assert spearman(torch.ones(3), torch.arange(3.0)) == 0
+def test_constants_have_no_rank_correlation_and_agree_with_constants_alone():
+    assert rank_correlation(torch.ones(3), torch.zeros(3)) is None
+    assert rank_correlation(torch.ones(3), torch.arange(3.0)) is None
+    assert rank_agreement(torch.ones(3), torch.zeros(3)) == 1
+    assert rank_agreement(torch.ones(3), torch.arange(3.0)) == 0
 
 
 def test_rankings_reverse_ties_and_nothing_else():

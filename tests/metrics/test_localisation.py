@@ -8,15 +8,12 @@ import torch
 
 from tagxai import Attribution, TagxaiError
 from tagxai.contract.truth import TrueWord, Truth
-from tagxai.metrics.average_precision import average_precision
+from tagxai.metrics.areas_under_curves import average_precision, roc_auc
+from tagxai.metrics.best_word import Hit, hit, reciprocal_rank
 from tagxai.metrics.bootstrap import bootstrap
 from tagxai.metrics.families.localisation import Localisation, align
-from tagxai.metrics.hit import Hit, hit
 from tagxai.metrics.pointing_game import pointing_game
-from tagxai.metrics.reciprocal_rank import reciprocal_rank
-from tagxai.metrics.relevance_mass import relevance_mass
-from tagxai.metrics.relevance_rank import relevance_rank
-from tagxai.metrics.roc_auc import roc_auc
+from tagxai.metrics.relevance import relevance_mass, relevance_rank
 from tagxai.registering.registry import registry
 
 
@@ -207,7 +204,7 @@ def test_every_metric_of_localisation_says_how_to_read_it():
     assert len(classes) == 7
     for cls in classes:
         assert (cls.higher_is_better, cls.bounds, cls.needs) == (True, (0.0, 1.0), {"truth"})
-        assert "Chance" in cls.measure.__doc__
+        assert "Chance" in cls.formula.__doc__
 
 
 # -- bootstrap -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from tagxai.errors import UnsupportedError
 from tagxai.explaining.measuring import measure
 from tagxai.laboratory.language.parsing import parse
 from tagxai.metrics.families.randomising import copy_to_randomise, randomise
-from tagxai.metrics.families.similarity import alike
+from tagxai.metrics.families.rank_correlation import explanation_agreement
 from tagxai.metrics.max_sensitivity import MaxSensitivity, with_noise
 from tagxai.metrics.model_randomisation import CascadingRandomisation, TextEncoderRandomisation
 from tagxai.metrics.other_audio import OtherAudio
@@ -101,7 +101,7 @@ def test_the_cascade_randomises_from_the_heads_down_and_asks_after_each_stage(ge
     expected = []
     for stage, parts in enumerate([["heads", "layer1"], ["layer1.cross", "layer0"], ["layer0.cross", "text_encoder"]]):
         randomise(copy, parts, seed=5 + stage)
-        expected.append(alike(method.attribute(copy, generation), explained))
+        expected.append(explanation_agreement(method.attribute(copy, generation), explained))
     metric = CascadingRandomisation(stages=3, seed=5)
     assert metric.score_method(generator, generation, explained, method) == pytest.approx(sum(expected) / 3)
 

@@ -8,10 +8,9 @@ import torch
 
 from tagxai import Attribution, TagxaiError, load_generator
 from tagxai.classifiers import Classifier
-from tagxai.metrics.families.divergence import change_of_top, divergence
 from tagxai.metrics.families.regeneration import top_share
-from tagxai.metrics.kl_cf import CounterfactualKL
-from tagxai.metrics.kl_f import FactualKL
+from tagxai.metrics.fid import change_of_top
+from tagxai.metrics.kl import CounterfactualKL, FactualKL, divergence
 from tagxai.metrics.removal import Removal, top_words
 from tagxai.registering.registry import registry
 
@@ -35,7 +34,7 @@ class Tones(Classifier):
 @pytest.fixture
 def tones(monkeypatch):
     judge = Tones()
-    monkeypatch.setattr("tagxai.metrics.families.regeneration.load_classifier", lambda name: judge)
+    monkeypatch.setattr("tagxai.metrics.families.sampled_clips.load_classifier", lambda name: judge)
     return judge
 
 
@@ -195,7 +194,7 @@ def test_equal_words_are_drawn_and_not_taken_in_their_order():
 def test_the_embedded_model_is_judged_by_its_own_detector_and_others_by_passt(spec, monkeypatch, model):
     asked = []
     monkeypatch.setattr(
-        "tagxai.metrics.families.regeneration.load_classifier", lambda name: asked.append(name) or Tones()
+        "tagxai.metrics.families.sampled_clips.load_classifier", lambda name: asked.append(name) or Tones()
     )
     clip = model.generate("bell", duration=1.0)
     attribution = Attribution(clip, torch.ones(1, 10, len(clip.tokens)), "random", is_mask=True)

@@ -17,7 +17,7 @@ from tagxai.contract.values import Generation
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.explaining.explanation import Explanation
 from tagxai.lazy import torch
-from tagxai.metrics.families.ranks import rank_correlation
+from tagxai.metrics.families.rank_correlation import rank_correlation
 from tagxai.text.words import Unit
 
 COMPARISON = "comparison.json"
@@ -66,7 +66,8 @@ class Comparison:
 
     def _agreement(self, view: Callable[[Attribution], torch.Tensor]) -> Matrix:
         views = [view(explanation.attribution).flatten() for explanation in self.explanations.values()]
-        return tuple(tuple(rank_correlation(a, b) for b in views) for a in views)
+        found = [[rank_correlation(a, b) for b in views] for a in views]
+        return tuple(tuple(None if value is None else round(value, 6) for value in row) for row in found)
 
     def save(self, folder: str | Path) -> Path:
         """Write all of it into `folder`, an explanation in a folder of each method; `comparison.json` comes last."""

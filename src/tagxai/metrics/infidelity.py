@@ -11,7 +11,8 @@ from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.metrics.families.faithfulness import ScoringMetric, subsets
+from tagxai.metrics.families.faithfulness import ScoringMetric
+from tagxai.metrics.families.word_sets import random_sets
 
 
 def infidelity(
@@ -59,13 +60,15 @@ class Infidelity(ScoringMetric):
 
     samples: int = 64
     seed: int = 20_000
-    """Of the words that are removed, each with probability 1/2."""
+    """Seed of the draws of removed words; each is removed with probability 1/2."""
 
     def __post_init__(self) -> None:
         self.require("samples", self.samples >= 1, "at least 1")
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         scores, value = self.word_game(generator, generation, attribution)
-        kept = torch.cat([torch.ones(1, len(scores), dtype=torch.bool), subsets(len(scores), self.samples, self.seed)])
+        kept = torch.cat(
+            [torch.ones(1, len(scores), dtype=torch.bool), random_sets(len(scores), self.samples, self.seed)]
+        )
         values = value(kept)
         return infidelity(scores, ~kept[1:], values[0] - values[1:])

@@ -14,8 +14,9 @@ from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.metrics.families.faithfulness import ScoringMetric, subsets
-from tagxai.metrics.families.similarity import spearman
+from tagxai.metrics.families.faithfulness import ScoringMetric
+from tagxai.metrics.families.rank_correlation import rank_agreement
+from tagxai.metrics.families.word_sets import random_sets
 
 
 def linear_datamodelling(
@@ -30,7 +31,7 @@ def linear_datamodelling(
     >>> linear_datamodelling(torch.tensor([1.0, 2.0]), masks, torch.tensor([-3.0, -2.0, -1.0]))
     1.0
     """
-    return spearman(masks.to(scores) @ scores, values)
+    return rank_agreement(masks.to(scores) @ scores, values)
 
 
 @dataclass(frozen=True)
@@ -51,5 +52,5 @@ class LinearDatamodelling(ScoringMetric):
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         scores, value = self.word_game(generator, generation, attribution)
-        masks = subsets(len(scores), self.samples, self.seed)
+        masks = random_sets(len(scores), self.samples, self.seed)
         return linear_datamodelling(scores, masks, value(masks))

@@ -12,7 +12,7 @@ from tagxai.contract.metric import MethodMetric
 from tagxai.contract.values import Generation
 from tagxai.errors import UnsupportedError
 from tagxai.metrics.families.randomising import copy_to_randomise, randomise
-from tagxai.metrics.families.similarity import alike
+from tagxai.metrics.families.rank_correlation import explanation_agreement
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class CascadingRandomisation(MethodMetric):
         found = []
         for stage, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
             randomise(copy, parts[start:end], self.seed + stage)
-            found.append(alike(method.attribute(copy, generation), attribution))
+            found.append(explanation_agreement(method.attribute(copy, generation), attribution))
         return sum(found) / len(found)
 
 

@@ -14,7 +14,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.metric import MethodMetric
 from tagxai.contract.values import Generation
-from tagxai.metrics.families.similarity import alike
+from tagxai.metrics.families.rank_correlation import explanation_agreement
 
 
 @dataclass(frozen=True)
@@ -40,4 +40,4 @@ class OtherAudio(MethodMetric):
             **settings,
         )
         swapped = replace(generation, codes=other.codes, waveform=other.waveform)
-        return alike(method.attribute(generator, swapped), attribution)
+        return explanation_agreement(method.attribute(generator, swapped), attribution)

@@ -13,7 +13,7 @@ from tagxai.contract.method import Method
 from tagxai.contract.metric import MethodMetric
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.metrics.families.similarity import spearman
+from tagxai.metrics.families.rank_correlation import rank_agreement
 from tagxai.text.words import Unit
 
 TRIES = 50
@@ -46,7 +46,7 @@ class ParaphraseRobustness(MethodMetric):
         shared = [word for word in mine if word in its]
         if not shared:
             raise TagxaiError(f"{generation.prompt!r} and its paraphrase {text!r} have no word of meaning in common")
-        return spearman(
+        return rank_agreement(
             attribution.over_time([mine[word] for word in shared]).flatten(),
             other.over_time([its[word] for word in shared]).flatten(),
         )

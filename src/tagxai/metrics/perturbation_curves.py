@@ -15,10 +15,11 @@ from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.metrics.families.faithfulness import ScoringMetric, Value, best, effect, rankings
+from tagxai.metrics.families.faithfulness import ScoringMetric, SetValue, whole_effect
+from tagxai.metrics.families.word_sets import prefixes, rankings
 
 
-def perturbation_curves(scores: Float[torch.Tensor, " words"], value: Value) -> float:
+def perturbation_curves(scores: Float[torch.Tensor, " words"], value: SetValue) -> float:
     """The area between LeRF and MoRF (over the share of words removed, by trapezoids), in units of the whole effect.
 
     Of n words the first of which has all the effect, the true ranking has (n - 1) / n, its reverse the negative, and
@@ -28,10 +29,10 @@ def perturbation_curves(scores: Float[torch.Tensor, " words"], value: Value) -> 
     >>> perturbation_curves(torch.tensor([0.9, 0.1]), lambda masks: masks[:, 0].double())
     0.5
     """
-    _, whole = effect(value, len(scores))
+    _, whole = whole_effect(value, len(scores))
     areas = []
     for order in rankings(scores):
-        kept = best(order)
+        kept = prefixes(order)
         areas.append(torch.trapezoid(value(kept) - value(~kept), dx=1 / len(scores)))
     return float(torch.stack(areas).mean()) / abs(whole)
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.metrics.families.localisation import Localisation, over_cells
+from tagxai.metrics.families.localisation import Localisation
+from tagxai.metrics.families.ties import over_cells
 
 
 def pointing_game(
@@ -35,4 +36,4 @@ class PointingGame(Localisation):
     """Whether the highest score over words and seconds lies where the truth is (pointing game, Zhang et al. 2018)."""
 
     name: ClassVar[str] = "pointing_game"
-    measure = staticmethod(pointing_game)
+    formula = staticmethod(pointing_game)

@@ -10,7 +10,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.metrics.families.regeneration import classifier_for, sampled
+from tagxai.metrics.families.sampled_clips import classifier_for, sampled
 from tagxai.scoring import without
 
 

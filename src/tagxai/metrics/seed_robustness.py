@@ -10,7 +10,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.metric import MethodMetric
 from tagxai.contract.values import Generation
-from tagxai.metrics.families.similarity import alike
+from tagxai.metrics.families.rank_correlation import explanation_agreement
 
 
 @dataclass(frozen=True)
@@ -38,5 +38,5 @@ class SeedRobustness(MethodMetric):
         found = []
         for i in range(1, self.repeats + 1):
             other = type(method).configure({**settings, "seed": settings["seed"] + i})
-            found.append(alike(other.attribute(generator, generation), attribution))
+            found.append(explanation_agreement(other.attribute(generator, generation), attribution))
         return sum(found) / len(found)

@@ -15,12 +15,13 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
-from tagxai.metrics.families.faithfulness import ScoringMetric, Value, rankings
+from tagxai.metrics.families.faithfulness import ScoringMetric, SetValue
+from tagxai.metrics.families.word_sets import rankings
 
 MOST_WORDS = 10
 
 
-def share_of_optimum(scores: Float[torch.Tensor, " words"], value: Value) -> float:
+def share_of_optimum(scores: Float[torch.Tensor, " words"], value: SetValue) -> float:
     """The area between LeRF and MoRF of this ranking, divided by the largest of all n! rankings: 1 is the optimum.
 
     Reversing a ranking negates its area, so the worst ranking has -1, and equal scores have 0. Needs all 2^n sets.

@@ -56,16 +56,13 @@ def tagxai_methods() -> Sequence[type[Method]]:
 
 @hookimpl
 def tagxai_metrics() -> Sequence[type[Metric]]:
-    from tagxai.metrics.average_precision import AveragePrecision
-    from tagxai.metrics.comprehensiveness import Comprehensiveness
-    from tagxai.metrics.effective_words import EffectiveWords
-    from tagxai.metrics.fid_cf import CounterfactualFidelity
-    from tagxai.metrics.fid_f import FactualFidelity
-    from tagxai.metrics.gini import Gini
-    from tagxai.metrics.hit import Hit
+    from tagxai.metrics.areas_under_curves import AveragePrecision, RocAuc
+    from tagxai.metrics.best_word import Hit, ReciprocalRank
+    from tagxai.metrics.concentration import EffectiveWords, Gini
+    from tagxai.metrics.erasure import Comprehensiveness, Sufficiency
+    from tagxai.metrics.fid import CounterfactualFidelity, FactualFidelity
     from tagxai.metrics.infidelity import Infidelity
-    from tagxai.metrics.kl_cf import CounterfactualKL
-    from tagxai.metrics.kl_f import FactualKL
+    from tagxai.metrics.kl import CounterfactualKL, FactualKL
     from tagxai.metrics.linear_datamodelling import LinearDatamodelling
     from tagxai.metrics.mask_size import MaskSize
     from tagxai.metrics.max_sensitivity import MaxSensitivity
@@ -78,16 +75,11 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
     from tagxai.metrics.paraphrase_robustness import ParaphraseRobustness
     from tagxai.metrics.perturbation_curves import PerturbationCurves
     from tagxai.metrics.pointing_game import PointingGame
-    from tagxai.metrics.reciprocal_rank import ReciprocalRank
-    from tagxai.metrics.relevance_mass import RelevanceMass
-    from tagxai.metrics.relevance_rank import RelevanceRank
+    from tagxai.metrics.relevance import RelevanceMass, RelevanceRank
     from tagxai.metrics.removal import Removal, RemovalOfThree, RemovalOfTwo
-    from tagxai.metrics.roc_auc import RocAuc
     from tagxai.metrics.seed_robustness import SeedRobustness
     from tagxai.metrics.share_of_optimum import ShareOfOptimum
-    from tagxai.metrics.soft_comprehensiveness import SoftComprehensiveness
-    from tagxai.metrics.soft_sufficiency import SoftSufficiency
-    from tagxai.metrics.sufficiency import Sufficiency
+    from tagxai.metrics.soft_erasure import SoftComprehensiveness, SoftSufficiency
 
     return [
         AveragePrecision,

@@ -1,15 +1,14 @@
-"""What metrics of localisation share: scores laid over the truth word by word, and rankings in which ties are fair.
+"""What metrics of localisation share: scores laid over the truth word by word.
 
-Every metric is a function of `scores[words, frames]` and `truth[words, frames]`. Equal scores are in random order:
-a metric is its expected value over all orders, so it depends on no order of words or frames. A map of equal scores
-therefore gets exactly what random scores get on average: the chance level is `metric(torch.ones(...), truth)`.
+Every metric is a function of `scores[words, frames]` and `truth[words, frames]`; ties are fair (`families.ties`), so
+the chance level is `metric(torch.ones(...), truth)`.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from jaxtyping import Bool, Float
 
@@ -20,58 +19,6 @@ from tagxai.contract.truth import Kind, Level, Truth
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
-
-
-class Ties(NamedTuple):
-    """The ranking of some items, best first, as groups of equal scores: how many there are, and how many are true."""
-
-    sizes: list[int]
-    hits: list[int]
-
-
-def ties(scores: Float[torch.Tensor, " items"], truth: Bool[torch.Tensor, " items"]) -> Ties:
-    """Rank items by score.
-
-    >>> import torch
-    >>> ties(torch.tensor([0.0, 2.0, 0.0, 1.0]), torch.tensor([True, False, False, True]))
-    Ties(sizes=[1, 1, 2], hits=[0, 1, 1])
-    """
-    values, group = scores.unique(return_inverse=True)
-    counts = [torch.bincount(chosen, minlength=len(values)).flip(0).tolist() for chosen in (group, group[truth])]
-    return Ties(*counts)
-
-
-def scored_rows(
-    scores: Float[torch.Tensor, "words frames"],
-    truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
-) -> tuple[Float[torch.Tensor, "scored frames"], Bool[torch.Tensor, "scored frames"]]:
-    """Scores and truth of the words that count. Raises ValueError where nothing is true, for then nothing is right."""
-    if scored is not None:
-        scores, truth = scores[scored], truth[scored]
-    if not truth.any():
-        raise ValueError("nothing is true of the words that count, so no explanation of them is right or wrong")
-    return scores, truth
-
-
-def over_clip(
-    scores: Float[torch.Tensor, "words frames"],
-    truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
-) -> Ties:
-    """The words that count ranked by their mean over the clip; a word is true if it is true at some frame."""
-    scores, truth = scored_rows(scores, truth, scored)
-    return ties(scores.double().mean(1), truth.any(1))
-
-
-def over_cells(
-    scores: Float[torch.Tensor, "words frames"],
-    truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
-) -> Ties:
-    """Every word at every frame, ranked; of the words that count."""
-    scores, truth = scored_rows(scores, truth, scored)
-    return ties(scores.flatten(), truth.flatten())
 
 
 def align(
@@ -105,7 +52,7 @@ class Localisation(Metric):
 
     @staticmethod
     @abstractmethod
-    def measure(
+    def formula(
         scores: Float[torch.Tensor, "words frames"],
         truth: Bool[torch.Tensor, "words frames"],
         scored: Bool[torch.Tensor, " words"] | None = None,
@@ -119,4 +66,4 @@ class Localisation(Metric):
                 f"metric {self.name!r} needs the truth, which generator {generator.name!r} does not know for "
                 f"{generation.prompt!r}"
             )
-        return self.measure(*align(attribution, truth, self.kind))
+        return self.formula(*align(attribution, truth, self.kind))

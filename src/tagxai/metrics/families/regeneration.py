@@ -1,76 +1,20 @@
-"""What metrics share that sample clips anew and ask a classifier how these sound.
-
-New clips have other seeds than the original: under a mask of ones they are as far from it as two samples of one prompt
-are, which is the noise floor.
-"""
+"""What metrics share that sample clips under an explanation's mask and ask a classifier how these sound."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import ClassVar, Literal
-from weakref import WeakKeyDictionary
 
 from jaxtyping import Float
 
-from tagxai.classifiers import Classifier, load_classifier
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.metric import Metric
-from tagxai.contract.values import Branch, Generation
+from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
-
-REMEMBERED = 256
-"""Sets of clips, of each generator, whose probabilities are kept: several metrics judge the same clips."""
-
-_heard: WeakKeyDictionary[Generator, OrderedDict[object, torch.Tensor]] = WeakKeyDictionary()
-
-
-def classifier_for(generator: Generator, name: str | None = None) -> tuple[str, Classifier]:
-    """The classifier of that name; by default the one that belongs to the generator, or PaSST."""
-    name = name or ("detector" if generator.name == "tiny" else "passt")
-    return name, load_classifier(name)
-
-
-def sampled(
-    generator: Generator,
-    generation: Generation,
-    classifier: str | None,
-    repeats: int,
-    *,
-    prompt: str | None = None,
-    mask: Float[torch.Tensor, "steps tokens"] | None = None,
-) -> Float[torch.Tensor, "repeats labels"]:
-    """How `repeats` new clips sound, with the original's settings, its next seeds, and a mask or another prompt.
-
-    A prompt of no words is the unconditional branch.
-    """
-    name, judge = classifier_for(generator, classifier)
-    text = generation.prompt if prompt is None else prompt
-    settings = {key: generation.settings.get(key) for key in ("guidance_scale", "top_k", "temperature")}
-    branch: Branch = generation.settings.get("branch", "guided") if text else "unconditional"
-    held = None if mask is None else mask.cpu().float().numpy().tobytes()
-    key = (name, text, generation.duration, generation.seed, tuple(settings.items()), branch, held, repeats)
-    heard = _heard.setdefault(generator, OrderedDict())
-    if key not in heard:
-        clips = [
-            generator.generate(
-                text or generation.prompt,
-                duration=generation.duration,
-                seed=generation.seed + 1 + i,
-                mask=mask,
-                branch=branch,
-                **settings,
-            )
-            for i in range(repeats)
-        ]
-        heard[key] = judge([clip.waveform for clip in clips], clips[0].sample_rate)
-    heard.move_to_end(key)
-    while len(heard) > REMEMBERED:
-        heard.popitem(last=False)
-    return heard[key]
+from tagxai.metrics.families.sampled_clips import classifier_for, sampled
 
 
 def top_share(mask: Float[torch.Tensor, "steps tokens"], share: float) -> Float[torch.Tensor, "steps tokens"]:

@@ -1,4 +1,4 @@
-"""Average precision over word x time; ties by their expected value (McSherry and Najork, ECIR 2008, section 3)."""
+"""Areas under the precision-recall and the ROC curve over word x time: average precision and ROC AUC."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.metrics.families.localisation import Localisation, over_cells
+from tagxai.metrics.families.localisation import Localisation
+from tagxai.metrics.families.ties import over_cells
 
 
 def average_precision(
@@ -41,8 +42,39 @@ def average_precision(
     return total / found
 
 
+def roc_auc(
+    scores: Float[torch.Tensor, "words frames"],
+    truth: Bool[torch.Tensor, "words frames"],
+    scored: Bool[torch.Tensor, " words"] | None = None,
+) -> float:
+    """The probability that a true cell scores higher than a false one; an equal score counts as half.
+
+    Chance: 0.5, whatever the share of true cells; it is also the value where no cell is false. The sign of scores
+    counts, their scale does not.
+
+    >>> import torch
+    >>> truth = torch.tensor([[True, False], [True, False]])
+    >>> roc_auc(torch.tensor([[4.0, 2.0], [2.0, 1.0]]), truth)  # four pairs: three won, one tied
+    0.875
+    """
+    sizes, hits = over_cells(scores, truth, scored)
+    true, false = sum(hits), sum(sizes) - sum(hits)
+    won, below = 0.0, false
+    for size, here in zip(sizes, hits, strict=True):
+        below -= size - here
+        won += here * (below + (size - here) / 2)
+    return won / (true * false) if false else 0.5
+
+
 class AveragePrecision(Localisation):
     """Average precision of the true cells of word x time, ties by expectation (McSherry & Najork 2008)."""
 
     name: ClassVar[str] = "average_precision"
-    measure = staticmethod(average_precision)
+    formula = staticmethod(average_precision)
+
+
+class RocAuc(Localisation):
+    """How often a true cell of word x time beats a false one (area under the ROC curve)."""
+
+    name: ClassVar[str] = "roc_auc"
+    formula = staticmethod(roc_auc)
