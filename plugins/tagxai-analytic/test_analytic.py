@@ -60,7 +60,7 @@ def test_another_source_is_refused_with_the_choices():
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_every_subset_of_words_has_the_log_probability_of_its_closed_form(generator, prompt, operator):
     clip = generator.generate(prompt, seed=1)
-    units = words(clip.prompt, clip.token_spans, clip.tokens)
+    units = words(clip.prompt, clip.spans, clip.tokens)
     masks = torch.rand(12, len(units), generator=torch.Generator().manual_seed(0)) < 0.6
     masks = torch.cat([masks, leave_one_out(len(units)), torch.zeros(1, len(units), dtype=torch.bool)])
     closed = ClosedForm(clip, operator)
@@ -72,14 +72,14 @@ def test_every_subset_of_words_has_the_log_probability_of_its_closed_form(genera
 
 def test_the_linear_clip_is_code_one_throughout_and_its_log_probability_is_its_words_strengths(linear):
     clip = linear.generate("bell while rain", duration=0.6)
-    assert (clip.codes == 1).all()
+    assert (clip.record["codes"] == 1).all()
     log_prob = linear.forward(clip).log_prob[0]
     torch.testing.assert_close(log_prob, torch.full((2, 6), -0.35 + 2 / 32))
 
 
 def test_a_gate_acts_at_its_own_step_on_the_codes_that_are_predicted_there(linear):
     clip = linear.generate("bell while rain", duration=0.6)
-    gate = torch.ones(clip.steps, len(clip.tokens))
+    gate = torch.ones(clip.positions, len(clip.tokens))
     gate[3] = 0.5
     with edit_attention(linear.cross_attention(), Gate(gate)):
         lost = linear.forward(clip).log_prob[0] - ClosedForm(clip).log_prob([True] * 4)
@@ -164,7 +164,7 @@ def test_leave_one_out_is_exact(generator, prompt):
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_leaving_one_out_of_the_score_table_is_exact(generator, operator):
     clip = generator.generate(MIXED, duration=0.7, seed=1)
-    units = words(clip.prompt, clip.token_spans, clip.tokens)
+    units = words(clip.prompt, clip.spans, clip.tokens)
     table = score(generator, clip, units, leave_one_out(len(units)), operator=operator)
     lost = (table.log_prob[:1] - table.log_prob[1:]).permute(1, 2, 0)
     torch.testing.assert_close(lost.double(), ClosedForm(clip, operator).leave_one_out(), **EXACT)
@@ -333,7 +333,7 @@ def test_exact_shapley_values_are_the_best_that_a_metric_knows(linear, name):
 
 def test_the_log_probability_of_a_batch_of_subsets_gives_the_shapley_values_of_the_prompt(linear):
     clip = linear.generate("dog barks quietly", duration=0.5)
-    units = words(clip.prompt, clip.token_spans, clip.tokens)
+    units = words(clip.prompt, clip.spans, clip.tokens)
     values = shapley(score(linear, clip, units, all_subsets(len(units)))) * 32
     expected = torch.tensor([1.5, 1.5, -1.0, 0.0])
     torch.testing.assert_close(values[:, 0, 0], expected, atol=1e-4, rtol=0)

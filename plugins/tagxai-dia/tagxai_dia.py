@@ -16,7 +16,9 @@ class DiaGenerator(DelayPatternGenerator):
     """Dia through transformers, from a local folder or a hub id (default nari-labs/Dia-1.6B-0626)."""
 
     name = "dia"
-    offers = frozenset({"gradients"})  # a gate of zeros is not Dia's null condition, which is a text of zero bytes
+    offers = frozenset(
+        {"gradients", "causal"}
+    )  # a gate of zeros is not Dia's null condition, which is a text of zero bytes
     default_source = "nari-labs/Dia-1.6B-0626"
     default_guidance_scale = 4.0  # Dia's own 3.0 counts from the conditional logits
     default_top_k, default_temperature = 45, 1.8
@@ -36,6 +38,9 @@ class DiaGenerator(DelayPatternGenerator):
         source, read = source or cls.default_source, partial(_from_pretrained, dtype=dtype)
         model, tokenizer, codec = load_from(source, read, what="a Dia model", layout="in transformers format")
         return cls(model.to(device), tokenizer, codec.to(device), source=source)
+
+    def modules(self):
+        return {"model": self.model, "codec": self.codec}
 
     @property
     def device(self):
@@ -82,7 +87,7 @@ class DiaGenerator(DelayPatternGenerator):
         decoder = partial(self.model.model.decoder, encoder_hidden_states=embeddings, past_key_values=past)
         yield lambda columns: decoder(columns.transpose(1, 2)).last_hidden_state
 
-    def decode(self, codes):
+    def decode_codes(self, codes):
         with torch.no_grad():
             return self.codec.decode(audio_codes=codes[None].to(self.device)).audio_values.reshape(1, -1).float()
 

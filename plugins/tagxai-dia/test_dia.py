@@ -71,17 +71,17 @@ def test_a_method_that_asks_for_gradients_keeps_its_contract_on_it(generator):
 def test_hidden_states_and_logits_are_those_of_transformers_own_forward(generator):
     clip = generator.generate("[S1] a dog barks", duration=0.4, seed=1)
     ids = generator.tokenizer("[S1] a dog barks", return_tensors="pt")["input_ids"]
-    columns = torch.full((1, clip.steps, len(DELAYS)), CODES + 2)
+    columns = torch.full((1, clip.positions, len(DELAYS)), CODES + 2)
     for q, delay in enumerate(DELAYS):
         for frame in range(clip.frames):
-            if frame + delay + 1 < clip.steps:
-                columns[0, frame + delay + 1, q] = clip.codes[q, frame]
+            if frame + delay + 1 < clip.positions:
+                columns[0, frame + delay + 1, q] = clip.record["codes"][q, frame]
     with torch.no_grad():
         logits = generator.model(input_ids=ids, decoder_input_ids=columns).logits  # [codebooks, steps, vocabulary]
     scored = generator.forward(clip).log_prob[0]
     for q, delay in enumerate(DELAYS):
         for frame in range(clip.frames):
-            expected = logits[q, frame + delay, :CODES].log_softmax(-1)[clip.codes[q, frame]]
+            expected = logits[q, frame + delay, :CODES].log_softmax(-1)[clip.record["codes"][q, frame]]
             torch.testing.assert_close(scored[q, frame], expected, atol=1e-4, rtol=1e-4)
 
 

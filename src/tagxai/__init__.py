@@ -6,9 +6,14 @@
 """
 
 from tagxai.contract.attribution import Attribution, Score
+from tagxai.contract.cost import Cost
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.metric import Metric
+from tagxai.contract.request import Request
+from tagxai.contract.run import Run
+from tagxai.contract.scores import Scores
+from tagxai.contract.timeline import DelayPattern, LatentFrames, Timeline
 from tagxai.contract.values import Conditioning, Generation, Progress, StepOutput
 from tagxai.errors import TagxaiError
 from tagxai.explaining.explain import explain
@@ -21,14 +26,21 @@ __version__ = "0.1.0"
 __all__ = [
     "Attribution",
     "Conditioning",
+    "Cost",
+    "DelayPattern",
     "Generation",
     "Generator",
+    "LatentFrames",
     "Method",
     "Metric",
     "Progress",
+    "Request",
+    "Run",
     "Score",
+    "Scores",
     "StepOutput",
     "TagxaiError",
+    "Timeline",
     "explain",
     "hookimpl",
     "load_generator",

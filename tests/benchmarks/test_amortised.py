@@ -120,7 +120,7 @@ def test_a_clip_is_explained_in_one_pass(explainer, generator, generation, monke
     found = explainer.attribute(generator, generation)
     assert rows == [1]
     assert found.cost["forward_passes"] == 1
-    assert found.scores.shape == (*generation.codes.shape, len(generation.tokens))
+    assert found.scores.shape == (*generation.record["codes"].shape, len(generation.tokens))
 
 
 def test_what_it_cannot_work_with_is_told_in_one_sentence(

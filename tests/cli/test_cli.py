@@ -247,7 +247,7 @@ def test_a_stereo_model_is_explained_shown_and_reported(method, tmp_path):
     for name in ("original", "factual", "counterfactual", "unconditional"):
         waveform, rate = storage.read_audio(tmp_path / "out" / f"{name}.flac")
         assert (waveform.shape, rate) == ((2, 6400), 16_000)
-    assert Attribution.load(tmp_path / "out").generation.codes.shape == (4, 10)
+    assert Attribution.load(tmp_path / "out").generation.record["codes"].shape == (4, 10)
     for again in (["show", tmp_path / "out"], ["report", tmp_path / "out"]):
         result = run(*again)
         assert result.exit_code == 0, result.output

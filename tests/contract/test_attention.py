@@ -32,7 +32,7 @@ def hidden(generator, generation, **options):
 
 def random_gate(generation, rows=1, seed=0):
     random = torch.Generator().manual_seed(seed)
-    return torch.rand(rows, generation.steps, len(generation.tokens), generator=random)
+    return torch.rand(rows, generation.positions, len(generation.tokens), generator=random)
 
 
 def test_a_gate_of_ones_is_the_plain_pass(generator, generation):
@@ -104,9 +104,9 @@ def test_a_gate_leaves_the_unconditional_half_of_a_guided_pass_alone(generator, 
 
 
 def test_a_mask_of_ones_generates_the_same_codes(generator, generation):
-    ones = torch.ones(generation.steps, len(generation.tokens))
+    ones = torch.ones(generation.positions, len(generation.tokens))
     again = generator.generate(generation.prompt, duration=generation.duration, seed=generation.seed, mask=ones)
-    assert torch.equal(again.codes, generation.codes)
+    assert torch.equal(again.record["codes"], generation.record["codes"])
 
 
 def test_rows_of_a_batch_are_gated_apart(generator, generation):

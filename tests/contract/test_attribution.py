@@ -44,7 +44,7 @@ def test_a_mask_is_taken_as_it_is_and_other_scores_are_scaled(explanation):
 def test_what_is_saved_is_loaded(explanation, tmp_path):
     loaded = tagxai.Attribution.load(explanation.save(tmp_path / "new" / "folder"))
     assert torch.equal(loaded.scores, explanation.scores)
-    assert torch.equal(loaded.generation.codes, explanation.generation.codes)
+    assert torch.equal(loaded.generation.record["codes"], explanation.generation.record["codes"])
     assert loaded.per_word() == explanation.per_word()
     torch.testing.assert_close(
         loaded.generation.waveform, explanation.generation.waveform.clamp(-1, 1), atol=1e-6, rtol=0

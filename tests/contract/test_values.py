@@ -31,8 +31,8 @@ def test_a_step_gets_the_mean_over_the_codes_that_it_predicts():
 def test_a_mask_in_steps_survives_being_an_attribution(generation):
     from tagxai import Attribution
 
-    mask = torch.rand(generation.steps, len(generation.tokens))
-    scores = undo_delay(mask, generation.delays, generation.frames)
+    mask = torch.rand(generation.positions, len(generation.tokens))
+    scores = generation.timeline.to_frames(mask)
     torch.testing.assert_close(Attribution(generation, scores, "test", is_mask=True).to_mask(), mask)
 
 
@@ -56,7 +56,7 @@ def test_an_interval_between_frame_centres_is_one_sentence(generation):
 
 def test_a_generation_checks_itself(generation):
     with pytest.raises(ValueError, match="token spans"):
-        replace(generation, token_spans=generation.token_spans[:-1])
+        replace(generation, spans=generation.spans[:-1])
     with pytest.raises(ValueError, match="codebook delays"):
         replace(generation, delays=(0, 1))
 

@@ -39,7 +39,7 @@ def clip(deep):
 
 
 def cut(clip, frames):
-    return replace(clip, codes=clip.codes[:, :frames])
+    return replace(clip, codes=clip.record["codes"][:, :frames])
 
 
 def peak_of(work):
@@ -70,7 +70,7 @@ def status(field):
 def test_the_estimate_is_right_within_its_margin(deep, clip, method, frames):
     generation = cut(clip, frames)
     method.attribute(deep, cut(clip, 2))  # first calls load kernels
-    work = Workload.of(deep, generation.steps, deep.encode_prompt([PROMPT]))
+    work = Workload.of(deep, generation.positions, deep.encode_prompt([PROMPT]))
     estimated, found = method.memory(work), peak_of(lambda: method.attribute(deep, generation))
     assert found > 20e6  # more than the noise of such a measurement
     assert 1 / MARGIN < estimated / found < MARGIN, (estimated / 1e6, found / 1e6)
@@ -78,10 +78,10 @@ def test_the_estimate_is_right_within_its_margin(deep, clip, method, frames):
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read as Linux tells it")
 def test_scoring_takes_what_its_batch_is_estimated_to_take(deep, clip):
-    units = words(clip.prompt, clip.token_spans, clip.tokens)
+    units = words(clip.prompt, clip.spans, clip.tokens)
     masks = leave_one_out(len(units))
     score(deep, cut(clip, 2), units, masks[:1])
-    work = Workload.of(deep, clip.steps, deep.encode_prompt([PROMPT]))
+    work = Workload.of(deep, clip.positions, deep.encode_prompt([PROMPT]))
     found = peak_of(lambda: score(deep, clip, units, masks, batch_size=len(masks)))
     assert 1 / MARGIN < work.forward(len(masks)) / found < MARGIN, (work.forward(len(masks)) / 1e6, found / 1e6)
 
@@ -106,9 +106,9 @@ def test_bfloat16_takes_less_than_float32(random_model, generator):
 
 
 def test_scoring_takes_smaller_batches_where_little_is_free(generator, generation, monkeypatch):
-    units = words(generation.prompt, generation.token_spans, generation.tokens)
+    units = words(generation.prompt, generation.spans, generation.tokens)
     masks = leave_one_out(len(units))
-    work = Workload.of(generator, generation.steps, generator.encode_prompt([PROMPT]))
+    work = Workload.of(generator, generation.positions, generator.encode_prompt([PROMPT]))
     sizes = []
     plain = generator.forward
     monkeypatch.setattr(generator, "forward", lambda *a, **o: sizes.append(len(a[1])) or plain(*a, **o))

@@ -177,7 +177,7 @@ def test_audiocrafts_own_loader_reads_what_was_converted(musicgen, tmp_path, mon
     model = AudioGen.get_pretrained(str(back), device="cpu")
     ours = TransformersGenerator.load(str(musicgen))
     clip = ours.generate(PROMPT, duration=0.4)
-    expected = model.compression_model.decode(clip.codes[None])[0]
+    expected = model.compression_model.decode(clip.record["codes"][None])[0]
     torch.testing.assert_close(clip.waveform, expected, atol=1e-5, rtol=1e-5)
 
 

@@ -70,7 +70,7 @@ def test_greedy_codes_are_those_of_audiocrafts_own_generate(generator, audiogen,
 
 
 def test_the_sound_is_that_of_audiocrafts_own_codec(audiogen, generation):
-    expected = audiogen.generate_audio(generation.codes[None])[0]
+    expected = audiogen.generate_audio(generation.record["codes"][None])[0]
     torch.testing.assert_close(generation.waveform, expected, **TOLERANCE)
     assert generation.waveform.shape == (1, round(0.6 * 16_000))
 
@@ -89,10 +89,12 @@ def test_log_probabilities_are_those_of_audiocrafts_own_predictions(generator, a
 
     text = PROMPT if branch == "conditional" else None
     expected = audiogen.lm.compute_predictions(
-        generation.codes[None], [ConditioningAttributes(text={"description": text})], keep_only_valid_steps=False
+        generation.record["codes"][None],
+        [ConditioningAttributes(text={"description": text})],
+        keep_only_valid_steps=False,
     )
     assert expected.mask.all()
-    log_prob = expected.logits.log_softmax(-1).gather(-1, generation.codes[None, ..., None])[..., 0]
+    log_prob = expected.logits.log_softmax(-1).gather(-1, generation.record["codes"][None, ..., None])[..., 0]
     torch.testing.assert_close(generator.forward(generation, branch=branch).log_prob, log_prob, **TOLERANCE)
 
 
@@ -104,7 +106,7 @@ def test_a_model_that_audiocraft_loaded_can_be_wrapped_and_given_back(audiocraft
     needed = [weight.requires_grad for weight in model.lm.parameters()]
     wrapped = AudioGenGenerator.wrap(model)
     assert not any(weight.requires_grad for weight in model.lm.parameters())
-    assert torch.equal(wrapped.generate(PROMPT, duration=0.6, seed=3).codes, generation.codes)
+    assert torch.equal(wrapped.generate(PROMPT, duration=0.6, seed=3).codes, generation.record["codes"])
     wrapped.release()
     assert [part.training for part in model.lm.modules()] == flags
     assert [weight.requires_grad for weight in model.lm.parameters()] == needed
@@ -164,8 +166,8 @@ def test_a_parallel_pattern_has_as_many_steps_as_frames(tmp_path):
     generator = AudioGenGenerator.load(str(random_audiocraft_checkpoint(tmp_path, changes=changes)))
     check_generator(generator)
     clip = generator.generate(PROMPT, duration=0.4, temperature=0.0)
-    assert clip.steps == clip.frames
-    assert torch.equal(clip.codes, audiocraft_codes(generator, PROMPT, clip.frames, 3.0))
+    assert clip.positions == clip.frames
+    assert torch.equal(clip.record["codes"], audiocraft_codes(generator, PROMPT, clip.frames, 3.0))
 
 
 def test_a_codec_by_name_is_an_encodec_in_transformers_format(tmp_path, random_model, generation):
@@ -178,8 +180,8 @@ def test_a_codec_by_name_is_an_encodec_in_transformers_format(tmp_path, random_m
     torch.save({"pretrained": "encodec", "exported": True}, tmp_path / "compression_state_dict.bin")
     generator = AudiocraftMusicGenGenerator.load(str(tmp_path))
     with torch.no_grad():
-        expected = codec.decode(generation.codes[None, None], [None]).audio_values[0]
-    torch.testing.assert_close(generator.decode(generation.codes), expected)
+        expected = codec.decode(generation.record["codes"][None, None], [None]).audio_values[0]
+    torch.testing.assert_close(generator.decode(generation.record["codes"]), expected)
     check_generator(generator)
 
 
@@ -192,22 +194,22 @@ def test_log_probabilities_are_those_of_a_slow_step_by_step_pass(generator, bran
     clip = generator.generate(PROMPT, duration=0.24, seed=4)
     scored = generator.forward(clip, branch=branch).log_prob[0]
     embeddings = generator.encode_prompt([PROMPT]).embeddings
-    columns = torch.full((1, generator.codebooks, clip.steps + 1), generator.pad)
-    for q, delay in enumerate(clip.delays):
-        columns[0, q, 1 + delay : 1 + delay + clip.frames] = clip.codes[q]
+    columns = torch.full((1, generator.codebooks, clip.positions + 1), generator.pad)
+    for q, delay in enumerate(clip.timeline.delays):
+        columns[0, q, 1 + delay : 1 + delay + clip.frames] = clip.record["codes"][q]
 
     def logits(step, q, text):
         condition = {"description": (text, torch.ones(text.shape[:2]))}
         return generator.lm(columns[..., : step + 1], conditions=[], condition_tensors=condition)[0, q, -1]
 
     with torch.no_grad():
-        for q, delay in enumerate(clip.delays):
+        for q, delay in enumerate(clip.timeline.delays):
             for frame in range(clip.frames):
                 conditional = logits(frame + delay, q, embeddings)
                 unconditional = logits(frame + delay, q, torch.zeros_like(embeddings))
                 mixed = unconditional + 3.0 * (conditional - unconditional)
                 chosen = {"conditional": conditional, "unconditional": unconditional, "guided": mixed}[branch]
-                expected = chosen.log_softmax(-1)[clip.codes[q, frame]]
+                expected = chosen.log_softmax(-1)[clip.record["codes"][q, frame]]
                 torch.testing.assert_close(scored[q, frame], expected, atol=1e-4, rtol=1e-4)
 
 
@@ -243,7 +245,7 @@ def test_nothing_depends_on_padding_or_batch_mates(generator, generation):
 
 def test_edits_in_a_padded_batch_see_no_weight_on_padding(generator, generation):
     together = generator.encode_prompt(PROMPTS)
-    gate = torch.rand(generation.steps, together.mask.shape[1], generator=torch.Generator().manual_seed(0))
+    gate = torch.rand(generation.positions, together.mask.shape[1], generator=torch.Generator().manual_seed(0))
     sites, capture = generator.cross_attention(), Capture()
     with edit_attention(sites, capture), edit_attention(sites, Gate(gate)):
         gated = generator.forward(generation, together).hidden
@@ -277,7 +279,7 @@ def test_gradients_reach_the_gate_and_the_embeddings_through_a_hook(generator, g
             output = generator.forward(generation, replace(conditioning, embeddings=embeddings)).log_prob.sum()
         gradients.append(torch.autograd.grad(output, embeddings)[0])
     torch.testing.assert_close(gradients[0], gradients[1], atol=1e-4, rtol=1e-4)
-    gate = torch.ones(generation.steps, len(generation.tokens), requires_grad=True)
+    gate = torch.ones(generation.positions, len(generation.tokens), requires_grad=True)
     with edit_attention(generator.cross_attention(), Gate(gate)):
         generator.forward(generation).log_prob.sum().backward()
     assert (gate.grad.abs().sum(0) > 0).all()
@@ -285,7 +287,9 @@ def test_gradients_reach_the_gate_and_the_embeddings_through_a_hook(generator, g
 
 def test_isolated_steps_are_sequences_of_length_one(generator, generation):
     isolated = generator.forward(generation, isolated=True, log_prob=False).hidden[0]
-    column = generation.codes[None, :, :1].clone()  # step 1 reads frame 0 of codebook 0, and padding of the others
+    column = generation.record["codes"][
+        None, :, :1
+    ].clone()  # step 1 reads frame 0 of codebook 0, and padding of the others
     column[:, 1:] = generator.pad
     condition = {"description": (generator.encode_prompt([PROMPT]).embeddings, None)}
     alone = generator.lm(column, conditions=[], condition_tensors=condition)[0, 2, 0]
@@ -297,23 +301,25 @@ def test_isolated_steps_are_sequences_of_length_one(generator, generation):
 
 def test_the_same_seed_repeats_bit_for_bit_and_another_does_not(generator):
     first, again, other = (generator.generate(PROMPT, duration=0.6, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(first.codes, again.codes)
+    assert torch.equal(first.record["codes"], again.record["codes"])
     assert torch.equal(first.waveform, again.waveform)
-    assert not torch.equal(first.codes, other.codes)
+    assert not torch.equal(first.record["codes"], other.record["codes"])
 
 
 def test_an_unconditional_clip_ignores_the_prompt_and_a_mask_of_zeros_makes_the_same(generator):
     first, other = (generator.generate(text, duration=0.6, seed=1, branch="unconditional") for text in PROMPTS[:2])
-    assert torch.equal(first.codes, other.codes)
+    assert torch.equal(first.record["codes"], other.record["codes"])
     zeros = torch.zeros(first.steps, len(first.tokens))
     masked = generator.generate(PROMPT, duration=0.6, seed=1, branch="conditional", mask=zeros)
-    assert torch.equal(masked.codes, first.codes)
-    assert not torch.equal(generator.generate(PROMPT, duration=0.6, seed=1, branch="conditional").codes, first.codes)
+    assert torch.equal(masked.record["codes"], first.record["codes"])
+    assert not torch.equal(
+        generator.generate(PROMPT, duration=0.6, seed=1, branch="conditional").codes, first.record["codes"]
+    )
 
 
 def test_token_spans_point_at_the_prompts_characters(generator):
     clip = generator.generate("  A dog   barks", duration=0.1)
-    for token, (start, end) in zip(clip.tokens, clip.token_spans, strict=True):
+    for token, (start, end) in zip(clip.tokens, clip.spans, strict=True):
         text = clip.prompt[start:end]
         assert text == text.strip()
         assert token in ("</s>", "<unk>") or token.lstrip("▁") == text
@@ -355,7 +361,7 @@ def test_methods_keep_their_contract_on_audiocraft(method, generator):
 def use(generator):
     """Everything an explanation does to a model, once: generate under a mask, score, edit, differentiate, fail."""
     clip = generator.generate(PROMPT, duration=0.2, seed=1)
-    generator.generate(PROMPT, duration=0.2, mask=torch.ones(clip.steps, len(clip.tokens)))
+    generator.generate(PROMPT, duration=0.2, mask=torch.ones(clip.positions, len(clip.tokens)))
     AudioGenX(epochs=1).attribute(generator, clip)
     generator.forward(clip, generator.encode_prompt(PROMPTS), branch="guided")
     for site in generator.attention_sites():

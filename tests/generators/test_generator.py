@@ -64,9 +64,9 @@ def test_greedy_codes_are_those_of_transformers_own_generate(request, which, sca
 
 def test_the_same_seed_repeats_bit_for_bit_and_another_does_not(generator):
     first, again, other = (generator.generate(PROMPT, duration=0.6, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(first.codes, again.codes)
+    assert torch.equal(first.record["codes"], again.record["codes"])
     assert torch.equal(first.waveform, again.waveform)
-    assert not torch.equal(first.codes, other.codes)
+    assert not torch.equal(first.record["codes"], other.record["codes"])
 
 
 def test_sampling_leaves_the_global_random_state_alone(generator):
@@ -90,22 +90,22 @@ def test_log_probabilities_are_those_of_a_slow_step_by_step_pass(request, which,
     clip = model.generate(PROMPT, duration=0.24, seed=4)
     scored = model.forward(clip, branch=branch).log_prob[0]
     embeddings = model.encode_prompt([PROMPT]).embeddings
-    columns = torch.full((model.codebooks, clip.steps + 1), model.pad)
-    for q, delay in enumerate(clip.delays):
-        columns[q, 1 + delay : 1 + delay + clip.frames] = clip.codes[q]
+    columns = torch.full((model.codebooks, clip.positions + 1), model.pad)
+    for q, delay in enumerate(clip.timeline.delays):
+        columns[q, 1 + delay : 1 + delay + clip.frames] = clip.record["codes"][q]
 
     def logits(step, q, text):
         output = model.model.decoder.model(input_ids=columns[:, : step + 1], encoder_hidden_states=text)
         return model.model.decoder.lm_heads[q](output.last_hidden_state[0, -1])
 
     with torch.no_grad():
-        for q, delay in enumerate(clip.delays):
+        for q, delay in enumerate(clip.timeline.delays):
             for frame in range(clip.frames):
                 conditional = logits(frame + delay, q, embeddings)
                 unconditional = logits(frame + delay, q, None)
                 mixed = unconditional + 3.0 * (conditional - unconditional)
                 chosen = {"conditional": conditional, "unconditional": unconditional, "guided": mixed}[branch]
-                expected = chosen.log_softmax(-1)[clip.codes[q, frame]]
+                expected = chosen.log_softmax(-1)[clip.record["codes"][q, frame]]
                 torch.testing.assert_close(scored[q, frame], expected, atol=1e-4, rtol=1e-4)
 
 
@@ -127,7 +127,7 @@ def test_nothing_depends_on_padding_or_batch_mates(generator, generation):
 def test_isolated_steps_are_sequences_of_length_one(generator, generation):
     isolated = generator.forward(generation, isolated=True, log_prob=False).hidden[0]
     embeddings = generator.encode_prompt([PROMPT]).embeddings
-    column = generation.codes[:, :1].clone()  # step 1 reads frame 0 of codebook 0, and padding of the others
+    column = generation.record["codes"][:, :1].clone()  # step 1 reads frame 0 of codebook 0, and padding of the others
     column[1:] = generator.pad
     alone = generator.model.decoder.model(input_ids=column, encoder_hidden_states=embeddings).last_hidden_state
     torch.testing.assert_close(isolated[1], alone[0, 0], **TOLERANCE)
@@ -135,12 +135,12 @@ def test_isolated_steps_are_sequences_of_length_one(generator, generation):
 
 def test_token_spans_point_at_the_prompts_characters(generator):
     clip = generator.generate("  A dog   barks", duration=0.1)
-    for token, (start, end) in zip(clip.tokens, clip.token_spans, strict=True):
+    for token, (start, end) in zip(clip.tokens, clip.spans, strict=True):
         text = clip.prompt[start:end]
         assert text == text.strip()
         assert token in ("</s>", "<unk>") or token.lstrip("▁") == text
     assert clip.tokens[-1] == "</s>"
-    assert clip.token_spans[-1] == (len(clip.prompt),) * 2
+    assert clip.spans[-1] == (len(clip.prompt),) * 2
 
 
 def test_top_k_never_draws_a_less_likely_code():
@@ -223,7 +223,7 @@ def test_a_temperature_close_to_zero_is_greedy(generator):
 
 
 def test_other_codes_are_another_sound(generator, generation):
-    other = generator.decode((generation.codes + 1) % 64)
+    other = generator.decode((generation.record["codes"] + 1) % 64)
     assert (other - generation.waveform).abs().max() > 1e-3
 
 

@@ -52,7 +52,7 @@ def test_only_the_matrices_of_the_decoders_layers_are_lowered(pair):
 
 def test_log_probabilities_of_coalitions_agree(pair):
     exact, lower, clip = pair
-    units = words(clip.prompt, clip.token_spans, clip.tokens)
+    units = words(clip.prompt, clip.spans, clip.tokens)
     first, second = (score(g, clip, units, leave_one_out(len(units))).log_prob for g in (exact, lower))
     assert 0 < (first - second).abs().max() < 0.03
 
@@ -61,7 +61,7 @@ def test_log_probabilities_of_coalitions_agree(pair):
 def test_log_probabilities_after_a_shared_beginning_agree(random_model, dtype):
     exact, lower = (load_generator(f"musicgen:{random_model}", dtype=each) for each in ("float32", dtype))
     clip = exact.generate(PROMPT, duration=0.6, seed=3)
-    units = words(clip.prompt, clip.token_spans, clip.tokens)
+    units = words(clip.prompt, clip.spans, clip.tokens)
     asked = {"frames": range(8, 12), "prefix": "shared"}
     first, second = (score(g, clip, units, leave_one_out(len(units)), **asked).log_prob for g in (exact, lower))
     assert 0 < (first - second).abs().max() < 0.03
@@ -92,4 +92,4 @@ def test_a_clip_is_generated_in_every_dtype(pair):
     clip = lower.generate(PROMPT, duration=0.4, seed=1)
     assert torch.isfinite(clip.waveform).all()
     assert clip.waveform.dtype == torch.float32
-    assert torch.equal(clip.codes, lower.generate(PROMPT, duration=0.4, seed=1).codes)
+    assert torch.equal(clip.record["codes"], lower.generate(PROMPT, duration=0.4, seed=1).codes)

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 import tagxai
 from tagxai import testing
 from tagxai.cli import app
-from tagxai.comparing import Comparison
-from tagxai.measuring import measure
+from tagxai.explaining.comparison import Comparison
+from tagxai.explaining.measuring import measure
 
 FAMILY = "captum"
 
@@ -43,7 +43,7 @@ def convert_to_transformers(source, target):
 
 def weights_of(model):
     """The tensors that lead from the text to the codes, in a fixed order."""
-    return [tensor for _, part in sorted(model.weights().items()) for tensor in part]
+    return [tensor for _, part in sorted(model.parameters_by_part().items()) for tensor in part]
 
 
 # Clips
@@ -55,33 +55,35 @@ def make_clip(model, prompt, *, seconds, seed, mask=None, **sampling):
 
 def steps_of(model, prompt, seconds):
     """(steps, tokens): the shape of a mask for a clip."""
-    frames = round(seconds * model.frame_rate)
-    return frames + max(model.delays), len(model.encode_prompt([prompt]).tokens[0])
+    return model.timeline(seconds).positions, len(model.encode_prompt([prompt]).tokens[0])
 
 
 def codes_of(clip):
-    return clip.codes
+    return clip.record["codes"]
 
 
 def loudness_of(clip):
     """[channels, frames]: the root mean square of the samples of each frame."""
-    return clip.waveform.unflatten(-1, (clip.codes.shape[1], -1)).square().mean(-1).sqrt()
+    return clip.waveform.unflatten(-1, (clip.frames, -1)).square().mean(-1).sqrt()
 
 
 def text_of(clip):
     """What a clip says of its prompt and settings, as plain JSON."""
     return {
         "tokens": list(clip.tokens),
-        "spans": [list(span) for span in clip.token_spans],
+        "spans": [list(span) for span in clip.spans],
         "settings": dict(clip.settings),
-        "delays": list(clip.delays),
+        "delays": list(clip.timeline.delays),
     }
 
 
-def log_probabilities(model, clip, prompts, **options):
+def log_probabilities(model, clip, prompts, *, isolated=False, **options):
     """[prompts, codebooks, frames] of a teacher-forced pass."""
     with torch.no_grad():
-        return model.forward(clip, model.encode_prompt(prompts), **options).log_prob
+        conditioning = model.encode_prompt(prompts)
+        if isolated:
+            return model._log_prob(clip, codes_of(clip), model.isolated_states(clip, conditioning))
+        return model.forward(clip, conditioning, **options).log_prob
 
 
 # Methods and metrics

@@ -125,8 +125,8 @@ def test_at_the_level_of_attention_words_are_confirmed_by_cutting_their_own_toke
     class Attentive:
         def generate(self, prompt, *, duration, seed, mask, **settings):
             assert prompt == clip.prompt
-            assert mask.shape == (clip.steps, len(clip.tokens))
-            gone = {prompt[a:b].strip() for (a, b), kept in zip(clip.token_spans, mask[0], strict=True) if not kept}
+            assert mask.shape == (clip.positions, len(clip.tokens))
+            gone = {prompt[a:b].strip() for (a, b), kept in zip(clip.spans, mask[0], strict=True) if not kept}
             cut.append(gone)
             wave = sounding(prompt)
             if "dog" in gone:

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
-from tagxai.contract.timeline import undo_delay
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.methods.alti import ALTI, Flow, contributions
 from tagxai.methods.atman import AtMan
@@ -54,7 +53,7 @@ def generation(generator):
 
 def to_frames(steps, generation):
     """[steps, tokens] as the scores of a method."""
-    return undo_delay(steps, generation.delays, generation.frames)
+    return generation.timeline.to_frames(steps)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +170,7 @@ def test_raw_attention_is_the_mean_over_the_chosen_layers_and_heads(generator, g
 @pytest.mark.parametrize("residual", [0.5, 0.2])
 def test_rollout_is_the_product_of_all_layers_mixed_with_the_residual(generator, generation, maps, residual):
     """Over all nodes, steps and tokens: each sublayer is a stochastic matrix, and the rollout is their product."""
-    steps, tokens = generation.steps, len(generation.tokens)
+    steps, tokens = generation.positions, len(generation.tokens)
     eye, nothing = torch.eye(steps), torch.zeros(tokens, steps)
     product = torch.eye(steps + tokens)
     for own, cross in zip(maps["self"].mean(1), maps["cross"].mean(1), strict=True):
@@ -231,7 +230,7 @@ def test_generic_attention_is_the_papers_rules_with_every_map_kept(generator, ge
     for frames in windows(generation, 0.3):
         gradients = gradients_of(generator, generation, frames)
         kept = {kind: (gradients[kind] * maps[kind]).clamp(min=0).mean(1) for kind in maps}
-        steps = generation.steps
+        steps = generation.positions
         of_steps, of_tokens = torch.eye(steps), torch.zeros(steps, len(generation.tokens))
         for own, cross in zip(kept["self"], kept["cross"], strict=True):
             of_steps, of_tokens = of_steps + own @ of_steps, of_tokens + own @ of_tokens
@@ -240,7 +239,7 @@ def test_generic_attention_is_the_papers_rules_with_every_map_kept(generator, ge
                 beyond = of_steps[row] - torch.eye(steps)[row]
                 mixing[row] = torch.eye(steps)[row] + (beyond / beyond.sum() if beyond.sum() > 0 else 0)
             of_tokens = of_tokens + (mixing if causal else mixing.T) @ cross
-        expected = of_tokens[frames.start : frames.stop + max(generation.delays)].mean(0)
+        expected = of_tokens[frames.start : frames.stop + max(generation.timeline.delays)].mean(0)
         for frame in frames:
             torch.testing.assert_close(result.scores[0, frame], expected, atol=1e-6, rtol=1e-3)
     assert result.scores.abs().max() > 0
@@ -255,8 +254,8 @@ def test_what_is_beyond_the_identity_is_normalised_to_rows_of_one():
 
 def test_causal_generic_attention_of_the_first_window_knows_nothing_of_later_codes(generator, generation):
     """A clip whose later codes are others has the same first window: nothing leaks back from what comes after."""
-    other = replace(generation, codes=generation.codes.clone())
-    other.codes[:, 8:] = generation.codes[:, 8:].roll(1, 1)
+    other = replace(generation, codes=generation.record["codes"].clone())
+    other.record["codes"][:, 8:] = generation.record["codes"][:, 8:].roll(1, 1)
     method = GenericAttention(resolution=0.2, causal=True)
     first, second = (method.attribute(generator, clip).scores[0, 0] for clip in (generation, other))
     torch.testing.assert_close(first, second, **TOLERANCE)
@@ -264,7 +263,7 @@ def test_causal_generic_attention_of_the_first_window_knows_nothing_of_later_cod
 
 def test_gradient_x_attention_is_the_derivative_of_a_gate(generator, generation):
     for frames in windows(generation, 0.2):
-        gate = torch.ones(generation.steps, len(generation.tokens), requires_grad=True)
+        gate = torch.ones(generation.positions, len(generation.tokens), requires_grad=True)
         with edit_attention(generator.cross_attention(), Gate(gate)):
             target = generator.forward(generation).log_prob[0, :, frames.start : frames.stop].sum()
         (expected,) = torch.autograd.grad(target, gate)
@@ -300,7 +299,7 @@ def test_windows_do_not_depend_on_their_batch(generator, generation, monkeypatch
 
 def test_value_norms_are_those_of_what_each_token_adds(generator, generation, maps):
     scores = ValueNorms().attribute(generator, generation).scores
-    expected = torch.zeros(generation.steps, len(generation.tokens))
+    expected = torch.zeros(generation.positions, len(generation.tokens))
     for site, weights in zip(generator.cross_attention(), maps["cross"], strict=True):
         values, columns = own_values(generator, site), site.projection.weight.chunk(site.heads, dim=1)
         for token in range(len(generation.tokens)):
@@ -346,7 +345,7 @@ def test_alti_follows_the_models_own_residual_stream(generator, generation):
             super().__call__(site, weights)
             followed[site.layer] = self.stream
 
-    flow = Watched(torch.zeros(generation.steps, len(generation.tokens)))
+    flow = Watched(torch.zeros(generation.positions, len(generation.tokens)))
     handles += [site.block.register_forward_pre_hook(flow.enter_layer) for site in generator.cross_attention()]
     with torch.no_grad(), edit_attention(generator.attention_sites(), flow):
         generator.forward(generation)
@@ -358,7 +357,7 @@ def test_alti_follows_the_models_own_residual_stream(generator, generation):
 
 def test_alti_is_the_product_of_its_layers_contributions(generator, generation):
     """Over all nodes, as rollout: each sublayer's contributions are a stochastic matrix."""
-    steps, tokens = generation.steps, len(generation.tokens)
+    steps, tokens = generation.positions, len(generation.tokens)
     product, carry = torch.eye(steps + tokens), torch.cat([torch.zeros(tokens, steps), torch.eye(tokens)], 1)
 
     class Literal(Flow):
@@ -401,7 +400,7 @@ def test_alti_refuses_layers_that_do_not_simply_add(tmp_path, settings):
 
 def test_value_zeroing_is_the_turn_of_a_layers_output_without_one_value(generator, generation):
     """In one layer at a time, by a whole pass for each token, with a hook on that layer's output."""
-    expected = torch.zeros(generation.steps, len(generation.tokens))
+    expected = torch.zeros(generation.positions, len(generation.tokens))
     sites = generator.cross_attention()
     for site in sites:
         seen = []
@@ -409,7 +408,7 @@ def test_value_zeroing_is_the_turn_of_a_layers_output_without_one_value(generato
         with torch.no_grad():
             generator.forward(generation)
             for token in range(len(generation.tokens)):
-                gate = torch.ones(generation.steps, len(generation.tokens))
+                gate = torch.ones(generation.positions, len(generation.tokens))
                 gate[:, token] = 0
                 with edit_attention([site], Gate(gate)):
                     generator.forward(generation)
@@ -464,7 +463,7 @@ def test_atman_is_the_rise_of_the_loss_with_scaled_logits(generator, generation,
 
 def test_suppression_works_on_what_a_gate_has_left(generator, generation):
     """With all but one token gated away, suppressing the others changes nothing."""
-    gate = torch.zeros(generation.steps, len(generation.tokens))
+    gate = torch.zeros(generation.positions, len(generation.tokens))
     gate[:, 2] = 1
     with edit_attention(generator.cross_attention(), Gate(gate)):
         scores = AtMan().attribute(generator, generation).scores
@@ -510,7 +509,7 @@ def test_the_backward_pass_of_gradient_methods_keeps_no_weights(generator, gener
     with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(tuple(t.shape)) or t, lambda t: t):
         sites = generator.attention_sites()
         mixed_gradients(generator, generation, conditioning, sites, [range(generation.frames)])
-    square = (sites[0].heads, generation.steps, generation.steps)
+    square = (sites[0].heads, generation.positions, generation.positions)
     assert saved
     assert not [shape for shape in saved if shape[-3:] == square]
 
@@ -540,7 +539,7 @@ def test_odd_prompts_are_explained(generator, name):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_prompt_of_the_end_token_alone_gets_all_of_everything(generator, generation, name):
     """One token: attention is 1 there, whatever the logits, and a softmax of one cannot be changed."""
-    alone = replace(generation, prompt="", tokens=("</s>",), token_spans=((0, 0),))
+    alone = replace(generation, prompt="", tokens=("</s>",), spans=((0, 0),))
     scores = METHODS[name].attribute(generator, alone).scores
     expected = {"cross_attention": 1.0, "daam": 1.0, "atman": 0.0}
     expected["attention_rollout"] = 1 - 0.5 ** len(generator.cross_attention())

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from tagxai.contract.attention import edit_attention
-from tagxai.contract.timeline import apply_delay
 from tagxai.errors import TagxaiError
 from tagxai.methods.audiogenx import AudioGenX, masks
 from tagxai.methods.audiogenx.objective import Similarity, compare, original_states
@@ -24,12 +23,12 @@ def target(generator, generation):
 
 
 def ones(generation):
-    return torch.ones(generation.steps, len(generation.tokens))
+    return torch.ones(generation.positions, len(generation.tokens))
 
 
 def test_teacher_forced_has_cosine_one_to_its_target_with_a_gate_of_ones_at_every_step(generator, generation, target):
     factual, _ = compare(generator, generation, *target, ones(generation))
-    torch.testing.assert_close(factual, torch.ones(generation.steps), atol=1e-5, rtol=0)
+    torch.testing.assert_close(factual, torch.ones(generation.positions), atol=1e-5, rtol=0)
 
 
 def test_the_reference_mode_has_not(generator, generation, target):
@@ -65,7 +64,7 @@ def test_the_mask_is_read_out_without_noise_and_repeats_bit_for_bit(generator, g
 def test_the_batched_explainer_is_one_mlp_per_step(generator, generation, target):
     """Linear - PReLU - Linear of step 5, by hand, from that step's own weights."""
     embeddings = target[0].embeddings[0]
-    explain, weights = masks.mlps(generation.steps, embeddings, 8, torch.Generator().manual_seed(0))
+    explain, weights = masks.mlps(generation.positions, embeddings, 8, torch.Generator().manual_seed(0))
     first, first_bias, slope, second, second_bias = (weight[5] for weight in weights)
     layer = torch.nn.functional.prelu(embeddings @ first + first_bias, slope.flatten())
     torch.testing.assert_close(explain()[5], (layer @ second + second_bias)[:, 0])
@@ -96,7 +95,7 @@ def test_a_token_that_alone_drives_the_model_gets_the_largest_mask(generator, ge
 
 def test_the_reference_mode_explains_too_and_its_loss_is_told_teacher_forced(generator, generation):
     reference = AudioGenX(mode="reference", hidden_units=8, **QUICK).attribute(generator, generation)
-    assert reference.cost["trainable_parameters"] > 8 * generation.steps
+    assert reference.cost["trainable_parameters"] > 8 * generation.positions
     assert math.isfinite(reference.diagnostics["paper_loss_teacher_forced"])
     assert reference.settings["mode"] == "reference"
 
@@ -204,7 +203,7 @@ def test_the_smoothness_weight_adds_the_total_variation_over_steps():
 def test_smoothness_makes_masks_vary_less_from_step_to_step(generator, generation):
     settings = {"warm_start": "gradient", "alpha": 0.0, "beta": 0.0, "learning_rate": 0.1, "patience": 0}
     rough, smooth = (
-        AudioGenX(smoothness=w, **settings).attribute(generator, generation).to_steps() for w in (0.0, 1.0)
+        AudioGenX(smoothness=w, **settings).attribute(generator, generation).to_positions() for w in (0.0, 1.0)
     )
     assert smooth.diff(dim=0).abs().sum() < 0.8 * rough.diff(dim=0).abs().sum()
 
@@ -217,7 +216,7 @@ def test_a_warm_start_is_the_map_relative_to_the_largest_of_each_step(generator,
             generator.forward(generation)
         found = capture.weights()[0]
     else:
-        found = apply_delay(token_derivatives(generator, generation, conditioning), generation.delays)
+        found = generation.timeline.to_positions(token_derivatives(generator, generation, conditioning))
     untouched = AudioGenX(warm_start=kind, epochs=1, learning_rate=0.0).attribute(generator, generation)
     start = masks.warm_start(kind, generator, generation, conditioning).sigmoid()
     for row, values in zip(start, found, strict=True):

@@ -108,7 +108,7 @@ def test_shapley_values_are_the_exact_ones_within_the_error_of_sampling(
 
 
 def test_feature_ablation_is_leaving_one_word_out(generator, generation):
-    units = words.words(generation.prompt, generation.token_spans, generation.tokens)
+    units = words.words(generation.prompt, generation.spans, generation.tokens)
     table = score(generator, generation, units, leave_one_out(len(units))).log_prob.mean((1, 2))
     found = made("FeatureAblation", resolution=None).attribute(generator, generation)
     expected = (table[0] - table[1:]).tolist()
@@ -171,7 +171,7 @@ def test_an_option_has_captums_own_words():
 
 def test_phrases_or_tokens_are_taken_away_where_words_are_not(generator, generation):
     by = {by: made("FeatureAblation", resolution=None, by=by).attribute(generator, generation) for by in get_args(By)}
-    prompt = generation.prompt, generation.token_spans, generation.tokens
+    prompt = generation.prompt, generation.spans, generation.tokens
     for name, split in (("word", words.words), ("phrase", words.phrases), ("token", words.tokens)):
         assert by[name].cost["forward_passes"] == 1 + len(split(*prompt))
     with pytest.raises(TagxaiError, match="one of word, phrase, token"):
@@ -244,7 +244,7 @@ def test_an_odd_prompt_is_explained(prompt, name, generator):
 @pytest.fixture(scope="module")
 def end_of_text(generator, generation):
     nothing = generator.encode_prompt([""])
-    return replace(generation, prompt="", tokens=nothing.tokens[0], token_spans=nothing.spans[0])
+    return replace(generation, prompt="", tokens=nothing.tokens[0], spans=nothing.spans[0])
 
 
 def test_the_end_of_text_alone_is_told_or_has_all_of_the_effect(generator, end_of_text):

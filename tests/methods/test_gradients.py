@@ -124,7 +124,7 @@ def test_input_x_gradient_is_captums(generator, generation, conditioning):
 @pytest.fixture(scope="module")
 def short(generator, generation):
     """The first 3 frames of the clip: 12 codes, fewer than a token has dimensions."""
-    return replace(generation, codes=generation.codes[:, :3])
+    return replace(generation, codes=generation.record["codes"][:, :3])
 
 
 def named(method):
@@ -149,7 +149,7 @@ def test_the_mode_with_fewer_passes_is_taken():
 @pytest.mark.parametrize("method", METHODS, ids=named)
 def test_a_result_says_its_mode_and_its_passes(method, generator, generation):
     explanation = method.attribute(generator, generation)
-    tokens, outputs = len(generation.tokens), generation.codes.numel()
+    tokens, outputs = len(generation.tokens), generation.record["codes"].numel()
     dimensions = generator.encode_prompt([generation.prompt]).embeddings.shape[-1]
     calls = getattr(method, "points", None) or getattr(method, "samples", 1)
     directions = tokens * dimensions if explanation.scores.min() >= 0 else tokens
@@ -160,7 +160,7 @@ def test_a_result_says_its_mode_and_its_passes(method, generator, generation):
 
 
 def test_a_clip_of_fewer_codes_than_tokens_is_done_in_reverse_mode(generator, generation):
-    single = replace(generation, codes=generation.codes[:, :1])
+    single = replace(generation, codes=generation.record["codes"][:, :1])
     assert InputXGradient().attribute(generator, single).diagnostics["mode"] == "reverse"
     assert InputXGradient().attribute(generator, generation).diagnostics["mode"] == "forward"
 
@@ -281,7 +281,7 @@ def test_an_odd_prompt_is_explained_and_adds_up(odd, generator):
 
 def test_the_end_of_text_alone_has_all_of_the_effect(generator, generation, conditioning):
     nothing = generator.encode_prompt([""])
-    alone = replace(generation, prompt="", tokens=nothing.tokens[0], token_spans=nothing.spans[0])
+    alone = replace(generation, prompt="", tokens=nothing.tokens[0], spans=nothing.spans[0])
     scores = IntegratedGradients().attribute(generator, alone).scores
     with torch.no_grad():
         given, null = generator.forward(alone).log_prob, generator.forward(alone, branch="unconditional").log_prob

@@ -146,7 +146,7 @@ def test_tokens_join_the_word_they_belong_to_and_the_others_are_one_more_word(ge
     assert sorted(token for unit in units for token in unit.tokens) == list(range(len(generation.tokens)))
     for unit in units[:2]:
         for token in unit.tokens:
-            start, end = generation.token_spans[token]
+            start, end = generation.spans[token]
             assert unit.start <= start < end <= unit.end
     assert generation.tokens[units[-1].tokens[-1]] == "</s>"
 

@@ -67,7 +67,7 @@ def test_a_hostile_prompt_is_only_text(explanation, tmp_path):
         explanation.generation,
         prompt=bad,
         tokens=(bad, *explanation.generation.tokens[1:]),
-        token_spans=((0, len(bad)), *((len(bad), len(bad)) for _ in explanation.generation.tokens[1:])),
+        spans=((0, len(bad)), *((len(bad), len(bad)) for _ in explanation.generation.tokens[1:])),
     )
     page = page_of(save(replace(explanation, generation=generation), tmp_path))
     assert "<script>alert" not in page

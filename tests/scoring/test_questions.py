@@ -23,7 +23,7 @@ TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}
 
 @pytest.fixture(scope="module")
 def units(generation):
-    return words.words(generation.prompt, generation.token_spans, generation.tokens)
+    return words.words(generation.prompt, generation.spans, generation.tokens)
 
 
 def log_prob(generator, generation, prompt):

@@ -14,7 +14,7 @@ from tagxai.text import words
 
 @pytest.fixture(scope="module")
 def units(generation):
-    return words.words(generation.prompt, generation.token_spans, generation.tokens)[:3]
+    return words.words(generation.prompt, generation.spans, generation.tokens)[:3]
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_what_was_scored_is_read_and_only_the_rest_is_run(generator, generation,
 
 
 def test_words_phrases_and_tokens_share_what_is_the_same_coalition(generator, generation, passes, tmp_path):
-    spans, tokens = generation.token_spans, generation.tokens
+    spans, tokens = generation.spans, generation.tokens
     with cached(tmp_path):
         score(generator, generation, words.words(generation.prompt, spans, tokens)[:1], leave_one_out(1))
         passes.clear()
@@ -55,10 +55,10 @@ def test_words_phrases_and_tokens_share_what_is_the_same_coalition(generator, ge
 
 
 def test_another_question_finds_nothing(generator, generation, units, passes, tmp_path, random_model):
-    other_clip = replace(generation, codes=generation.codes.flip(1))
+    other_clip = replace(generation, codes=generation.record["codes"].flip(1))
     prompt = generation.prompt.replace("dog", "bell")
     encoded = generator.encode_prompt([prompt])
-    other_prompt = replace(generation, prompt=prompt, tokens=encoded.tokens[0], token_spans=encoded.spans[0])
+    other_prompt = replace(generation, prompt=prompt, tokens=encoded.tokens[0], spans=encoded.spans[0])
     other_scale = replace(generation, settings={**generation.settings, "guidance_scale": 9.0})
     masks = leave_one_out(3)
     with cached(tmp_path):

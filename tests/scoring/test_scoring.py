@@ -19,18 +19,18 @@ OPERATORS = ["delete", "null", "attention", "gate", "value"]
 
 @pytest.fixture(scope="module")
 def units(generation):
-    return words.words(generation.prompt, generation.token_spans, generation.tokens)
+    return words.words(generation.prompt, generation.spans, generation.tokens)
 
 
 def literal(generator, generation, units, kept, operator):
     """One coalition, the long way round."""
     conditioning = generator.encode_prompt([generation.prompt])
     gone = [token for unit, keep in zip(units, kept, strict=True) if not keep for token in unit.tokens]
-    edit = Gate(torch.ones(generation.steps, len(generation.tokens)))
+    edit = Gate(torch.ones(generation.positions, len(generation.tokens)))
     if operator == "delete":
         text = " ".join(unit.text for unit, keep in zip(units, kept, strict=True) if keep and not unit.special)
         conditioning = generator.encode_prompt([text])
-        edit = Gate(torch.ones(generation.steps, len(conditioning.tokens[0])))
+        edit = Gate(torch.ones(generation.positions, len(conditioning.tokens[0])))
     elif operator == "null":
         embeddings = conditioning.embeddings.clone()
         embeddings[:, gone] = 0
@@ -86,7 +86,7 @@ def test_equal_coalitions_are_run_once(generator, generation, units):
     masks = torch.ones(50, len(units), dtype=torch.bool)
     table = score(generator, generation, units, masks)
     assert table.rows == 1
-    assert table.log_prob.shape == (50, *generation.codes.shape)
+    assert table.log_prob.shape == (50, *generation.record["codes"].shape)
     assert (table.log_prob == table.log_prob[0]).all()
 
 
@@ -149,7 +149,7 @@ def test_a_target_is_what_its_definition_says(generator, generation, units, targ
     plain = generator.forward(generation)
     for row, kept in zip(table.log_prob, masks.tolist(), strict=True):
         gone = [token for unit, keep in zip(units, kept, strict=True) if not keep for token in unit.tokens]
-        gate = Gate(torch.ones(generation.steps, len(generation.tokens)))
+        gate = Gate(torch.ones(generation.positions, len(generation.tokens)))
         gate.gate[..., gone] = 0
         with torch.no_grad(), edit_attention(generator.cross_attention(), gate):
             edited = generator.forward(generation, branch="guided" if target == "guided" else "conditional")
@@ -158,8 +158,8 @@ def test_a_target_is_what_its_definition_says(generator, generation, units, targ
         elif target == "contrast":
             expected = edited.log_prob[0] - generator.forward(generation, branch="unconditional").log_prob[0]
         else:
-            expected = torch.empty(generation.codes.shape)
-            for q, delay in enumerate(generation.delays):
+            expected = torch.empty(generation.record["codes"].shape)
+            for q, delay in enumerate(generation.timeline.delays):
                 for frame in range(generation.frames):
                     a, b = (output.hidden[0, frame + delay] for output in (plain, edited))
                     expected[q, frame] = a @ b / (a.norm() * b.norm())
@@ -187,7 +187,7 @@ def test_with_a_shared_prefix_units_are_missing_from_the_interval_on_only(
     table = score(generator, generation, units, masks, operator=operator, target=target, frames=frames, prefix="shared")
     plain = generator.forward(generation).hidden
     for row, kept in zip(table.log_prob, masks.tolist(), strict=True):
-        gate = torch.ones(generation.steps, len(generation.tokens))
+        gate = torch.ones(generation.positions, len(generation.tokens))
         gate[frames.start :, [t for unit, keep in zip(units, kept, strict=True) if not keep for t in unit.tokens]] = 0
 
         def edit(site, weights, gate=gate):
@@ -201,7 +201,7 @@ def test_with_a_shared_prefix_units_are_missing_from_the_interval_on_only(
             expected = expected - generator.forward(generation, branch="unconditional").log_prob[0]
         if target == "hidden":
             alike = torch.cosine_similarity(output.hidden, plain, dim=-1)[0]
-            expected = torch.stack([alike[delay : delay + generation.frames] for delay in generation.delays])
+            expected = torch.stack([alike[delay : delay + generation.frames] for delay in generation.timeline.delays])
         torch.testing.assert_close(row, expected[:, frames.start : frames.stop], **TOLERANCE)
 
 
@@ -225,12 +225,12 @@ def test_the_clip_after_an_interval_is_not_run(generator, generation, units, mon
     forward, steps = generator.forward, []
 
     def seen(clip, *arguments, **options):
-        steps.append(clip.steps)
+        steps.append(clip.positions)
         return forward(clip, *arguments, **options)
 
     monkeypatch.setattr(generator, "forward", seen)
     score(generator, generation, units, leave_one_out(len(units)), frames=range(5))
-    assert set(steps) == {5 + 2 * max(generation.delays)}
+    assert set(steps) == {5 + 2 * max(generation.timeline.delays)}
     with pytest.raises(ValueError, match="do not fit a clip of 25"):
         score(generator, generation, units, leave_one_out(len(units)), frames=range(20, 26))
 
@@ -252,7 +252,7 @@ def test_the_cost_counts_every_row_and_call(generator, generation, units, monkey
 
 def test_coalitions_that_come_to_the_same_text_are_run_once(generator):
     clip = generator.generate("dog dog dog", duration=0.4, seed=0)
-    units = [unit for unit in words.words(clip.prompt, clip.token_spans, clip.tokens) if not unit.special]
+    units = [unit for unit in words.words(clip.prompt, clip.spans, clip.tokens) if not unit.special]
     table = score(generator, clip, units, leave_one_out(3), operator="delete")
     assert table.rows == 2
     assert torch.equal(table.log_prob[1], table.log_prob[3])

@@ -125,7 +125,7 @@ LEFT = []  # blocks that nobody closes: Python would close a forgotten one as so
 
 
 def enter_gate(generator, generation):
-    gate = Gate(torch.zeros(generation.steps, len(generation.tokens)))
+    gate = Gate(torch.zeros(generation.positions, len(generation.tokens)))
     LEFT.append(edit_attention(generator.cross_attention(), gate))
     LEFT[-1].__enter__()
 
@@ -270,7 +270,9 @@ class ForgetsTheDelay(Sloppy):
     """Reads the codes of a later step."""
 
     def forward(self, generation, conditioning=None, **options):
-        return super().forward(replace(generation, codes=generation.codes.roll(-1, 1)), conditioning, **options)
+        return super().forward(
+            replace(generation, codes=generation.record["codes"].roll(-1, 1)), conditioning, **options
+        )
 
 
 class ForgetsThePosition(Sloppy):

@@ -56,11 +56,11 @@ class ClosedForm:
     @property
     def words(self) -> list[str]:
         """What each token says; `</s>` says nothing."""
-        return [self.generation.prompt[start:end].lower() for start, end in self.generation.token_spans]
+        return [self.generation.prompt[start:end].lower() for start, end in self.generation.spans]
 
     @cached_property
     def terms(self) -> list[Placed]:
-        generation, (codebooks, frames) = self.generation, self.generation.codes.shape
+        generation, (codebooks, frames) = self.generation, self.generation.record["codes"].shape
         seconds = (torch.arange(frames) + 0.5) / generation.frame_rate
         link: Link = LINKS[self.link]
         placed = []
@@ -83,7 +83,7 @@ class ClosedForm:
 
     def _logit(self, kept: Sequence[bool]) -> torch.Tensor:
         shared = len(kept) / max(1, sum(kept)) if self.operator == "attention" else 1.0
-        logit = torch.full(self.generation.codes.shape, LINKS[self.link].bias, dtype=torch.float64)
+        logit = torch.full(self.generation.record["codes"].shape, LINKS[self.link].bias, dtype=torch.float64)
         for term in self.terms:
             present = prod((kept[token] * shared) ** power for token, power in term.powers.items())
             logit = logit + term.strength * present * term.codes
@@ -91,7 +91,7 @@ class ClosedForm:
 
     def _of_code(self, logit: torch.Tensor) -> torch.Tensor:
         """A function of the logit, for each code: its log-probability."""
-        ones = self.generation.codes.cpu() == 1
+        ones = self.generation.record["codes"].cpu() == 1
         if self.link == "linear":
             logit = logit.clamp(max=CEILING)
             return torch.where(ones, logit, (-logit.expm1()).log())
@@ -99,7 +99,7 @@ class ClosedForm:
 
     def _slope(self, logit: torch.Tensor) -> torch.Tensor:
         """The derivative of `_of_code`."""
-        ones = self.generation.codes.cpu() == 1
+        ones = self.generation.record["codes"].cpu() == 1
         if self.link == "linear":
             return torch.where(ones, 1.0, logit.exp() / logit.expm1())
         return torch.where(ones, (-logit).sigmoid(), -logit.sigmoid())
@@ -110,7 +110,7 @@ class ClosedForm:
 
     def shares(self, share: Callable[[int, int, int], float]) -> Scores:
         """Of the logit: strength times `share(power of the token, degree of the term, tokens of the term)`."""
-        scores = torch.zeros(*self.generation.codes.shape, len(self.words), dtype=torch.float64)
+        scores = torch.zeros(*self.generation.record["codes"].shape, len(self.words), dtype=torch.float64)
         for term in self.terms:
             for token, power in term.powers.items():
                 scores[..., token] += term.strength * share(power, term.powers.total(), len(term.powers)) * term.codes
@@ -153,13 +153,17 @@ class ClosedForm:
     @property
     def _is_polynomial(self) -> bool:
         """Whether the log-probabilities themselves are the polynomials."""
-        return self.link == "linear" and self.operator != "attention" and bool((self.generation.codes == 1).all())
+        return (
+            self.link == "linear"
+            and self.operator != "attention"
+            and bool((self.generation.record["codes"] == 1).all())
+        )
 
     def _mean_gain(self, weight: Callable[[int, int], float]) -> Scores:
         """By definition: what each token adds to every set of other tokens, weighted."""
         n = len(self.words)
         worth = {kept: self.log_prob(kept) for kept in product([False, True], repeat=n)}
-        scores = torch.zeros(*self.generation.codes.shape, n, dtype=torch.float64)
+        scores = torch.zeros(*self.generation.record["codes"].shape, n, dtype=torch.float64)
         for kept, value in worth.items():
             for token in (i for i in range(n) if not kept[i]):
                 gain = worth[(*kept[:token], True, *kept[token + 1 :])] - value
@@ -169,7 +173,7 @@ class ClosedForm:
     def truth(self) -> Truth | None:
         """A word is true where its Shapley value, for the logit of the clip's own codes, is positive, and causal where
         that or its leave-one-out value is not zero. None for a prompt of which no word is causal."""
-        sign = 2.0 * self.generation.codes.cpu() - 1
+        sign = 2.0 * self.generation.record["codes"].cpu() - 1
         value, lost = self.shares(lambda k, d, m: 1 / m), self.shares(lambda k, d, m: 1.0)
         causal = ((value != 0) | (lost != 0)).flatten(0, 1).any(0)
         if not causal.any():
@@ -178,7 +182,7 @@ class ClosedForm:
         mask = ((value * sign[..., None]).sum(0) > 0).T[spoken]
         words = tuple(
             TrueWord(
-                *self.generation.token_spans[i],
+                *self.generation.spans[i],
                 KINDS.get(self.words[i], "event" if self.words[i] in VOCABULARY else "filler"),
                 bool(causal[i]),
             )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from math import pi, prod
 from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
 
-from tagxai.contract.attention import AttentionSite, Edit, position, run_edits
+from tagxai.contract.attention import AttentionSite, position, run_edits
 from tagxai.contract.generator import Capability
 from tagxai.contract.truth import Level, Truth
 from tagxai.contract.values import Generation
@@ -28,22 +28,17 @@ SPECIAL = ("<pad>", "</s>", "<unk>")
 class AnalyticSite(AttentionSite):
     """The model's only attention module."""
 
-    edits: list[Edit] = field(default_factory=list, repr=False, compare=False)
-
     @contextmanager
-    def hooked(self, edit: Edit) -> Iterator[None]:
-        self.edits.append(edit)
-        try:
-            yield
-        finally:  # edits may be equal and end in any order: each takes away itself
-            del self.edits[next(i for i, other in enumerate(self.edits) if other is edit)]
+    def watched(self) -> Iterator[None]:
+        """Every call runs its edits, so that nothing need be prepared."""
+        yield
 
 
 class AnalyticGenerator(DelayPatternGenerator):
     """A hand-set model whose attributions are known in closed form, to test methods (sources: logistic, linear)."""
 
     name: ClassVar[str] = "analytic"
-    offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention", "truth"})
+    offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention", "closes", "causal", "truth"})
     threads: ClassVar[int | None] = 1
     default_duration: ClassVar[float] = 1.0
     default_guidance_scale: ClassVar[float] = 1.0
@@ -58,7 +53,7 @@ class AnalyticGenerator(DelayPatternGenerator):
         self.max_frames, self.max_duration = 100, 10.0
         if link == "linear":
             self.default_temperature = 0.0  # type: ignore[misc]  # code 1 throughout, whose log-probability is linear
-        self.site = AnalyticSite("cross", 0, "cross", 2)
+        self.site = AnalyticSite("cross", 0, "cross", 2, self)
         self.meanings = torch.zeros(len(SPECIAL) + len(VOCABULARY), len(VOCABULARY))  # of each text token
         self.meanings[len(SPECIAL) :] = torch.eye(len(VOCABULARY))
         self.meanings = self.meanings.to(device, getattr(torch, dtype))
@@ -100,7 +95,7 @@ class AnalyticGenerator(DelayPatternGenerator):
         gaze = -(places - steps[:, None]).abs().to(embeddings)
         logits = torch.stack([torch.zeros_like(gaze), gaze]).masked_fill(~mask.bool()[:, None, None], -torch.inf)
         values = torch.stack([embeddings, torch.zeros_like(embeddings)], 1)
-        weights = run_edits(self.site.edits, self.site, logits.softmax(-1), logits, values)
+        weights = run_edits(self.site, logits.softmax(-1), logits, values)
         counts = mask.sum(1)[:, None, None] * (weights[:, 0] @ embeddings)
         states = [torch.ones_like(counts[..., 0])]
         for event in EVENTS.values():
@@ -132,7 +127,7 @@ class AnalyticGenerator(DelayPatternGenerator):
             return torch.stack([(-logit.expm1()).log(), logit], -1)
         return torch.stack([torch.zeros_like(logit), logit], -1)
 
-    def decode(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
+    def decode_codes(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         """A tone for each codebook, in the frames where its code is 1."""
         seconds = torch.arange(round(codes.shape[1] * self.sample_rate / self.frame_rate)) / self.sample_rate
         sounding = codes.cpu().repeat_interleave(round(self.sample_rate / self.frame_rate), dim=1)

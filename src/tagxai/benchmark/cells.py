@@ -207,7 +207,7 @@ def _explanation(
     seconds = perf_counter() - started
     if not isinstance(attribution, Attribution):
         raise TagxaiError(f"it gave {type(attribution).__name__}, not an Attribution")
-    if not torch.equal(attribution.generation.codes, generation.codes):
+    if not attribution.generation.sounds_as(generation):
         raise TagxaiError("it explains another clip than the one it was given")
     sentinel.check()
     store.write_explanation(name, replace(attribution, generation=generation), seconds)

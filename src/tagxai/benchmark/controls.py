@@ -7,10 +7,11 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
-from tagxai.contract.values import Generation, OnProgress
+from tagxai.contract.run import Run
+from tagxai.contract.scores import Scores
+from tagxai.contract.values import Generation
 from tagxai.contract.workload import Workload
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
@@ -22,18 +23,15 @@ ORIGIN = "control"
 class Control(Method):
     """A mask that asks nothing of the model."""
 
-    passes: ClassVar[str] = "none"
+    expense: ClassVar[str] = "none"
 
-    def attribute(
-        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution:
-        mask = self.mask(generator, generation)
-        return Attribution(generation, mask, self.name, self.settings(), is_mask=True, merge="mean")
+    def explain(self, run: Run) -> Scores:
+        return Scores.mask(self.mask(run.model, run.generation))
 
     @abstractmethod
     def mask(self, generator: Generator, generation: Generation) -> torch.Tensor: ...
 
-    def memory(self, work: Workload) -> int:
+    def peak_memory(self, work: Workload) -> int:
         return 0
 
 

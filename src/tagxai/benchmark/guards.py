@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from tagxai.contract.attention import edit_attention, open_blocks
+from tagxai.contract.attention import edit_attention, installed_edits
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
@@ -76,13 +76,13 @@ class Sentinel:
 
     def __init__(self, generator: Generator, clip: Generation) -> None:
         self.generator, self.clip = generator, clip
-        self.outputs, self.modules, self.blocks = self._outputs(), self._modules(), open_blocks()
+        self.outputs, self.modules, self.blocks = self._outputs(), self._modules(), installed_edits()
         self.hooks = [dict(hooks) for hooks in _hooks_of_all_modules()]
 
     def check(self, *, outputs: bool = True) -> None:
         """Raises TagxaiError. Without `outputs`, which takes a pass, only what can be seen on the modules counts."""
         hooks = [dict(hooks) for hooks in _hooks_of_all_modules()]
-        if self._modules() != self.modules or open_blocks() != self.blocks or hooks != self.hooks:
+        if self._modules() != self.modules or installed_edits() != self.blocks or hooks != self.hooks:
             raise TagxaiError("it left hooks, gradients or another mode behind in the model")
         if outputs and not torch.allclose(self._outputs(), self.outputs, atol=1e-3, rtol=1e-3):
             raise TagxaiError("it left something behind that changes the model's output")
@@ -98,8 +98,7 @@ class Sentinel:
         """Of a pass that looks at attention, where edits may sleep until hooks are in use."""
         sites = self.generator.attention_sites()
         with edit_attention(sites, lambda site, weights: None):
-            output = self.generator.forward(self.clip)
-        return output.hidden if output.log_prob is None else output.log_prob
+            return self.generator.forward(self.clip).log_prob
 
     def _modules(self) -> list[tuple[int, int, int, int, bool]]:
         return [

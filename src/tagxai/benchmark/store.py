@@ -15,7 +15,9 @@ from typing import Any
 
 from tagxai import storage
 from tagxai.benchmark.plan import Part, Plan
+from tagxai.contract import generation_json
 from tagxai.contract.attribution import Attribution
+from tagxai.contract.cost import Cost
 from tagxai.contract.values import Generation
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.lazy import torch
@@ -230,12 +232,8 @@ class Store:
     # -- clips and explanations ----------------------------------------------------------------------------------
 
     def write_clip(self, name: str, clip: Generation, seconds: float) -> None:
-        content = {
-            field: getattr(clip, field)
-            for field in ("prompt", "tokens", "token_spans", "sample_rate", "frame_rate", "delays", "seed", "generator")
-        }
-        content |= {"settings": dict(clip.settings), "seconds": seconds}
-        self._write("clips", name, content, {"codes": clip.codes, "waveform": clip.waveform})
+        content = generation_json.to_json(clip) | {"seconds": seconds}
+        self._write("clips", name, content, {"waveform": clip.waveform, **generation_json.to_tensors(clip)})
 
     def read_clip(self, name: str, device: torch.device) -> tuple[Generation, float] | None:
         """The clip and the seconds that it took; None where it is not there or not whole."""
@@ -244,14 +242,14 @@ class Store:
             return None
         content, tensors = found
         seconds = content.pop("seconds")
-        content["tokens"], content["delays"] = tuple(content["tokens"]), tuple(content["delays"])
-        content["token_spans"] = tuple((start, end) for start, end in content["token_spans"])
-        return Generation(codes=tensors["codes"].to(device), waveform=tensors["waveform"], **content), seconds
+        placed = {name: tensor if name == "waveform" else tensor.to(device) for name, tensor in tensors.items()}
+        return generation_json.from_json(content, placed, tensors["waveform"]), seconds
 
     def write_explanation(self, name: str, attribution: Attribution, seconds: float) -> None:
         content = {field: getattr(attribution, field) for field in ("method", "is_mask", "merge")}
-        for field in ("settings", "cost", "diagnostics", "versions"):
+        for field in ("settings", "diagnostics", "versions"):
             content[field] = dict(getattr(attribution, field))
+        content["cost"] = attribution.cost.to_json()
         tensors = {"scores": attribution.scores}
         if attribution.deviation is not None:
             tensors["deviation"] = attribution.deviation
@@ -263,8 +261,9 @@ class Store:
             return None
         content, tensors = found
         seconds = content.pop("seconds")
-        placed: dict[str, Any] = {name: tensor.to(clip.codes.device) for name, tensor in tensors.items()}
-        return Attribution(clip, **placed, **content), seconds
+        content["cost"] = Cost.from_json(content["cost"])
+        placed: dict[str, Any] = {**tensors, **content}
+        return Attribution(clip, **placed), seconds
 
     def _write(self, kind: str, name: str, content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
         from safetensors.torch import save_file

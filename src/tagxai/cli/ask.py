@@ -189,7 +189,7 @@ def _model(clip: Generation, spec: str | None, device: options.Device) -> Genera
     if spec is not None:
         options.check_generator(spec)
     model = options.load_model(spec or clip.generator, device)
-    same_audio = (model.delays, model.frame_rate, model.sample_rate) == (clip.delays, clip.frame_rate, clip.sample_rate)
+    same_audio = (model.timeline(clip.duration), model.sample_rate) == (clip.timeline, clip.sample_rate)
     if not same_audio or model.encode_prompt([clip.prompt]).tokens[0] != clip.tokens:
         raise TagxaiError(
             f"generator {spec or clip.generator!r} is not the model that made this clip, {clip.generator!r}: its codes "
@@ -200,7 +200,7 @@ def _model(clip: Generation, spec: str | None, device: options.Device) -> Genera
 
 def _units(clip: Generation, by: By) -> Sequence[Unit]:
     split = {"word": words.words, "phrase": words.phrases, "token": words.tokens}[by]
-    return split(clip.prompt, clip.token_spans, clip.tokens)
+    return split(clip.prompt, clip.spans, clip.tokens)
 
 
 def _left_out(

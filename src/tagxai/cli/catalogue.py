@@ -79,7 +79,7 @@ def _describe(console: Console, name: str, cls: type[Method]) -> None:
     facts.show_header = False
     facts.add_row("paper", Text(" ".join(paper.split())))
     facts.add_row("needs", f"{', '.join(sorted(cls.needs)) or 'only forward passes'} (of a generator)")
-    facts.add_row("costs", f"{cls.passes} (passes of the model)")
+    facts.add_row("costs", f"{cls.expense} (passes of the model)")
     console.print(Text.assemble((name, "bold"), f"\n{' '.join((cls.__doc__ or '').split())}\n"))
     console.print(facts)
     if not (is_dataclass(cls) and fields(cls)):

@@ -129,7 +129,7 @@ def cost_table(attributions: Mapping[str, Attribution], generation_seconds: floa
     """What each method took, also beside the time that generating the clip took."""
     table = plain_table("method", "seconds", "of generating", "passes")
     for name, attribution in attributions.items():
-        seconds = attribution.cost.get("seconds")
+        seconds = attribution.cost.seconds
         share = "-" if seconds is None or not generation_seconds else f"{seconds / generation_seconds:.2g}x"
         table.add_row(
             Text(name, style="bold"), "-" if seconds is None else f"{seconds:.3g}", share, passes(attribution.cost)

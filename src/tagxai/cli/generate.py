@@ -19,6 +19,7 @@ from rich.text import Text
 
 from tagxai import storage
 from tagxai.cli import display, options
+from tagxai.contract import generation_json
 from tagxai.contract.attribution import installed_versions
 from tagxai.contract.generator import Generator
 from tagxai.errors import DamagedFileError, TagxaiError
@@ -56,12 +57,12 @@ class Job:
         clip = generator.generate(self.prompt.text, duration=self.duration, seed=self.seed, **self.sampling)
         audio, codes = f"{self.name}.flac", f"{self.name}.safetensors"
         storage.write_audio(folder / audio, clip.waveform, clip.sample_rate)
-        storage.write_tensors(folder / codes, {"codes": clip.codes})
+        storage.write_tensors(folder / codes, generation_json.to_tensors(clip))
         storage.write_json(
             folder / f"{self.name}.json",
             {
                 "schema": SCHEMA,
-                "schema_version": 1,
+                "schema_version": 2,
                 "prompt": clip.prompt,
                 "generator": clip.generator,
                 "seed": clip.seed,
@@ -69,8 +70,7 @@ class Job:
                 "tokens": list(clip.tokens),
                 "duration": clip.duration,
                 "sample_rate": clip.sample_rate,
-                "frame_rate": clip.frame_rate,
-                "delays": list(clip.delays),
+                "timeline": clip.timeline.to_json(),
                 "versions": installed_versions(),
                 "seconds": round(monotonic() - started, 3),
                 "sha256": {name: storage.sha256(folder / name) for name in (audio, codes)},

@@ -19,16 +19,16 @@ class Cost:
     versions of tagxai counted besides.
     """
 
-    seconds: float = 0.0
+    seconds: float | int = 0.0
     model_calls: int = 0
     forward_passes: int = 0
     backward_passes: int = 0
     forward_mode_passes: int = 0
     layer_passes: int = 0
     peak_memory_bytes: int = 0
-    other: Mapping[str, float] = field(default_factory=dict)
+    other: Mapping[str, float | int] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | int]:
         """What is not zero, by name."""
         counted = asdict(self)
         other = counted.pop("other")

@@ -23,8 +23,8 @@ class Setting:
     """`int`, `float` or `str`."""
     default: Any
     help: str
-    lowest: float = -inf
-    highest: float = inf
+    lowest: float | int = -inf
+    highest: float | int = inf
 
     def read(self, value: Any) -> Any:
         """`value`, perhaps as text, as this setting's kind. Raises TagxaiError."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from tagxai import storage
 from tagxai.contract.attribution import Attribution
+from tagxai.contract.cost import Cost
 from tagxai.contract.values import Generation
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.explaining.explanation import Explanation
@@ -42,7 +43,7 @@ class Comparison:
         if not self.explanations:
             raise TagxaiError("; ".join(self.failures.values()) or "a comparison needs at least one explanation")
         clips = [explanation.attribution.generation for explanation in self.explanations.values()]
-        if any(not torch.equal(clip.codes, clips[0].codes) or clip.prompt != clips[0].prompt for clip in clips):
+        if not all(clip.sounds_as(clips[0]) for clip in clips):
             raise TagxaiError("the explanations are of different clips; compare methods on one clip")
 
     @property
@@ -115,12 +116,14 @@ def method_folder(method: str) -> str:
     return re.sub(r"[^\w-]+", "-", method).strip("-") or "method"
 
 
-def passes(cost: Mapping[str, float]) -> str:
+def passes(cost: Cost) -> str:
     """The passes in a method's cost, in words."""
+    counted = cost.to_json()
     known = {
         "forward_passes": "forward",
         "forward_mode_passes": "forward-mode",
-        "reverse_mode_passes": "forward and backward",
+        "backward_passes": "backward",
+        "layer_passes": "of one layer",
         "epochs": "epochs",
     }
-    return ", ".join(f"{cost[key]:g} {text}" for key, text in known.items() if cost.get(key)) or "none"
+    return ", ".join(f"{counted[key]:g} {text}" for key, text in known.items() if counted.get(key)) or "none"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
-from tagxai.contract.workload import MARGIN, Workload, free, weights
+from tagxai.contract.workload import MARGIN, Workload, free, stored_bytes
 from tagxai.errors import TagxaiError
 
 
@@ -46,14 +46,12 @@ class Estimate:
 
 def estimate(generator: Generator, prompt: str, duration: float | None, *methods: Method) -> Estimate:
     """Of generating `duration` seconds, and of explaining them by the most demanding of `methods`."""
-    seconds = min(getattr(generator, "default_duration", generator.max_duration), generator.max_duration)
-    frames = round((duration or seconds) * generator.frame_rate)
     conditioning = generator.encode_prompt([prompt])
-    work = Workload.of(generator, frames + max(generator.delays), conditioning)
+    work = Workload.of(generator, generator.timeline(duration).positions, conditioning)
     return Estimate(
-        weights=weights(generator),
-        generating=work.streaming() + work.forward(2) // work.steps,
-        explaining=max((method.memory(work) for method in methods), default=0),
+        weights=stored_bytes(generator),
+        generating=work.streaming() + work.forward(2) // work.positions,
+        explaining=max((method.peak_memory(work) for method in methods), default=0),
         free=free(conditioning.embeddings.device),
     )
 

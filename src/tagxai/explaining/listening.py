@@ -8,8 +8,10 @@ from typing import Literal
 from jaxtyping import Float
 
 from tagxai.contract.attribution import Attribution
+from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Generator
-from tagxai.contract.values import OnProgress, Progress
+from tagxai.contract.request import Request
+from tagxai.contract.values import OnProgress
 from tagxai.lazy import torch
 
 Kind = Literal["factual", "counterfactual", "unconditional"]
@@ -37,30 +39,26 @@ def listen(
     """Sample `repeats` factual and counterfactual clips, with seeds from the original's upwards, and one without the
     prompt: what stays, what goes, and what comes by itself."""
     original, mask = attribution.generation, attribution.to_mask()
-    sampling = {key: original.settings.get(key) for key in ("guidance_scale", "top_k", "temperature")}
-    branch = original.settings.get("branch", "guided")
     plan: list[tuple[Kind, int]] = [
         *(("factual", i) for i in range(repeats)),
         *(("counterfactual", i) for i in range(repeats)),
         ("unconditional", 0),
     ]
-    tracks = []
-    for number, (kind, i) in enumerate(plan):
-
-        def report(progress: Progress, number: int = number, kind: str = kind) -> None:
-            if on_progress is not None:
-                done = number * progress.total + progress.done
-                on_progress(Progress(done, len(plan) * progress.total, f"{kind} audio"))
-
-        generation = generator.generate(
-            original.prompt,
-            duration=original.duration,
+    masks = {"factual": mask, "counterfactual": 1 - mask, "unconditional": None}
+    conditioning = conditioning_of(generator, original)
+    requests = [
+        Request.again(
+            original,
             seed=original.seed + i,
-            mask={"factual": mask, "counterfactual": 1 - mask, "unconditional": None}[kind],
-            branch="unconditional" if kind == "unconditional" else branch,
-            on_progress=report,
-            **sampling,
+            mask=masks[kind],
+            branch="unconditional" if kind == "unconditional" else None,
+            conditioning=conditioning,
         )
+        for kind, i in plan
+    ]
+    clips = generator.generate_many(requests, on_progress=on_progress)
+    tracks = []
+    for (kind, i), clip in zip(plan, clips, strict=True):
         name = f"{kind}-{i + 1}" if repeats > 1 and kind != "unconditional" else kind
-        tracks.append(Track(name, kind, generation.seed, generation.waveform, generation.sample_rate))
+        tracks.append(Track(name, kind, clip.seed, clip.waveform, clip.sample_rate))
     return tuple(tracks)

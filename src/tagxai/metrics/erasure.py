@@ -62,7 +62,7 @@ class Comprehensiveness(ScoringMetric):
     name: ClassVar[str] = "comprehensiveness"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
-    cost: ClassVar[str] = "n + 1 passes for n words, twice as many with ties"
+    expense: ClassVar[str] = "n + 1 passes for n words, twice as many with ties"
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         return comprehensiveness(*self.word_game(generator, generation, attribution))
@@ -75,7 +75,7 @@ class Sufficiency(ScoringMetric):
     name: ClassVar[str] = "sufficiency"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
-    cost: ClassVar[str] = "n + 1 passes for n words, twice as many with ties"
+    expense: ClassVar[str] = "n + 1 passes for n words, twice as many with ties"
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         return sufficiency(*self.word_game(generator, generation, attribution))

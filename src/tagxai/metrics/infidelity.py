@@ -56,7 +56,7 @@ class Infidelity(ScoringMetric):
     name: ClassVar[str] = "infidelity"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    cost: ClassVar[str] = "`samples` + 1 passes"
+    expense: ClassVar[str] = "`samples` + 1 passes"
 
     samples: int = 64
     seed: int = 20_000

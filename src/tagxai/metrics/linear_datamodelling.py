@@ -41,7 +41,7 @@ class LinearDatamodelling(ScoringMetric):
     name: ClassVar[str] = "linear_datamodelling"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    cost: ClassVar[str] = "`samples` passes"
+    expense: ClassVar[str] = "`samples` passes"
 
     samples: int = 64
     seed: int = 20_000

@@ -13,7 +13,7 @@ from tagxai.contract.values import Generation
 from tagxai.lazy import torch
 
 
-def mask_size(mask: Float[torch.Tensor, "steps tokens"]) -> float:
+def mask_size(mask: Float[torch.Tensor, "positions tokens"]) -> float:
     """The mean of a mask over steps and tokens; small is good.
 
     >>> import torch

@@ -25,7 +25,7 @@ class MaxSensitivity(MethodMetric):
     family: ClassVar[str] = "robustness"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, inf)
-    cost: ClassVar[str] = "`samples` explanations"
+    expense: ClassVar[str] = "`samples` explanations"
 
     radius: float = 0.1
     """Of the uniform noise, in units of the embeddings' root mean square."""

@@ -23,7 +23,7 @@ class CascadingRandomisation(MethodMetric):
     family: ClassVar[str] = "randomisation"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    cost: ClassVar[str] = "a copy of the model, and `stages` explanations"
+    expense: ClassVar[str] = "a copy of the model, and `stages` explanations"
 
     stages: int = 3
     """How many times the method is asked on the way from the first part to all; the last time all are random."""
@@ -34,7 +34,7 @@ class CascadingRandomisation(MethodMetric):
 
     def parts(self, generator: Generator) -> list[str]:
         """What is randomised, in order."""
-        return list(generator.weights())
+        return list(generator.parameters_by_part())
 
     def score_method(
         self, generator: Generator, generation: Generation, attribution: Attribution, method: Method
@@ -58,12 +58,12 @@ class CrossAttentionRandomisation(CascadingRandomisation):
     """Randomisation: likeness to the explanation of a model whose cross-attention is random (Adebayo et al. 2018)."""
 
     name: ClassVar[str] = "cross_attention_randomisation"
-    cost: ClassVar[str] = "a copy of the model, and 1 explanation"
+    expense: ClassVar[str] = "a copy of the model, and 1 explanation"
 
     stages: int = 1
 
     def parts(self, generator: Generator) -> list[str]:
-        return [part for part in generator.weights() if part.endswith(".cross")]
+        return [part for part in generator.parameters_by_part() if part.endswith(".cross")]
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class TextEncoderRandomisation(CascadingRandomisation):
     """Randomisation: likeness to the explanation of a model whose text encoder is random (Adebayo et al. 2018)."""
 
     name: ClassVar[str] = "text_encoder_randomisation"
-    cost: ClassVar[str] = "a copy of the model, and 1 explanation"
+    expense: ClassVar[str] = "a copy of the model, and 1 explanation"
 
     stages: int = 1
 
     def parts(self, generator: Generator) -> list[str]:
-        return [part for part in generator.weights() if part == "text_encoder"]
+        return [part for part in generator.parameters_by_part() if part == "text_encoder"]

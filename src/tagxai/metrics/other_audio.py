@@ -13,6 +13,7 @@ from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.metric import MethodMetric
+from tagxai.contract.request import Request
 from tagxai.contract.values import Generation
 from tagxai.metrics.families.rank_correlation import explanation_agreement
 
@@ -25,19 +26,13 @@ class OtherAudio(MethodMetric):
     family: ClassVar[str] = "randomisation"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    cost: ClassVar[str] = "1 clip and 1 explanation"
+    expense: ClassVar[str] = "1 clip and 1 explanation"
 
     def score_method(
         self, generator: Generator, generation: Generation, attribution: Attribution, method: Method
     ) -> float:
         """The rank correlation over tokens x frames; the prompt of both is the same."""
-        settings = {key: generation.settings.get(key) for key in ("guidance_scale", "top_k", "temperature")}
-        other = generator.generate(
-            generation.prompt,
-            duration=generation.duration,
-            seed=generation.seed + 1,
-            branch="unconditional",
-            **settings,
-        )
-        swapped = replace(generation, codes=other.codes, waveform=other.waveform)
+        request = Request.again(generation, seed=generation.seed + 1, branch="unconditional")
+        (other,) = generator.generate_many([request])
+        swapped = replace(generation, record=other.record, waveform=other.waveform)
         return explanation_agreement(method.attribute(generator, swapped), attribution)

@@ -27,7 +27,7 @@ class ParaphraseRobustness(MethodMetric):
     family: ClassVar[str] = "robustness"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    cost: ClassVar[str] = "1 explanation"
+    expense: ClassVar[str] = "1 explanation"
 
     given: Mapping[str, str] = field(default_factory=dict)
     """Prompts to their paraphrases; a prompt that is not in it is paraphrased by the laboratory's grammar."""
@@ -40,7 +40,7 @@ class ParaphraseRobustness(MethodMetric):
         """The rank correlation over shared words x frames. Shared are words of meaning that each prompt has once."""
         text = self.given.get(generation.prompt) or paraphrase(generation.prompt, self.seed)
         encoded = generator.encode_prompt([text])
-        reworded = replace(generation, prompt=text, tokens=encoded.tokens[0], token_spans=encoded.spans[0])
+        reworded = replace(generation, prompt=text, tokens=encoded.tokens[0], spans=encoded.spans[0])
         other = method.attribute(generator, reworded)
         mine, its = content_words(attribution), content_words(other)
         shared = [word for word in mine if word in its]

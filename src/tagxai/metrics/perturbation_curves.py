@@ -44,7 +44,7 @@ class PerturbationCurves(ScoringMetric):
     name: ClassVar[str] = "perturbation_curves"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
-    cost: ClassVar[str] = "2 n passes for n words, twice as many with ties"
+    expense: ClassVar[str] = "2 n passes for n words, twice as many with ties"
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         return perturbation_curves(*self.word_game(generator, generation, attribution))

@@ -32,7 +32,7 @@ class Removal(Metric):
     family: ClassVar[str] = "removal"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    cost: ClassVar[str] = "2 `repeats` clips, half of which are shared by all methods"
+    expense: ClassVar[str] = "2 `repeats` clips, half of which are shared by all methods"
 
     k: int = 1
     repeats: int = 2

@@ -21,7 +21,7 @@ class SeedRobustness(MethodMetric):
     family: ClassVar[str] = "robustness"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    cost: ClassVar[str] = "`repeats` explanations, none for a method without a seed"
+    expense: ClassVar[str] = "`repeats` explanations, none for a method without a seed"
 
     repeats: int = 2
 

@@ -56,7 +56,7 @@ class ShareOfOptimum(ScoringMetric):
     name: ClassVar[str] = "share_of_optimum"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    cost: ClassVar[str] = f"2^n passes for n words, or phrases where words are more than {MOST_WORDS}"
+    expense: ClassVar[str] = f"2^n passes for n words, or phrases where words are more than {MOST_WORDS}"
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         units = attribution.words()

@@ -92,7 +92,7 @@ def soft_sufficiency(
 class _SoftErasure(ScoringMetric):
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
-    cost: ClassVar[str] = "at most `samples` + 2 passes"
+    expense: ClassVar[str] = "at most `samples` + 2 passes"
 
     share: float = 0.5
     """pi: the mean probability with which a word is kept."""
@@ -107,7 +107,7 @@ class _SoftErasure(ScoringMetric):
 
 @dataclass(frozen=True)
 class SoftComprehensiveness(_SoftErasure):
-    """Faithfulness: what is lost when words drawn by score are removed, at equal size (pi-Soft-NC, Huang & Chan 2026)."""
+    """Faithfulness: what is lost when words drawn by score are removed, at equal size (pi-Soft-NC, 2026)."""
 
     name: ClassVar[str] = "soft_comprehensiveness"
 

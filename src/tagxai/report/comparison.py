@@ -117,7 +117,7 @@ def _cells(matrix: Matrix) -> list[list[Cell]]:
 
 
 def _cost(name: str, attribution: Attribution, comparison: Comparison) -> Cost:
-    seconds, whole = attribution.cost.get("seconds"), comparison.generation_seconds
+    seconds, whole = attribution.cost.seconds, comparison.generation_seconds
     error = attribution.diagnostics.get("completeness_error_mean")
     return Cost(
         name,

@@ -153,7 +153,7 @@ def _details(explanation: Explanation) -> list[tuple[str, str]]:
     groups: dict[str, Any] = {
         "method settings": attribution.settings,
         "generator settings": clip.settings,
-        "cost": attribution.cost,
+        "cost": attribution.cost.to_json(),
         "versions": attribution.versions,
     }
     rows = [

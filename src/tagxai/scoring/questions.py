@@ -69,7 +69,6 @@ def instead(generator: Generator, generation: Generation, replacements: Mapping[
     other = replace_words(generation.prompt, replacements)
     with torch.no_grad():
         log_prob = generator.forward(generation, generator.encode_prompt([generation.prompt, other])).log_prob
-    assert log_prob is not None
     return Contrast(generation.prompt, other, (log_prob[0] - log_prob[1]).float().cpu())
 
 
@@ -124,6 +123,4 @@ def prompt_and_history(generator: Generator, generation: Generation) -> PromptAn
     with torch.no_grad():
         conditional = generator.forward(generation).log_prob
         history = generator.forward(generation, branch="unconditional").log_prob
-    assert conditional is not None
-    assert history is not None
     return PromptAndHistory(history[0].float().cpu(), (conditional - history)[0].float().cpu())

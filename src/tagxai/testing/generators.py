@@ -15,7 +15,7 @@ from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.probing.edits import Capture, Gate
 from tagxai.testing.methods import PROMPTS
-from tagxai.testing.promises import Promise, check_progress, given, global_seed, log_prob_of, models_of
+from tagxai.testing.promises import Promise, check_progress, global_seed, log_prob_of, models_of
 from tagxai.testing.saboteurs import FailingEdit, Failure, fail
 
 
@@ -33,7 +33,6 @@ def check_generator(
     promise(not unknown, f"offers {unknown}; there is only {get_args(Capability)}")
     promise(generator.sample_rate > 0 and generator.frame_rate > 0, "has no positive sample rate and frame rate")
     promise(generator.max_duration > 0, "has no positive max_duration")
-    promise(bool(generator.delays) and min(generator.delays) >= 0, "has no delays, one for each codebook")
 
     reports: list[Progress] = []
     with global_seed(1):
@@ -44,7 +43,7 @@ def check_generator(
         again = generator.generate(prompts[0], duration=duration, seed=11)
         generator.forward(clip, branch="guided")
     promise(
-        torch.equal(again.codes, clip.codes) and torch.equal(again.waveform, clip.waveform),
+        again.sounds_as(clip) and torch.equal(again.waveform, clip.waveform),
         "makes another clip from the same prompt and seed",
     )
     _check_forward(promise, generator, clip, prompts, tolerance)
@@ -52,6 +51,8 @@ def check_generator(
         _check_gradients(promise, generator, clip)
     if "attention" in generator.offers:
         _check_attention(promise, generator, clip, prompts, tolerance)
+    if "causal" in generator.offers:
+        _check_causal(promise, generator, clip, tolerance)
     if "truth" in generator.offers:
         _check_truth(promise, generator, clip)
     _check_refusals(promise, generator)
@@ -64,15 +65,13 @@ def _check_generation(
     promise(bool(clip.generator), "makes a generation that does not name its generator")
     promise.is_json(dict(clip.settings), "generation settings")
     promise(
-        (clip.sample_rate, clip.frame_rate, clip.delays)
-        == (generator.sample_rate, generator.frame_rate, generator.delays),
-        "makes a generation with another sample rate, frame rate or delays than its own",
+        (clip.sample_rate, clip.timeline) == (generator.sample_rate, generator.timeline(duration)),
+        "makes a generation with another sample rate or timeline than its own",
     )
     promise(
         abs(clip.duration - duration) <= 0.5 / clip.frame_rate + 1e-9,
         f"makes {clip.duration:g} s when asked for {duration:g} s",
     )
-    promise(not clip.codes.is_floating_point() and int(clip.codes.min()) >= 0, "makes codes that are not indices")
     promise(clip.waveform.ndim == 2, f"makes a waveform of {clip.waveform.ndim} axes; expected [channels, samples]")
     promise(bool(torch.isfinite(clip.waveform).all()), "makes a waveform that is not finite")
     samples = clip.duration * clip.sample_rate
@@ -81,13 +80,13 @@ def _check_generation(
         f"makes {clip.waveform.shape[1]} samples for {clip.frames} frames; expected {samples:g}, or a frame about it",
     )
     promise.is_close(
-        generator.decode(clip.codes), clip.waveform, tolerance, "decodes the codes to another sound than it returned"
+        generator.decode(clip), clip.waveform, tolerance, "decodes the record to another sound than it returned"
     )
-    inside = all(0 <= start <= end <= len(prompt) for start, end in clip.token_spans)
+    inside = all(0 <= start <= end <= len(prompt) for start, end in clip.spans)
     promise(inside, "gives token spans outside the prompt")
     named = generator.encode_prompt([prompt])
     promise(
-        (named.tokens[0], named.spans[0]) == (clip.tokens, clip.token_spans),
+        (named.tokens[0], named.spans[0]) == (clip.tokens, clip.spans),
         "splits the prompt into other tokens in `encode_prompt` than in `generate`",
     )
 
@@ -97,18 +96,17 @@ def _check_forward(
 ) -> None:
     plain = generator.forward(clip)
     promise(
-        plain.hidden.ndim == 3 and plain.hidden.shape[:2] == (1, clip.steps),
-        f"gives hidden states of shape {tuple(plain.hidden.shape)}; expected (1, {clip.steps}, dim)",
+        plain.hidden.ndim == 3 and plain.hidden.shape[:2] == (1, clip.positions),
+        f"gives hidden states of shape {tuple(plain.hidden.shape)}; expected (1, {clip.positions}, dim)",
     )
-    promise(plain.log_prob is not None, "gives no log-probabilities")
     log_prob = log_prob_of(generator, clip)
     promise(
-        log_prob.shape == (1, *clip.codes.shape),
-        f"gives log-probabilities of shape {tuple(log_prob.shape)}; expected {(1, *clip.codes.shape)}",
+        log_prob.shape == (1, clip.streams, clip.frames),
+        f"gives log-probabilities of shape {tuple(log_prob.shape)}; expected {(1, clip.streams, clip.frames)}",
     )
     promise(bool(torch.isfinite(log_prob).all() and (log_prob <= 1e-6).all()), "gives log-probabilities above 0")
-    promise(
-        generator.forward(clip, log_prob=False).log_prob is None, "computes log-probabilities that nobody asked for"
+    promise.is_close(
+        generator.hidden_states(clip), plain.hidden, tolerance, "gives other states without log-probabilities than with"
     )
 
     batch = generator.encode_prompt(list(prompts))
@@ -130,19 +128,33 @@ def _check_forward(
     null = [generator.forward(clip, generator.encode_prompt([p]), branch="unconditional").hidden for p in prompts[:2]]
     promise.is_close(null[0], null[1], tolerance, "has an unconditional branch that depends on the prompt")
 
-    # Codes are read one step after they are predicted: the last frame's codes may change nothing at or before the
-    # first step that predicts one of them, apart from their own log-probabilities.
-    codes = clip.codes.clone()
-    codes[:, -1] = clip.codes[:, -1].roll(1) if len(codes) > 1 else clip.codes[:, 0]
-    steps = clip.frames + min(clip.delays)
-    changed = generator.forward(replace(clip, codes=codes)).hidden[:, :steps]
-    promise.is_close(
-        changed, plain.hidden[:, :steps], tolerance, "reads a code before it is predicted, or moves frames"
-    )
 
-    isolated = generator.forward(clip, isolated=True, log_prob=False).hidden
-    promise.is_close(isolated[:, :1], plain.hidden[:, :1], tolerance, "has an isolated first step unlike the plain one")
+def _check_causal(promise: Promise, generator: Generator, clip: Generation, tolerance: float) -> None:
+    """A frame depends on earlier ones alone: a shorter clip, and a clip continued from its middle, say the same."""
+    plain, conditioning = generator.forward(clip), generator.encode_prompt([clip.prompt])
+    for frame in sorted({1, clip.frames // 2, clip.frames}):
+        shorter = generator.until(clip, frame)
+        promise(shorter.timeline == clip.timeline.until(frame), "cuts a clip to another timeline than its own `until`")
+        promise.is_close(
+            generator.forward(shorter).log_prob[..., :frame],
+            plain.log_prob[..., :frame],
+            tolerance,
+            "reads frames before it predicts them: a shorter clip has other log-probabilities",
+        )
+    isolated = generator.isolated_states(clip, conditioning)
     promise(isolated.shape == plain.hidden.shape, "gives isolated hidden states of another shape")
+    promise.is_close(
+        isolated[:, :1], plain.hidden[:, :1], tolerance, "has an isolated first position unlike the plain one"
+    )
+    for branch in ("conditional", "guided"):
+        for first in (0, clip.frames // 2):
+            prefix = generator.prefix_state(clip, conditioning, first, branch=branch)
+            promise.is_close(
+                generator.forward_from(prefix, clip, conditioning, branch=branch).log_prob,
+                generator.forward(clip, branch=branch).log_prob[..., first:],
+                tolerance,
+                f"continues a clip from position {first} otherwise than it runs the whole ({branch})",
+            )
 
 
 def _check_gradients(promise: Promise, generator: Generator, clip: Generation) -> None:
@@ -150,7 +162,7 @@ def _check_gradients(promise: Promise, generator: Generator, clip: Generation) -
     embeddings = conditioning.embeddings.detach().clone().requires_grad_()
     output = generator.forward(clip, replace(conditioning, embeddings=embeddings))
     promise(output.hidden.requires_grad, "offers gradients, but its forward pass is not differentiable")
-    (gradient,) = torch.autograd.grad(given(output.log_prob).sum(), embeddings)
+    (gradient,) = torch.autograd.grad(output.log_prob.sum(), embeddings)
     promise(
         bool(torch.isfinite(gradient).all() and gradient.abs().sum() > 0),
         "gives gradients with respect to the prompt's embeddings that are zero or not finite",
@@ -170,29 +182,30 @@ def _check_attention(
 
     plain, tokens = generator.forward(clip), len(clip.tokens)
     null = generator.forward(clip, branch="unconditional")
-    for value, expected, what in ((1.0, plain, "the plain pass"), (0.0, null, "the unconditional branch")):
-        with edit_attention(cross, Gate(torch.full((clip.steps, tokens), value))):
+    gates_of = [(1.0, plain, "the plain pass")]
+    if "closes" in generator.offers:
+        gates_of.append((0.0, null, "the unconditional branch"))
+    for value, expected, what in gates_of:
+        with edit_attention(cross, Gate(torch.full((clip.positions, tokens), value))):
             gated = generator.forward(clip)
         promise.is_close(gated.hidden, expected.hidden, tolerance, f"is not {what} under a gate of {value:g}")
-        promise.is_close(
-            given(gated.log_prob), given(expected.log_prob), tolerance, f"is not {what} under a gate of {value:g}"
-        )
+        promise.is_close(gated.log_prob, expected.log_prob, tolerance, f"is not {what} under a gate of {value:g}")
 
-    gates = torch.rand(2, clip.steps, tokens, generator=torch.Generator().manual_seed(3))
+    gates = torch.rand(2, clip.positions, tokens, generator=torch.Generator().manual_seed(3))
     gates[1] = 1.0
     with edit_attention(cross, Gate(gates)):
         hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
     promise.is_close(hidden[1], plain.hidden[0], tolerance, "lets a gate on one row of a batch change another row")
 
     constant = gates[:, 0]
-    with edit_attention(cross, Gate(constant[:, None].expand(-1, clip.steps, -1))):
+    with edit_attention(cross, Gate(constant[:, None].expand(-1, clip.positions, -1))):
         gated_hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
     with scale_values(cross, constant):
         hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
     promise.is_close(hidden, gated_hidden, tolerance, "scales value vectors otherwise than a gate that never changes")
 
     # The weights that a masked, streaming, guided run shows are those of a masked teacher-forced pass over its codes.
-    # They are seen before the mask, so that from the second layer or step on they show what the mask did to the states.
+    # They are seen before the mask, so that from the second layer or position on they show what it did to the states.
     streamed, forced = (Capture(keep_layers=True, keep_heads=True) for _ in range(2))
     with edit_attention(cross, streamed):
         masked = generator.generate(clip.prompt, duration=clip.duration, seed=12, mask=gates[0])
@@ -200,8 +213,8 @@ def _check_attention(
         generator.forward(masked)
     weights = forced.weights()
     promise(
-        weights.shape == (1, len(cross), cross[0].heads, clip.steps, tokens),
-        f"shows cross-attention weights of shape {tuple(weights.shape)} [batch, layers, heads, steps, tokens]",
+        weights.shape == (1, len(cross), cross[0].heads, clip.positions, tokens),
+        f"shows cross-attention weights of shape {tuple(weights.shape)} [batch, layers, heads, positions, tokens]",
     )
     promise.is_close(
         weights.sum(-1), torch.ones_like(weights[..., 0]), tolerance, "shows weights that do not sum to 1 over tokens"

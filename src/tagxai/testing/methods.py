@@ -70,14 +70,16 @@ def _check_attribution(promise: Promise, method: Method, attribution: Attributio
     promise(isinstance(attribution, Attribution), f"returns a {type(attribution).__name__}, not an Attribution")
     promise(attribution.generation is clip, "returns an attribution of another generation than it was given")
     promise(attribution.method == method.name, f"calls itself {attribution.method!r} in its attribution")
-    promise(attribution.settings == method.settings(), "does not store its settings in its attribution")
+    for option, value in method.settings().items():  # where it is None or "auto", the method stores what it chose
+        used = attribution.settings.get(option)
+        promise(used == value or value in (None, "auto"), f"stores {used!r} for its setting {option}={value!r}")
     scores = attribution.scores
     promise(scores.is_floating_point() and not scores.requires_grad, "returns scores that are not plain floats")
     promise(bool(torch.isfinite(scores).all()), "returns scores that are not finite")
     if attribution.is_mask:
         promise(bool(((scores >= 0) & (scores <= 1)).all()), "calls its scores a mask, but some are outside [0, 1]")
-    promise.is_json([dict(attribution.cost), dict(attribution.diagnostics)], "cost or diagnostics")
-    promise(all(value >= 0 for value in attribution.cost.values()), "has a negative cost")
+    promise.is_json([attribution.cost.to_json(), dict(attribution.diagnostics)], "cost or diagnostics")
+    promise(all(value >= 0 for value in attribution.cost.to_json().values()), "has a negative cost")
     with TemporaryDirectory() as folder:
         loaded = Attribution.load(attribution.save(folder))
     promise(torch.equal(loaded.scores, scores.cpu()), "gives scores that change when saved and loaded")

@@ -80,8 +80,8 @@ def check_progress(promise: Promise, reports: Sequence[Progress]) -> None:
 
 
 def models_of(generator: Generator) -> list[torch.nn.Module]:
-    """The models that a generator holds as attributes: the contract does not say where they are kept."""
-    return [value for value in vars(generator).values() if isinstance(value, torch.nn.Module)]
+    """The models that a generator says it holds."""
+    return list(generator.modules().values())
 
 
 def _state(generator: Generator) -> dict[str, object]:
@@ -119,7 +119,7 @@ def global_seed(seed: int) -> Iterator[None]:
 
 def log_prob_of(generator: Generator, generation: Generation) -> torch.Tensor:
     with torch.no_grad():
-        return given(generator.forward(generation).log_prob)
+        return generator.forward(generation).log_prob
 
 
 def _outputs(generator: Generator, generation: Generation) -> torch.Tensor:
@@ -127,9 +127,3 @@ def _outputs(generator: Generator, generation: Generation) -> torch.Tensor:
     plain = log_prob_of(generator, generation)
     with edit_attention(generator.attention_sites(), lambda site, weights: None):
         return torch.cat([plain, log_prob_of(generator, generation)])
-
-
-def given(log_prob: torch.Tensor | None) -> torch.Tensor:
-    if log_prob is None:
-        raise ConformanceError("the generator's forward pass gives no log-probabilities")
-    return log_prob

@@ -41,4 +41,4 @@ class OffersNothing(Generator):
     def _used(cls, *args: Any, **kwargs: Any) -> Any:
         raise ConformanceError("the method works with a generator that does not offer what it needs")
 
-    load = generate = encode_prompt = forward = decode = attention_sites = _used
+    load = timeline = generate_one = encode_prompt = forward = decode = attention_sites = _used

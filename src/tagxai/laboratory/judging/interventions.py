@@ -102,14 +102,13 @@ def effect(generator: Generator, generation: Generation, prompt: Prompt, mention
     """The total and the direct effect of a mention's content words."""
     frames = generation.frame_range(mention.start_s, min(mention.end_s, generation.duration))
     start, end = mention.start_char, mention.end_char
-    own = tuple(i for i, span in enumerate(generation.token_spans) if span[0] < end and start < span[1])
+    own = tuple(i for i, span in enumerate(generation.spans) if span[0] < end and start < span[1])
     unit = Unit(prompt.text[start:end], start, end, own)
     kept = torch.tensor([[True], [False]])
     with_words, blocked = (
         score(generator, generation, [unit], kept, operator="attention", frames=frames).value().tolist()
     )
     instead = generator.forward(generation, generator.encode_prompt([replaced(prompt, mention, rng)[0]])).log_prob
-    assert instead is not None
     return Effect(with_words - float(instead[0, :, frames.start : frames.stop].sum()), with_words - blocked)
 
 

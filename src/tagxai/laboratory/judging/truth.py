@@ -9,6 +9,7 @@ from math import ceil
 import numpy as np
 
 from tagxai.contract.generator import Generator
+from tagxai.contract.request import Request
 from tagxai.contract.truth import Kind, Level, TrueWord, Truth
 from tagxai.contract.values import Generation
 from tagxai.laboratory import FRAME_RATE
@@ -47,17 +48,15 @@ class Witness:
         original = self.generation
         if change == original.prompt:
             return original.waveform[:1].cpu()
-        known = ("guidance_scale", "top_k", "temperature", "branch")
-        settings = {name: original.settings[name] for name in known if name in original.settings}
-        settings |= {"duration": original.duration, "seed": original.seed}
         if not isinstance(change, str):
             start, end = change
-            seen = torch.tensor([not (span[0] < end and start < span[1]) for span in original.token_spans])
-            made = self.generator.generate(original.prompt, mask=seen.float().expand(original.steps, -1), **settings)
+            seen = torch.tensor([not (span[0] < end and start < span[1]) for span in original.spans])
+            request = Request.again(original, mask=seen.float().expand(original.positions, -1))
         elif change.strip():
-            made = self.generator.generate(change, **settings)
+            request = Request.again(original, prompt=change)
         else:  # the event's words were all there is: what the model plays when nobody asks
-            made = self.generator.generate(original.prompt, **settings | {"branch": "unconditional"})
+            request = Request.again(original, branch="unconditional")
+        (made,) = self.generator.generate_many([request])
         return made.waveform[:1].cpu()
 
     def frames(self, change: Change, mention: Mention) -> torch.Tensor:

@@ -15,7 +15,7 @@ def copy_to_randomise(generator: Generator) -> Generator:
 
     A model of its own that has none of the parts, such as a codec, is shared: torch cannot copy every codec.
     """
-    parts = {id(weight) for part in generator.weights().values() for weight in part}
+    parts = {id(weight) for part in generator.parameters_by_part().values() for weight in part}
     if not parts:
         raise UnsupportedError(f"generator {generator.name!r} does not say which weights its parts have")
     shared: dict[int, object] = {}
@@ -29,7 +29,7 @@ def randomise(generator: Generator, parts: Iterable[str], seed: int) -> None:
     """Shuffle the entries of every weight in `parts`, in place: each keeps its scale and distribution, and loses what
     it learned."""
     random = torch.Generator().manual_seed(seed)
-    weights = generator.weights()
+    weights = generator.parameters_by_part()
     with torch.no_grad():
         for part in parts:
             for weight in weights[part]:

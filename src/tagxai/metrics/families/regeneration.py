@@ -17,7 +17,7 @@ from tagxai.lazy import torch
 from tagxai.metrics.families.sampled_clips import classifier_for, sampled
 
 
-def top_share(mask: Float[torch.Tensor, "steps tokens"], share: float) -> Float[torch.Tensor, "steps tokens"]:
+def top_share(mask: Float[torch.Tensor, "positions tokens"], share: float) -> Float[torch.Tensor, "positions tokens"]:
     """A mask of the best tokens of each step whose mean is `share` at every step, whatever mask it is made from.
 
     The token at the border is kept in part, and equal ones share what is left for them.
@@ -37,7 +37,7 @@ class RegenerationMetric(Metric):
 
     family: ClassVar[str] = "faithfulness by regeneration"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
-    cost: ClassVar[str] = "`repeats` clips (shared by metrics of one kind of mask), as many for the noise floor"
+    expense: ClassVar[str] = "`repeats` clips (shared by metrics of one kind of mask), as many for the noise floor"
     factual: ClassVar[bool]
 
     mask: Literal["own", "matched"] = "own"

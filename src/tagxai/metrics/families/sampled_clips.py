@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from tagxai.classifiers import Classifier, load_classifier
 from tagxai.contract.generator import Generator
+from tagxai.contract.request import Request
 from tagxai.contract.values import Branch, Generation
 from tagxai.lazy import torch
 
@@ -35,7 +36,7 @@ def sampled(
     repeats: int,
     *,
     prompt: str | None = None,
-    mask: Float[torch.Tensor, "steps tokens"] | None = None,
+    mask: Float[torch.Tensor, "positions tokens"] | None = None,
 ) -> Float[torch.Tensor, "repeats labels"]:
     """How `repeats` new clips sound, with the original's settings, its next seeds, and a mask or another prompt.
 
@@ -43,23 +44,17 @@ def sampled(
     """
     name, judge = classifier_for(generator, classifier)
     text = generation.prompt if prompt is None else prompt
-    settings = {key: generation.settings.get(key) for key in ("guidance_scale", "top_k", "temperature")}
     branch: Branch = generation.settings.get("branch", "guided") if text else "unconditional"
-    held = None if mask is None else mask.cpu().float().numpy().tobytes()
-    key = (name, text, generation.duration, generation.seed, tuple(settings.items()), branch, held, repeats)
+    requests = [
+        Request.again(generation, prompt=text or generation.prompt, seed=seed, mask=mask, branch=branch)
+        for seed in range(generation.seed + 1, generation.seed + 1 + repeats)
+    ]
+    gates = None if mask is None else mask.cpu().float().numpy().tobytes()
+    settings = tuple(sorted(generation.settings.items()))
+    key = (name, text, generation.duration, generation.seed, settings, branch, gates, repeats)
     heard = _heard.setdefault(generator, OrderedDict())
     if key not in heard:
-        clips = [
-            generator.generate(
-                text or generation.prompt,
-                duration=generation.duration,
-                seed=generation.seed + 1 + i,
-                mask=mask,
-                branch=branch,
-                **settings,
-            )
-            for i in range(repeats)
-        ]
+        clips = generator.generate_many(requests)
         heard[key] = judge([clip.waveform for clip in clips], clips[0].sample_rate)
     heard.move_to_end(key)
     while len(heard) > REMEMBERED:
