@@ -27,7 +27,7 @@ def final_norm(generator):
 
 def hidden(generator, generation, **options):
     with torch.no_grad():
-        return generator.forward(generation, log_prob=False, **options).hidden
+        return generator.hidden_states(generation, **options)
 
 
 def random_gate(generation, rows=1, seed=0):

@@ -49,7 +49,7 @@ def weights_of(generator):
 
 
 def test_parts_of_a_model_are_disjoint_and_are_all_of_the_decoder_layers(generator):
-    parts = generator.weights()
+    parts = generator.parameters_by_part()
     assert list(parts) == ["heads", "layer1", "layer1.cross", "layer0", "layer0.cross", "text_encoder"]
     counted = Counter(id(weight) for part in parts.values() for weight in part)
     assert set(counted.values()) == {1}
@@ -60,7 +60,7 @@ def test_parts_of_a_model_are_disjoint_and_are_all_of_the_decoder_layers(generat
 
 
 def test_audiocraft_names_the_same_parts(audiocraft_generator):
-    parts = audiocraft_generator.weights()
+    parts = audiocraft_generator.parameters_by_part()
     assert list(parts) == ["heads", "layer1", "layer1.cross", "layer0", "layer0.cross", "text_encoder"]
     assert all(parts.values())
     copy = copy_to_randomise(audiocraft_generator)
@@ -226,6 +226,6 @@ def test_the_page_of_metrics_names_them_all():
 
 def test_metrics_that_ask_again_declare_what_all_metrics_do():
     for entry in registry().metrics.values():
-        assert entry.cls.cost
+        assert entry.cls.expense
         if issubclass(entry.cls, MethodMetric):
             assert entry.cls.family in ("robustness", "randomisation")
