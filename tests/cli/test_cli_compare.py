@@ -44,7 +44,7 @@ class Failing(Method):
     name = "failing"
     kind: str = "told"
 
-    def attribute(self, generator, generation, *, on_progress=None):
+    def explain(self, run):
         raise TagxaiError("it cannot do this") if self.kind == "told" else RuntimeError("a bug\nin a plugin")
 
 

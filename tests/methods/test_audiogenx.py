@@ -230,7 +230,7 @@ def test_a_warm_start_is_the_map_relative_to_the_largest_of_each_step(run, gener
         assert row.tolist() == pytest.approx(expected, abs=1e-4)
     torch.testing.assert_close(untouched.scores[0], start[: generation.frames], atol=1e-5, rtol=0)
     spent = {
-        "forward_passes": 6 if kind == "attention" else 6,
+        "forward_passes": 6,
         "forward_mode_passes": 0 if kind == "attention" else len(found.T),
     }
     assert {key: getattr(untouched.cost, key) for key in spent} == spent

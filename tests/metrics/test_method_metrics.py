@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tagxai import Attribution, Method, TagxaiError
+from tagxai import Method, TagxaiError
+from tagxai.contract.scores import Scores
 from tagxai.contract.metric import MethodMetric
 from tagxai.errors import UnsupportedError
 from tagxai.explaining.measuring import measure
@@ -32,13 +33,10 @@ class Reads(Method):
     name = "reads"
     blind: float = 0.0
 
-    def attribute(self, generator, generation, *, on_progress=None):
-        encoded = generator.encode_prompt([generation.prompt])
-        with torch.no_grad():
-            hidden = generator.forward(generation, encoded).hidden[0, : generation.frames]
-        seen = hidden @ encoded.embeddings[0].T
+    def explain(self, run):
+        seen = run.hidden_states()[0, : run.generation.frames] @ run.conditioning.embeddings[0].T
         fixed = torch.randn(seen.shape, generator=torch.Generator().manual_seed(1)) * seen.std()
-        return Attribution(generation, ((1 - self.blind) * seen + self.blind * fixed)[None], self.name)
+        return Scores(((1 - self.blind) * seen + self.blind * fixed)[None])
 
 
 def weights_of(generator):
@@ -138,9 +136,9 @@ class ByWord(Method):
     name = "by_word"
     place: float = 0.0
 
-    def attribute(self, generator, generation, *, on_progress=None):
-        value = [sum(map(ord, t)) % 17 + self.place * 40 * (i % 3) for i, t in enumerate(generation.tokens)]
-        return Attribution(generation, torch.tensor(value).expand(1, generation.frames, -1).float(), self.name)
+    def explain(self, run):
+        value = [sum(map(ord, t)) % 17 + self.place * 40 * (i % 3) for i, t in enumerate(run.generation.tokens)]
+        return Scores(torch.tensor(value).expand(1, run.generation.frames, -1).float())
 
 
 def test_the_grammar_says_a_prompt_in_other_words_for_the_same_scene():
@@ -171,9 +169,8 @@ class Embeds(Method):
 
     name = "embeds"
 
-    def attribute(self, generator, generation, *, on_progress=None):
-        values = generator.encode_prompt([generation.prompt]).embeddings[0].sum(-1)
-        return Attribution(generation, values.expand(1, generation.frames, -1).clone(), self.name)
+    def explain(self, run):
+        return Scores(run.conditioning.embeddings[0].sum(-1).expand(1, run.generation.frames, -1).clone())
 
 
 def test_max_sensitivity_is_the_largest_relative_change_of_scores_that_follow_the_embeddings(generator, generation):
