@@ -53,7 +53,7 @@ def test_it_keeps_the_contract_of_generators(generator):
 
 def test_another_source_is_refused_with_the_choices():
     with pytest.raises(TagxaiError, match="choices: linear, logistic"):
-        AnalyticGenerator.load("linaer")
+        AnalyticGenerator.load("linearr")
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

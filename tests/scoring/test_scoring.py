@@ -69,7 +69,7 @@ def as_users_call_it(*arguments, **options):
     return score.__wrapped__(*arguments, **options)
 
 
-@pytest.mark.parametrize("wrong", [{"operator": "values"}, {"target": "conditonal"}, {"prefix": "Shared"}])
+@pytest.mark.parametrize("wrong", [{"operator": "values"}, {"target": "conditonel"}, {"prefix": "Shared"}])
 def test_a_question_that_is_misspelt_is_refused_and_not_another_one_answered(generator, generation, units, wrong):
     (given,) = wrong.values()
     with pytest.raises(TagxaiError, match=f"named '{given}'; .* choices: "):
