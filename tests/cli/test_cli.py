@@ -101,7 +101,7 @@ def test_explain_writes_the_folder_and_prints_the_words(loads, tmp_path):
     for text in ("dog", "barks", "</s>", "clip", "0-0.2 s", "report.html"):
         assert text in result.stdout
     saved = json.loads((tmp_path / "out" / "explanation.json").read_text())
-    assert saved["schema_version"] == 1
+    assert saved["schema_version"] == 3
     assert [i["end"] for i in saved["intervals"]] == [0.2]
 
 

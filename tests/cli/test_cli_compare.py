@@ -212,7 +212,7 @@ def test_rank_correlation_is_spearmans_with_ties():
 
 
 def test_explanations_of_different_clips_are_not_compared(generation, explanation):
-    other = replace(generation, codes=generation.record["codes"].roll(1, 1))
+    other = replace(generation, record={"codes": generation.record["codes"].roll(1, 1)})
     with pytest.raises(TagxaiError, match="different clips"):
         Comparison({"a": Explanation(explanation), "b": explained(other, explanation.scores)})
 

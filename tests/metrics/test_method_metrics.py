@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tagxai import Method, TagxaiError
-from tagxai.contract.scores import Scores
 from tagxai.contract.metric import MethodMetric
+from tagxai.contract.scores import Scores
 from tagxai.errors import UnsupportedError
 from tagxai.explaining.measuring import measure
 from tagxai.laboratory.language.parsing import parse
