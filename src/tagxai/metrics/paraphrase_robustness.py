@@ -66,7 +66,7 @@ def paraphrase(prompt: str, seed: int) -> str:
     """
     import numpy as np
 
-    from tagxai.laboratory.language.grammar import compose
+    from tagxai.laboratory.language.composing import compose
     from tagxai.laboratory.language.parsing import parse
 
     parsed = parse(prompt)

@@ -107,7 +107,7 @@ class _SoftErasure(ScoringMetric):
 
 @dataclass(frozen=True)
 class SoftComprehensiveness(_SoftErasure):
-    """Faithfulness: what is lost when words drawn by score are removed, at equal size (pi-Soft-NC, Huang & Chan 2026)."""
+    """Faithfulness: loss when words drawn by score are removed, at equal size (pi-Soft-NC, Huang & Chan 2026)."""
 
     name: ClassVar[str] = "soft_comprehensiveness"
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from tagxai.laboratory import CLIP_FRAMES, FRAME_RATE, HOP
 from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.judging.meters import Boundaries, value_of
-from tagxai.laboratory.language.grammar import Mention, Prompt
+from tagxai.laboratory.language.prompt import Mention, Prompt
 from tagxai.laboratory.sounds.clips import SLOTS
 
 MARGIN = 0.1

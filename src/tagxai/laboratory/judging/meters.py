@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from tagxai.laboratory import FRAME_RATE, HOP, SAMPLE_RATE, WEIGHTS
-from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, VALUES, Kind, Style, Wave, synthesise
+from tagxai.laboratory.sounds.styles import VALUES, AttributeKind, Style
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, synthesise
+from tagxai.laboratory.sounds.waves import Wave
 
 Boundaries = dict[str, dict[str, dict[str, float]]]
 """Of an event, a kind and a number of frames."""
@@ -82,7 +84,7 @@ def strikes(wave: Wave, rest: int = 16) -> int:
     return found
 
 
-METERS: dict[Kind, Callable[[Wave], float]] = {
+METERS: dict[AttributeKind, Callable[[Wave], float]] = {
     "level": level,
     "rate": change,
     "pitch": pitch,
@@ -119,13 +121,13 @@ def boundaries(folder: Path = WEIGHTS) -> Boundaries:
     return json.loads((folder / "meters.json").read_text())
 
 
-def boundary(event: str, kind: Kind, frames: int, table: Boundaries | None = None) -> float:
+def boundary(event: str, kind: AttributeKind, frames: int, table: Boundaries | None = None) -> float:
     """What parts the two values of a kind for an event in a stretch of about `frames` codec frames."""
     lengths = (table or boundaries())[event][kind]
     return lengths[min(lengths, key=lambda length: abs(int(length) - frames))]
 
 
-def value_of(event: str, kind: Kind, wave: Wave, table: Boundaries | None = None) -> str:
+def value_of(event: str, kind: AttributeKind, wave: Wave, table: Boundaries | None = None) -> str:
     """The value of a kind that an event has in a stretch of sound that holds nothing else."""
     measured = METERS[kind](wave)
     if kind == "count":

@@ -4,15 +4,16 @@ import re
 from functools import cache
 from itertools import pairwise
 
-from tagxai.laboratory.language.grammar import Attribute, Mention, Prompt
 from tagxai.laboratory.language.phrases import ADJECTIVES, ADVERBS, NEGATIONS, PATTERNS, PHRASES, PREFIXES, SUFFIXES
+from tagxai.laboratory.language.prompt import Attribute, Mention, Prompt
 from tagxai.laboratory.sounds.clips import Form, intervals
 from tagxai.laboratory.sounds.scenes import Scene
-from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, VALUES, Kind, Style
+from tagxai.laboratory.sounds.styles import VALUES, AttributeKind, Style
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES
 
 _EVENT_OF = {phrase.content: event for event, phrases in PHRASES.items() for phrase in phrases}
 _VALUE_OF = {word: value for words in (ADJECTIVES, ADVERBS) for value, forms in words.items() for word in forms}
-_KIND_OF: dict[str, Kind] = {value: kind for kind, values in VALUES.items() for value in values}
+_KIND_OF: dict[str, AttributeKind] = {value: kind for kind, values in VALUES.items() for value in values}
 
 
 def _either(options: set[str]) -> str:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tagxai.laboratory.sounds.clips import FORMS, Clip, Form, intervals, render
+from tagxai.laboratory.sounds.clips import FORMS, Form, RenderedClip, intervals, render
 from tagxai.laboratory.sounds.splits import Split, combinations, split_of
-from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, EVENTS, VALUES, Rng, Style
+from tagxai.laboratory.sounds.styles import VALUES, Style
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, EVENTS
+from tagxai.laboratory.sounds.waves import Rng
 
 ROUND: tuple[Form, ...] = (
     "single", "while", "followed", "layered", "single", "while", "followed", "sequence",
@@ -28,7 +30,7 @@ class Scene:
     styles: tuple[Style, ...]
     absent: str | None = None
 
-    def render(self, rng: Rng) -> Clip:
+    def render(self, rng: Rng) -> RenderedClip:
         return render(self.form, self.events, rng, self.styles)
 
 

@@ -19,9 +19,10 @@ from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.sounds.scenes import scenes
 from tagxai.laboratory.sounds.splits import Split
 from tagxai.laboratory.sounds.synthesis import EVENTS
+from tagxai.laboratory.train.checkpoints import load, save
 from tagxai.laboratory.train.codec import assemble, latent_space
-from tagxai.laboratory.train.common import load, report, save, schedule
 from tagxai.laboratory.train.latents import LatentSpace
+from tagxai.laboratory.train.loop import report, schedule
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 

@@ -12,9 +12,9 @@ from transformers.utils import logging
 
 from tagxai.laboratory import CLIP_FRAMES, CODEBOOKS
 from tagxai.laboratory.judging import meters
-from tagxai.laboratory.sounds.synthesis import Wave
+from tagxai.laboratory.sounds.waves import Wave
 from tagxai.laboratory.train import codec, lm
-from tagxai.laboratory.train.common import load
+from tagxai.laboratory.train.checkpoints import load
 from tagxai.laboratory.train.detect import reconstruct
 
 

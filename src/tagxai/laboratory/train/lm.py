@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from transformers import MusicgenDecoderConfig, MusicgenForCausalLM, T5EncoderModel
 
 from tagxai.laboratory import CODEBOOKS
-from tagxai.laboratory.train.common import load, report, save, schedule
+from tagxai.laboratory.train.checkpoints import load, save
+from tagxai.laboratory.train.loop import report, schedule
 from tagxai.laboratory.train.pairs import Pairs
 
 PAD = 512
