@@ -24,9 +24,9 @@ from tagxai.scoring.questions import (
     Effects,
     PromptAndHistory,
     effects,
-    instead,
     interval_difference,
     prompt_and_history,
+    replacement_contrast,
 )
 from tagxai.scoring.surrogates import banzhaf_values, context_cite, kernel_shap, lime
 from tagxai.scoring.table import NEEDS_ATTENTION, Operator, Prefix, ScoreTable, Target
@@ -48,7 +48,6 @@ __all__ = [
     "cached",
     "context_cite",
     "effects",
-    "instead",
     "interval_difference",
     "kernel_shap",
     "leave_one_out",
@@ -59,6 +58,7 @@ __all__ = [
     "permuted",
     "prompt_and_history",
     "random_subsets",
+    "replacement_contrast",
     "score",
     "shapley",
     "shapley_interactions",

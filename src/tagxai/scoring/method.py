@@ -1,4 +1,4 @@
-"""The base of methods that are arithmetic on a score table: they choose coalitions, and say what a table means."""
+"""The base of methods that are arithmetic on a score table: they choose coalitions, and compute values from a table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ By = Literal["word", "phrase", "token"]
 
 @dataclass(frozen=True)
 class TableMethod(Method):
-    """A method fills in `coalitions` and `values`; more than one table takes a `tables` of its own."""
+    """A method implements `coalitions` and `values`."""
 
     needs = frozenset({"attention"})
 
@@ -51,11 +51,11 @@ class TableMethod(Method):
 
     @abstractmethod
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
-        """What to score for a prompt of so many units."""
+        """The coalitions to score for a prompt of this many units."""
 
     @abstractmethod
     def values(self, table: ScoreTable) -> Float[torch.Tensor, "units codebooks frames"]:
-        """What each unit is worth to each code."""
+        """The value of each unit for each code."""
 
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None

@@ -1,4 +1,4 @@
-"""From coalitions to scores: the teacher-forced passes, in batches that fit, none of them twice."""
+"""From coalitions to scores: the teacher-forced passes, in batches that fit, each coalition once."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ def score(
     """Score every coalition in `masks`. Tokens outside all units (`</s>`, say) are always kept.
 
     `frames` limits the table to an interval; the clip after it is then not run. With `prefix="shared"` units are
-    missing from the interval on only, and what comes before it is run once.
+    missing only from the interval on, and the frames before it are run once.
 
-    Coalitions that come to the same tokens, or to the same text, are run once, and those that `cached` knows not at
-    all. Batches are as large as memory allows: one that does not fit is halved. Results do not depend on the split
-    beyond rounding.
+    Coalitions with the same tokens, or the same text, are run once, and those in the cache (`cached`) are not run.
+    Batches are as large as memory allows: one that does not fit is halved. The split changes results only by rounding.
     """
     started = perf_counter()
     for what, given, kind in (("operator", operator, Operator), ("target", target, Target), ("prefix", prefix, Prefix)):
@@ -136,7 +135,7 @@ class _Passes:
         return ["".join("01"[bit] for bit in row) for row in tokens.tolist()]
 
     def rows_that_fit(self) -> int:
-        """As many as suit the machine, fewer where little memory is free."""
+        """Rows of one batch: as many as suit the machine, fewer where little memory is free."""
         work = Workload.of(self.generator, self.clip.steps, self.conditioning)
         left = free(self.conditioning.embeddings.device)
         return work.batch if left is None else max(1, min(work.batch, int(left / MARGIN / work.forward(1))))
@@ -152,8 +151,8 @@ class _Passes:
             output = self.generator.forward(self.clip, conditioning, log_prob=self.target != "hidden", **shared)
         self.rows, self.calls = self.rows + len(conditioning), self.calls + 1
         if self.target == "hidden":
-            alike = torch.cosine_similarity(output.hidden.float(), self.plain.hidden[:, first:].float(), dim=-1)
-            result = undo_delay(alike[..., None], self.clip.delays, self.clip.frames - first)[..., 0]
+            similarity = torch.cosine_similarity(output.hidden.float(), self.plain.hidden[:, first:].float(), dim=-1)
+            result = undo_delay(similarity[..., None], self.clip.delays, self.clip.frames - first)[..., 0]
         else:
             result = _log_prob(output)
             if self.target == "contrast":
@@ -161,7 +160,7 @@ class _Passes:
         return result[..., self.span.start - first : self.span.stop - first]
 
     def _edited(self, keys: Sequence[str]) -> tuple[Conditioning, AbstractContextManager[None]]:
-        """What makes the rows of a batch the coalitions `keys`: other conditioning, or edits of the attention."""
+        """How a batch becomes the coalitions `keys`: by other conditioning, or by edits of the attention."""
         if self.operator == "delete":
             return self.generator.encode_prompt(list(keys)), nullcontext()
         bits = torch.tensor([[bit == "1" for bit in key] for key in keys])
@@ -188,12 +187,12 @@ class _Passes:
 
     @cached_property
     def plain(self) -> StepOutput:
-        """Under the whole prompt."""
+        """The pass under the whole prompt."""
         self.rows, self.calls = self.rows + 1, self.calls + 1
         return self.generator.forward(self.clip, self.conditioning)
 
     def content(self) -> dict[str, object]:
-        """All that a row depends on but its coalition. How the generator runs the clip stands for its weights."""
+        """Everything that a row depends on except its coalition; the scores of the plain pass stand for the weights."""
         return {
             "format": 1,
             "prompt": self.generation.prompt,
@@ -216,7 +215,7 @@ def _log_prob(output: StepOutput) -> Float[torch.Tensor, "batch codebooks frames
 
 
 class _Gated:
-    """An edit that cuts tokens after the softmax, at all steps alike; the others keep their weights."""
+    """An edit that cuts tokens after the softmax, at every step; the others keep their weights."""
 
     def __init__(self, kept: Float[torch.Tensor, "batch tokens"]) -> None:
         self.kept = kept[:, None, None]

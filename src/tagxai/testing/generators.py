@@ -14,9 +14,9 @@ from tagxai.contract.values import Generation, Progress
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.probing.edits import Capture, Gate
+from tagxai.testing.failures import DeliberateFailure, FailingEdit, fail
 from tagxai.testing.methods import PROMPTS
-from tagxai.testing.promises import Promise, check_progress, given, global_seed, log_prob_of, models_of
-from tagxai.testing.saboteurs import FailingEdit, Failure, fail
+from tagxai.testing.promises import Promise, check_progress, global_seed, log_prob_of, models_of, required_log_prob
 
 
 def check_generator(
@@ -25,12 +25,12 @@ def check_generator(
     """Check a loaded generator with at least three `prompts` of different lengths.
 
     `tolerance` (absolute and relative) is for log-probabilities, hidden states and attention weights that are computed
-    in two ways; what is repeated in the same way must be equal bit for bit.
+    in two ways; the same computation repeated must be equal bit for bit.
     """
     promise = Promise("generator", generator)
     promise.is_described(type(generator))
     unknown = set(generator.offers) - set(get_args(Capability))
-    promise(not unknown, f"offers {unknown}; there is only {get_args(Capability)}")
+    promise(not unknown, f"offers {unknown}; the capabilities are {get_args(Capability)}")
     promise(generator.sample_rate > 0 and generator.frame_rate > 0, "has no positive sample rate and frame rate")
     promise(generator.max_duration > 0, "has no positive max_duration")
     promise(bool(generator.delays) and min(generator.delays) >= 0, "has no delays, one for each codebook")
@@ -45,7 +45,7 @@ def check_generator(
         generator.forward(clip, branch="guided")
     promise(
         torch.equal(again.codes, clip.codes) and torch.equal(again.waveform, clip.waveform),
-        "makes another clip from the same prompt and seed",
+        "makes a different clip from the same prompt and seed",
     )
     _check_forward(promise, generator, clip, prompts, tolerance)
     if "gradients" in generator.offers:
@@ -66,7 +66,7 @@ def _check_generation(
     promise(
         (clip.sample_rate, clip.frame_rate, clip.delays)
         == (generator.sample_rate, generator.frame_rate, generator.delays),
-        "makes a generation with another sample rate, frame rate or delays than its own",
+        "makes a generation whose sample rate, frame rate or delays are not its own",
     )
     promise(
         abs(clip.duration - duration) <= 0.5 / clip.frame_rate + 1e-9,
@@ -78,17 +78,20 @@ def _check_generation(
     samples = clip.duration * clip.sample_rate
     promise(
         abs(clip.waveform.shape[1] - samples) <= clip.sample_rate / clip.frame_rate,
-        f"makes {clip.waveform.shape[1]} samples for {clip.frames} frames; expected {samples:g}, or a frame about it",
+        f"makes {clip.waveform.shape[1]} samples for {clip.frames} frames; expected {samples:g}, to within a frame",
     )
     promise.is_close(
-        generator.decode(clip.codes), clip.waveform, tolerance, "decodes the codes to another sound than it returned"
+        generator.decode(clip.codes),
+        clip.waveform,
+        tolerance,
+        "decodes the codes to a sound that it did not return",
     )
     inside = all(0 <= start <= end <= len(prompt) for start, end in clip.token_spans)
     promise(inside, "gives token spans outside the prompt")
     named = generator.encode_prompt([prompt])
     promise(
         (named.tokens[0], named.spans[0]) == (clip.tokens, clip.token_spans),
-        "splits the prompt into other tokens in `encode_prompt` than in `generate`",
+        "splits the prompt into different tokens in `encode_prompt` than in `generate`",
     )
 
 
@@ -108,7 +111,7 @@ def _check_forward(
     )
     promise(bool(torch.isfinite(log_prob).all() and (log_prob <= 1e-6).all()), "gives log-probabilities above 0")
     promise(
-        generator.forward(clip, log_prob=False).log_prob is None, "computes log-probabilities that nobody asked for"
+        generator.forward(clip, log_prob=False).log_prob is None, "computes log-probabilities although log_prob=False"
     )
 
     batch = generator.encode_prompt(list(prompts))
@@ -119,13 +122,13 @@ def _check_forward(
         length = len(alone.tokens[0])
         promise(
             batch.tokens[row] == alone.tokens[0] and batch.mask[row].sum().item() == length,
-            f"splits {prompt!r} into other tokens, or masks others as padding, in a batch than alone",
+            f"splits {prompt!r} into different tokens, or masks different padding, in a batch than alone",
         )
         for found, expected, what in (
             (batch.embeddings[row][batch.mask[row]], alone.embeddings[0], "encodes a prompt"),
             (together.hidden[row], generator.forward(clip, alone).hidden[0], "computes hidden states"),
         ):
-            promise.is_close(found, expected, tolerance, f"{what} otherwise in a padded batch than alone")
+            promise.is_close(found, expected, tolerance, f"{what} differently in a padded batch than alone")
 
     null = [generator.forward(clip, generator.encode_prompt([p]), branch="unconditional").hidden for p in prompts[:2]]
     promise.is_close(null[0], null[1], tolerance, "has an unconditional branch that depends on the prompt")
@@ -142,7 +145,7 @@ def _check_forward(
 
     isolated = generator.forward(clip, isolated=True, log_prob=False).hidden
     promise.is_close(isolated[:, :1], plain.hidden[:, :1], tolerance, "has an isolated first step unlike the plain one")
-    promise(isolated.shape == plain.hidden.shape, "gives isolated hidden states of another shape")
+    promise(isolated.shape == plain.hidden.shape, "gives isolated hidden states of a different shape")
 
 
 def _check_gradients(promise: Promise, generator: Generator, clip: Generation) -> None:
@@ -150,7 +153,7 @@ def _check_gradients(promise: Promise, generator: Generator, clip: Generation) -
     embeddings = conditioning.embeddings.detach().clone().requires_grad_()
     output = generator.forward(clip, replace(conditioning, embeddings=embeddings))
     promise(output.hidden.requires_grad, "offers gradients, but its forward pass is not differentiable")
-    (gradient,) = torch.autograd.grad(given(output.log_prob).sum(), embeddings)
+    (gradient,) = torch.autograd.grad(required_log_prob(output.log_prob).sum(), embeddings)
     promise(
         bool(torch.isfinite(gradient).all() and gradient.abs().sum() > 0),
         "gives gradients with respect to the prompt's embeddings that are zero or not finite",
@@ -175,7 +178,10 @@ def _check_attention(
             gated = generator.forward(clip)
         promise.is_close(gated.hidden, expected.hidden, tolerance, f"is not {what} under a gate of {value:g}")
         promise.is_close(
-            given(gated.log_prob), given(expected.log_prob), tolerance, f"is not {what} under a gate of {value:g}"
+            required_log_prob(gated.log_prob),
+            required_log_prob(expected.log_prob),
+            tolerance,
+            f"is not {what} under a gate of {value:g}",
         )
 
     gates = torch.rand(2, clip.steps, tokens, generator=torch.Generator().manual_seed(3))
@@ -189,7 +195,7 @@ def _check_attention(
         gated_hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
     with scale_values(cross, constant):
         hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
-    promise.is_close(hidden, gated_hidden, tolerance, "scales value vectors otherwise than a gate that never changes")
+    promise.is_close(hidden, gated_hidden, tolerance, "scales value vectors differently than a gate that never changes")
 
     # The weights that a masked, streaming, guided run shows are those of a masked teacher-forced pass over its codes.
     # They are seen before the mask, so that from the second layer or step on they show what the mask did to the states.
@@ -213,10 +219,10 @@ def _check_attention(
     for site in sites:
         situation = f" after an exception in an edit at {site.name}"
         with promise.leaves_alone(generator, clip, situation), edit_attention([site], FailingEdit(1)):
-            promise.raises(Failure, lambda: generator.forward(clip), situation.strip())
+            promise.raises(DeliberateFailure, lambda: generator.forward(clip), situation.strip())
     with promise.leaves_alone(generator, clip, " after an exception while generating"):
         promise.raises(
-            Failure,
+            DeliberateFailure,
             lambda: generator.generate(clip.prompt, duration=clip.duration, mask=gates[0], on_progress=fail),
             "when on_progress raises",
         )
@@ -228,12 +234,12 @@ def _check_truth(promise: Promise, generator: Generator, clip: Generation) -> No
         return
     shape = (len(truth.words), clip.frames)
     promise(
-        truth.mask.shape == shape, f"tells a truth of shape {tuple(truth.mask.shape)} [words, frames], not of {shape}"
+        truth.mask.shape == shape, f"gives a truth of shape {tuple(truth.mask.shape)} [words, frames], not of {shape}"
     )
-    promise(truth.frame_rate == clip.frame_rate, "tells a truth at another frame rate than the clip's")
-    promise(all(word.end <= len(clip.prompt) for word in truth.words), "tells a truth about words beyond the prompt")
+    promise(truth.frame_rate == clip.frame_rate, "gives a truth at another frame rate than the clip's")
+    promise(all(word.end <= len(clip.prompt) for word in truth.words), "gives a truth about words beyond the prompt")
     owned = sorted(token for unit in truth.units(clip) for token in unit.tokens)
-    promise(owned == list(range(len(clip.tokens))), "tells a truth whose words share tokens")
+    promise(owned == list(range(len(clip.tokens))), "gives a truth whose words share tokens")
 
 
 def _check_refusals(promise: Promise, generator: Generator) -> None:

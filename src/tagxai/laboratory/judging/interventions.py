@@ -1,7 +1,7 @@
 """Interventions: does a clip lose an event when the prompt loses the words for it? And by which path do words act?
 
-The truth of the grammar says what a prompt *means*. Whether the trained model uses the words is a question to the
-model: a word is causal truth only where an intervention on it confirms it.
+The grammar's truth is what a prompt *means*. Whether the trained model uses the words has to be tested on the model: a
+word is causal truth only where an intervention on it confirms it.
 """
 
 from collections.abc import Callable, Sequence

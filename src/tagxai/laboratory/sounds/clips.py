@@ -20,8 +20,8 @@ SLOTS: dict[Form, tuple[int, ...]] = {
     "sequence": (0, 1, 2),
     "layered": (0, 0, 1),
 }
-"""Which stretch of the clip each event has, in order of sound: events of one slot sound together; slots share the clip
-evenly, give or take 0.1 s."""
+"""The slot of each event, in order of sounding. Events of one slot sound together; slots share the clip evenly, to
+within 0.1 s."""
 
 AUDIBLE = 0.05
 """An event is audible in a frame that has at least this share of the root mean square of the event's loudest frame."""

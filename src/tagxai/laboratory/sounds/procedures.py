@@ -55,7 +55,7 @@ def bell(frames: int, rng: Rng, style: Style) -> Sound:
 
 
 def clock(frames: int, rng: Rng, style: Style) -> Sound:
-    """Dry clicks, tick and tock by turns."""
+    """Dry clicks, tick and tock alternately."""
     samples, ticks = frames * HOP, beats(frames, style.pace(rng, (16, 18), (9, 11), (4, 5)), rng)
     tick = strikes(samples, ticks, [(2400, 1.0, 0.012), (3700, 0.8, 0.008), (5200, 0.6, 0.006)])
     tock = strikes(samples, ticks, [(1800, 1.0, 0.014), (2900, 0.8, 0.009), (4300, 0.6, 0.006)])

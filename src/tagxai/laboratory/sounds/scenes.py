@@ -1,4 +1,4 @@
-"""Scenes: what is to sound, before any words are found for it."""
+"""Scenes: which events sound when and how, before any words describe them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ ROUND: tuple[Form, ...] = (
     "single", "while", "followed", "layered", "single", "while", "followed", "sequence",
     "single", "while", "followed", "layered", "while", "followed", "single", "followed",
 )  # fmt: skip
-"""The forms of a stream of scenes, by turns."""
+"""The forms of a stream of scenes, one after another."""
 
 STYLED, NEGATED = 0.5, 0.25
 """Share of events with an attribute, and of scenes of one or two events that name an event to be absent."""
@@ -44,7 +44,7 @@ def draw_style(event: str, seconds: float, rng: Rng) -> Style:
 
 
 def scenes(split: Split, seed: int | list[int], forms: tuple[Form, ...] = FORMS) -> Iterator[Scene]:
-    """Endless scenes of a split: forms by turns, and each form's event combinations by turns in shuffled order."""
+    """Endless scenes of a split: forms in rotation, and each form's event combinations in shuffled order."""
     rng = np.random.default_rng(seed)
     decks: dict[Form, list[tuple[str, ...]]] = {form: [] for form in forms}
     while True:
@@ -67,6 +67,6 @@ def scenes(split: Split, seed: int | list[int], forms: tuple[Form, ...] = FORMS)
 
 
 def _may_be_absent(form: Form, events: tuple[str, ...], name: str, split: Split) -> bool:
-    if form == "single":  # held out by its wording, but for the pair of event and absent event
+    if form == "single":  # held out by its wording, except for the pair of event and absent event
         return split_of(form, events, name) == split
     return split_of(form, events, name) == split and (split == "train" or split_of("single", events[:1], name) == split)

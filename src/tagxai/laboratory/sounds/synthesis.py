@@ -3,7 +3,7 @@
 An honest simplification: every tone sits on the codec's frame grid. Fundamentals are multiples of the frame rate (25
 Hz), partials are multiples of 25 Hz too, and attacks start on frame boundaries with fixed phase, so that a steady
 tone has the same waveform in every frame. A codec of 25 frames a second then need not carry phase, which is what
-makes a codec of a few hundred thousand weights able to keep tones; recorded sounds are not so kind.
+makes a codec of a few hundred thousand weights able to keep tones; recorded sounds are not like that.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ LEVELS = {
 
 
 def synthesise(event: str, frames: int, rng: Rng, style: Style = NATURAL) -> Sound:
-    """One event over `frames` codec frames at its natural level, give or take 1 dB, and as its style says."""
+    """One event over `frames` codec frames at its natural level, to within 1 dB, in its style."""
     sound = SOUNDS[event](frames, rng, style)
     if style.distance == "far":
         sound = Sound(muffle(sound.tonal), muffle(sound.noise))

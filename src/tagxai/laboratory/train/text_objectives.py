@@ -62,7 +62,7 @@ def objectives(
 
 @torch.no_grad()
 def evaluate(model: T5EncoderModel, heads: Heads, batch: Batch) -> dict[str, float]:
-    """Accuracy at the words that mean something, and how often the adversary's surest guess is another word's meaning."""
+    """Accuracy at the words that mean something, and how often the adversary's best guess is another word's meaning."""
     model.eval()
     states = model(batch.tokens, attention_mask=(batch.tokens != PAD).long()).last_hidden_state
     model.train()
