@@ -61,7 +61,7 @@ def sha256(path: Path) -> str:
 
 
 def json_sha256(content: Mapping[str, Any]) -> str:
-    """Of a JSON object, whatever the order of its keys."""
+    """Hash of a JSON object, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -9,7 +9,7 @@ from tagxai.cli import app
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation
 from tagxai.methods.random import Random
-from tagxai.scoring import instead, prompt_and_history
+from tagxai.scoring import prompt_and_history, replacement_contrast
 from tagxai.text.words import Unit
 
 
@@ -56,7 +56,7 @@ def test_why_this_word_and_not_another(folder, generator, generation):
     assert "a cat meows while rain falls" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("difference")
     answer = json.loads(run("ask", folder, "--instead", "dog=cat", "--json").stdout)
-    expected = instead(generator, generation, {"dog": "cat"}).difference.mean().item()
+    expected = replacement_contrast(generator, generation, {"dog": "cat"}).difference.mean().item()
     assert answer["intervals"][0]["mean"]["difference"] == pytest.approx(expected, abs=1e-5)
 
 

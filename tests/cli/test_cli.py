@@ -379,7 +379,7 @@ def test_an_unreadable_list_is_told(name, content, told, nothing_is_made, tmp_pa
 
 
 def test_a_list_that_is_not_there_is_told(nothing_is_made, tmp_path):
-    assert "there is no file" in generate(tmp_path / "a.csv", tmp_path / "out").stderr
+    assert "a.csv' does not exist" in generate(tmp_path / "a.csv", tmp_path / "out").stderr
 
 
 def test_a_duration_that_the_model_cannot_make_ends_the_run(loads, prompts, tmp_path):

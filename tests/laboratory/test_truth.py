@@ -8,10 +8,10 @@ import torch
 
 from tagxai.contract.attention import edit_attention
 from tagxai.explaining.loading import load_generator
-from tagxai.laboratory.judging.interventions import Effect, direct_share, effect, intervene, removed, replaced
+from tagxai.laboratory.judging.interventions import WordEffect, direct_share, intervene, removed, replaced, word_effect
 from tagxai.laboratory.judging.truth import _attribute_confirmed, truth
-from tagxai.laboratory.language.grammar import prompts
 from tagxai.laboratory.language.parsing import parse
+from tagxai.laboratory.language.streams import prompts
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ def test_effects_are_those_of_other_words_and_of_blocking_the_words_own_tokens(g
     """Slowly: other words before encoding; or the tokens' attention weights cut, and the rest scaled up to one."""
     prompt = parse(clip.prompt)
     mention = prompt.present[1]
-    found = effect(generator, clip, prompt, mention, np.random.default_rng(0))
+    found = word_effect(generator, clip, prompt, mention, np.random.default_rng(0))
     own = [i for i, token in enumerate(clip.tokens) if token.strip("\u2581") in ("rain", "falls")]
     assert own
 
@@ -211,7 +211,7 @@ def test_effects_are_those_of_other_words_and_of_blocking_the_words_own_tokens(g
 
 
 def test_the_direct_share_weighs_events_by_their_effect():
-    assert direct_share([Effect(4.0, 3.0), Effect(6.0, 5.0)]) == pytest.approx(0.8)
+    assert direct_share([WordEffect(4.0, 3.0), WordEffect(6.0, 5.0)]) == pytest.approx(0.8)
 
 
 def test_the_truth_of_a_clip_is_found_once(generator, clip, monkeypatch):

@@ -40,7 +40,7 @@ def find_prompts(given: Any, folder: Path = Path()) -> list[str]:
 
 
 def _laboratory(text: str) -> list[str]:
-    from tagxai.laboratory.language.grammar import prompts
+    from tagxai.laboratory.language.streams import prompts
     from tagxai.laboratory.sounds.splits import Split
 
     _, _, rest = text.partition(":")

@@ -26,11 +26,11 @@ from tagxai.scoring import (
     ScoreTable,
     cached,
     effects,
-    instead,
     interval_difference,
     leave_one_out,
     leave_one_out_values,
     prompt_and_history,
+    replacement_contrast,
     score,
 )
 from tagxai.text import words
@@ -95,7 +95,7 @@ def ask(
         model = _model(clip, generator, device)
         stage("scoring")
         if replacements:
-            contrast = instead(model, clip, replacements)
+            contrast = replacement_contrast(model, clip, replacements)
             title = f"log-probability of the clip's codes, more than under: {contrast.other}"
             columns = {"difference": contrast.difference.mean(0).tolist()}
         elif there is None:

@@ -23,9 +23,9 @@ from tagxai.scoring.questions import (
     Effects,
     PromptAndHistory,
     effects,
-    instead,
     interval_difference,
     prompt_and_history,
+    replacement_contrast,
 )
 from tagxai.scoring.surrogates import banzhaf_values, context_cite, kernel_shap, lime
 from tagxai.scoring.table import NEEDS_ATTENTION, By, Operator, Prefix, ScoreTable, Target
@@ -46,7 +46,6 @@ __all__ = [
     "cached",
     "context_cite",
     "effects",
-    "instead",
     "interval_difference",
     "kernel_shap",
     "leave_one_out",
@@ -57,6 +56,7 @@ __all__ = [
     "permuted",
     "prompt_and_history",
     "random_subsets",
+    "replacement_contrast",
     "score",
     "shapley",
     "shapley_interactions",

@@ -104,7 +104,7 @@ def phrases(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]
 
 
 def unknown(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
-    """The words with characters that the tokenizer does not know: of T5 and its like, those with an `<unk>`."""
+    """The words with characters that the tokenizer does not know, which it reads as `<unk>`."""
     return tuple(word for word in words(prompt, spans, tokens) if any(tokens[i] == "<unk>" for i in word.tokens))
 
 
@@ -122,7 +122,7 @@ def _join(prompt: str, group: list[Unit]) -> Unit:
 
 @dataclass(frozen=True)
 class _Piece:
-    """What is written together in the prompt: "don't", "wind-swept", "rain," - several of spaCy's tokens."""
+    """Characters written together in the prompt ("don't", "wind-swept", "rain,"), which may be several spaCy tokens."""
 
     start: int
     end: int
@@ -145,7 +145,7 @@ def _pieces(doc: Doc) -> list[_Piece]:
 
 
 def _to_next_letter(prompt: str, span: tuple[int, int], token: str) -> tuple[int, int]:
-    """The span of "▁" alone, which tokenizers put before a word that they do not know as it stands, reaches into it."""
+    """The span of a lone "▁", which tokenizers put before an unknown word, extended into that word."""
     start, end = span
     if token.strip("▁ "):
         return span

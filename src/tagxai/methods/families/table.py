@@ -1,4 +1,4 @@
-"""The base of methods that are arithmetic on a score table: they choose coalitions, and say what a table means."""
+"""The base of methods that are arithmetic on a score table: they choose coalitions, and compute values from a table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tagxai.text.words import Unit
 
 @dataclass(frozen=True)
 class TableMethod(Method):
-    """A method fills in `coalitions` and `values`; more than one table takes a `tables` of its own."""
+    """A method implements `coalitions` and `values`."""
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
 
@@ -49,7 +49,7 @@ class TableMethod(Method):
 
     @abstractmethod
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
-        """What to score for a prompt of so many units."""
+        """The coalitions to score for a prompt of this many units."""
 
     @abstractmethod
     def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
