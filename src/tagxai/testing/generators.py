@@ -17,7 +17,6 @@ from tagxai.probing.edits import Capture, Gate
 from tagxai.testing.failures import DeliberateFailure, FailingEdit, fail
 from tagxai.testing.methods import PROMPTS
 from tagxai.testing.promises import Promise, check_progress, global_seed, log_prob_of, models_of
-from tagxai.testing.saboteurs import FailingEdit, Failure, fail
 
 
 def check_generator(

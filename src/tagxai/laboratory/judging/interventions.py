@@ -109,7 +109,7 @@ def word_effect(generator: Generator, generation: Generation, prompt: Prompt, me
         score(generator, generation, [unit], kept, operator="attention", frames=frames).value().tolist()
     )
     instead = generator.forward(generation, generator.encode_prompt([replaced(prompt, mention, rng)[0]])).log_prob
-    return Effect(with_words - float(instead[0, :, frames.start : frames.stop].sum()), with_words - blocked)
+    return WordEffect(with_words - float(instead[0, :, frames.start : frames.stop].sum()), with_words - blocked)
 
 
 def direct_share(effects: Sequence[WordEffect]) -> float:
