@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from jaxtyping import Float
 
 from tagxai import storage
+from tagxai.contract import generation_json
 from tagxai.contract.showing import drawing
 from tagxai.contract.timeline import apply_delay
 from tagxai.contract.values import Generation
@@ -178,18 +179,7 @@ class Attribution:
             "method_settings": dict(self.settings),
             "is_mask": self.is_mask,
             "merge": self.merge,
-            "generation": {
-                "prompt": generation.prompt,
-                "generator": generation.generator,
-                "seed": generation.seed,
-                "settings": dict(generation.settings),
-                "tokens": list(generation.tokens),
-                "token_spans": [list(span) for span in generation.token_spans],
-                "delays": list(generation.delays),
-                "frame_rate": generation.frame_rate,
-                "sample_rate": generation.sample_rate,
-                "duration": generation.duration,
-            },
+            "generation": generation_json.to_json(generation),
             "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word()],
             "intervals": [
                 {"start": a, "end": b, "words": [{**asdict(s.unit), "score": s.score} for s in self.per_word(a, b)]}
@@ -224,21 +214,8 @@ class Attribution:
                 if not (source / name).is_file() or storage.sha256(source / name) != digest:
                     raise DamagedFileError(f"{source / name} is missing or not the file that was written")
             tensors = storage.read_tensors(source / "scores.safetensors")
-            waveform, sample_rate = storage.read_audio(source / "original.flac")
-            made = content["generation"]
-            generation = Generation(
-                prompt=made["prompt"],
-                tokens=tuple(made["tokens"]),
-                token_spans=tuple((start, end) for start, end in made["token_spans"]),
-                codes=tensors["codes"],
-                waveform=waveform,
-                sample_rate=sample_rate,
-                frame_rate=made["frame_rate"],
-                delays=tuple(made["delays"]),
-                seed=made["seed"],
-                generator=made["generator"],
-                settings=made["settings"],
-            )
+            waveform, _ = storage.read_audio(source / "original.flac")
+            generation = generation_json.from_json(content["generation"], tensors, waveform)
             return cls(
                 generation,
                 tensors["scores"],
