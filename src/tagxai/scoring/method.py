@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from jaxtyping import Bool, Float
 
@@ -17,9 +17,7 @@ from tagxai.lazy import torch
 from tagxai.scoring.passes import score
 from tagxai.scoring.table import NEEDS_ATTENTION, Operator, ScoreTable, Target
 from tagxai.text import words
-from tagxai.text.words import Unit
-
-By = Literal["word", "phrase", "token"]
+from tagxai.text.words import By, Unit
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,7 @@ class TableMethod(Method):
         return self.attribution(generation, units, self.values(table), table.cost)
 
     def units(self, generation: Generation) -> Sequence[Unit]:
-        split = {"word": words.words, "phrase": words.phrases, "token": words.tokens}[self.by]
-        return split(generation.prompt, generation.token_spans, generation.tokens)
+        return words.units(self.by, generation.prompt, generation.token_spans, generation.tokens)
 
     def score(
         self,
