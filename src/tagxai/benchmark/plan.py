@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tagxai.benchmark.plan_entry import PlanEntry
+from tagxai.explaining.loading import Device, Dtype
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Plan:
     duration: float | None = None
     sampling: Mapping[str, float | None] = field(default_factory=dict)
     reference: str = ""
-    device: str = "auto"
-    dtype: str = "auto"
+    device: Device = "auto"
+    dtype: Dtype = "auto"
     threads: int | None = None
     time_limit: float | None = None
 

@@ -85,15 +85,20 @@ def planned_cells(store: Store, runs: Sequence[PlannedRun]) -> list[Measurement]
         for clip, method, metric in run.cells():
             key = clip.cell(method, metric)
             if key not in found:
-                named = {
-                    "generator": labels["generator", clip.label],
-                    "method": labels["method", method.label],
-                    "metric": labels["metric", metric.label],
-                }
-                done = store.read_cell(key)
-                planned = done if done is not None else Measurement(prompt=clip.prompt, seed=clip.seed, **named)
-                found[key] = replace(planned, **named)  # the cell may have been written under another label
+                planned = Measurement(
+                    labels["generator", clip.label],
+                    clip.prompt,
+                    clip.seed,
+                    labels["method", method.label],
+                    labels["metric", metric.label],
+                )
+                found[key] = _labelled(store.read_cell(key) or planned, planned)
     return list(found.values())
+
+
+def _labelled(cell: Measurement, planned: Measurement) -> Measurement:
+    """A cell under the labels of the plan: it may have been written under others."""
+    return replace(cell, generator=planned.generator, method=planned.method, metric=planned.metric)
 
 
 def _unique(entries: Iterable[PlanEntry]) -> list[PlanEntry]:

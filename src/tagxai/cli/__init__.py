@@ -35,12 +35,13 @@ def _stop(message: str, code: int) -> NoReturn:
     raise typer.Exit(code) from None
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
         typer.echo(f"tagxai {version('tagxai')}")
         raise typer.Exit
+    return wanted
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich")

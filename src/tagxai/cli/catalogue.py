@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperCommand
 
 from tagxai.cli import display
 from tagxai.contract.method import Method
@@ -23,12 +24,21 @@ from tagxai.registering.hookspecs import MethodFamily
 from tagxai.registering.registry import Entry, registry
 
 
+class MethodsCommand(TyperCommand):
+    """`methods NAME --help` describes that method, as `methods NAME` does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any(not argument.startswith("-") for argument in args):
+            args = [argument for argument in args if argument != "--help"]
+        return super().parse_args(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
     app.command("list", epilog="Example: [bold]tagxai list[/]")(list_all)
     app.command(
         epilog="Examples: [bold]tagxai methods[/]\n\n[bold]tagxai methods audiogenx[/]\n\n"
         "[bold]tagxai methods captum:KernelShap --help[/]",
-        context_settings={"help_option_names": []},
+        cls=MethodsCommand,
     )(methods)
 
 
@@ -57,18 +67,14 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
 
 
 def methods(
-    context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A method; default: list all.")] = None,
-    asked_for_help: Annotated[
-        bool, typer.Option("--help", help="Show this message; with NAME, the settings of that method.")
-    ] = False,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A method, whose settings are shown; default: list all.")
+    ] = None,
 ) -> None:
     """Describe a method: what it does, its paper, what it needs and costs, and all its settings."""
     console = display.out()
     if name is not None:
         _describe(console, name, registry().method(name))
-    elif asked_for_help:
-        typer.echo(context.get_help())
     else:
         _print_methods(console)
 
