@@ -12,7 +12,7 @@ _CHECKED = (
     *("storage", "text", "contract", "probing", "scoring", "classifiers", "generators", "methods", "metrics"),
     *("registering", "explaining", "benchmark", "report", "cli"),
 )
-install_import_hook([f"tagxai.{name}" for name in _CHECKED], "beartype.beartype")
+install_import_hook([f"tagxai.{name}" for name in _CHECKED], "shape_checks.check")
 
 import pytest
 import torch

@@ -95,7 +95,7 @@ def test_a_tone_is_where_its_frequency_is(generation):
 def test_scores_of_both_signs_are_coloured_about_zero():
     scale = Scale.of([-0.5, 0.2])
     assert scale.signed
-    assert scale.strength(0.0) == 0
+    assert scale.strength(0) == 0
     assert scale.strength(-0.5) == -1
     assert Scale.of([0.1, 0.4]).strength(0.1) == 0
 
