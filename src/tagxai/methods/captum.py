@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, make_dataclass, replace
 from functools import cache, reduce
 from importlib.util import find_spec
@@ -23,6 +22,7 @@ from typing import Any, ClassVar, Literal, get_args
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
+from tagxai.contract.seeding import seeded
 from tagxai.contract.values import Generation, OnProgress, Progress
 from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
@@ -68,7 +68,7 @@ class CaptumMethod(Method):
         scores = torch.zeros(1, generation.frames, len(generation.tokens))
         missed = []
         for done, window in enumerate(windows):
-            with _seeded(self.seed, task.inputs.device):
+            with seeded(self.seed):
                 found = self._run(task, window)
             codes = len(window) * len(generation.codes)
             if self.algorithm.adds_up:
@@ -299,18 +299,3 @@ def _options(attribute: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
 
 
 _SIMPLE = (int, float, bool, str, type(None))
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """captum draws from the global random states of torch and numpy; afterwards they are as they were."""
-    import numpy as np
-
-    state = np.random.get_state()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        try:
-            yield
-        finally:
-            np.random.set_state(state)
