@@ -84,7 +84,7 @@ def test_over_one_prompt_a_metric_is_not_judged_and_the_page_says_so(tmp_path):
     found = results.load(tmp_path)
     tied = replace(found, cells=[replace(cell, value=1.0) for cell in found.cells])
     board = tables(tied)[0]
-    assert "Not judged by controls, because an order beyond doubt needs 2 prompts, not 1: roc_auc ↑." in board.text
+    assert "Not judged by controls, because a reliable order needs 2 prompts, not 1: roc_auc ↑." in board.text
     assert dict(board.rows)["*oracle*"] == "1.000 [1.000, 1.000]"
     run(plan(metrics=["roc_auc", "seed_robustness"]), tmp_path)
     judged, asked_again = tables(results.load(tmp_path))[:2]

@@ -26,7 +26,7 @@ def not_judged(values: dict[str, dict[str, float]], family: str) -> str | None:
     if BEST not in values:
         return "the board has no oracle to check them with"
     shared = len(values[BEST].keys() & values.get(CHANCE, {}).keys())
-    return None if shared >= FEWEST else f"an order beyond doubt needs {FEWEST} prompts, not {shared}"
+    return None if shared >= FEWEST else f"a reliable order needs {FEWEST} prompts, not {shared}"
 
 
 def out_of_order(values: dict[str, dict[str, float]], higher_is_better: bool) -> str | None:
