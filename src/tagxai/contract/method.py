@@ -48,6 +48,10 @@ class Method(Configurable, ABC):
         """Bytes that `attribute` takes at its peak beside the model, for the estimate before a run."""
         return work.backward(2) if "gradients" in self.needs else work.forward(work.batch)
 
+    def needed(self) -> frozenset[Capability]:
+        """What it needs with its present options: `needs`, unless some options need less."""
+        return self.needs
+
     def check_supported(self, generator: Generator) -> None:
         """Raises UnsupportedError naming what is missing."""
-        check_offered(f"method {self.name!r}", self.needs, generator)
+        check_offered(f"method {self.name!r}", self.needed(), generator)
