@@ -24,6 +24,7 @@ class Method(Configurable, ABC):
     role: ClassVar[str] = "method"
     name: ClassVar[str]
     needs: ClassVar[frozenset[Capability]] = frozenset()
+    remedy: ClassVar[str] = ""  # what to do where a generator lacks what the method needs, for the refusal
     expense: ClassVar[str] = "not stated"  # passes of the model that it takes, in words
 
     @abstractmethod
@@ -54,4 +55,4 @@ class Method(Configurable, ABC):
 
     def check_supported(self, generator: Generator) -> None:
         """Raises UnsupportedError naming what is missing."""
-        check_offered(f"method {self.name!r}", self.needed(), generator)
+        check_offered(f"method {self.name!r}", self.needed(), generator, self.remedy)

@@ -25,6 +25,7 @@ class TableMethod(Method):
     """A method implements `coalitions` and `values`."""
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
+    remedy: ClassVar[str] = "set operator=delete, which needs nothing of the model"
 
     operator: Operator = "value"
     """How a word is taken away: `value`, `gate` or `attention` (from cross-attention: its direct effect), `null` (its
