@@ -40,6 +40,7 @@ class TransformersGenerator(DelayPatternGenerator):
     name: ClassVar[str] = "musicgen"
     default_source: ClassVar[str] = "facebook/musicgen-small"
     shards: ClassVar[bool] = True
+    mixes_prompts: ClassVar[bool] = True
 
     def __init__(
         self, model: MusicgenForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, source: str = ""
