@@ -22,6 +22,7 @@ from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.lazy import torch
 from tagxai.probing.choice import chosen_layers
 from tagxai.probing.edits import Gate
+from tagxai.probing.hooks import hook_after
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,7 @@ class ValueZeroing(Method):
         watched = [_Repeated(site, len(run.generation.tokens)) for site in sites]
         with ExitStack() as hooks:
             for each in watched:
-                handle = each.site.block.register_forward_hook(each, with_kwargs=True)
-                hooks.callback(handle.remove)
+                hooks.enter_context(hook_after(each.site.block, each))
             run.hidden_states()
         distances = torch.stack([each.distances for each in watched]).mean(0)
         return Scores(run.generation.timeline.to_frames(distances))

@@ -174,7 +174,5 @@ def _gates(jobs: Sequence[Job], steps: int) -> Float[torch.Tensor, "rows steps t
 def not_finite(model: DelayPatternGenerator, what: str) -> TagxaiError:
     """What to raise where numbers have overflowed, or the weights are broken."""
     dtype = str(model.dtype).removeprefix("torch.")
-    remedy = (
-        "its weights are damaged" if dtype == "float32" else "numbers this large need --dtype bfloat16 or float32"
-    )
+    remedy = "its weights are damaged" if dtype == "float32" else "numbers this large need --dtype bfloat16 or float32"
     return TagxaiError(f"generator {model.name!r} computed {what} that are not finite in {dtype}; {remedy}")
