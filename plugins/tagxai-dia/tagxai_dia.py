@@ -44,7 +44,9 @@ class DiaGenerator(DelayPatternGenerator):
         own, cross = (self.model.config.decoder_config.to_dict()[f"{of}num_attention_heads"] for of in ("", "cross_"))
         sites = []
         for i, layer in enumerate(self.model.model.decoder.layers):
-            sites.append(TransformersSite(f"layer{i}.self", i, "self", own, layer.self_attention, layer, output="o_proj"))
+            sites.append(
+                TransformersSite(f"layer{i}.self", i, "self", own, layer.self_attention, layer, output="o_proj")
+            )
             module = layer.cross_attention
             sites.append(TransformersSite(f"layer{i}.cross", i, "cross", cross, module, layer, output="o_proj"))
         return sites
