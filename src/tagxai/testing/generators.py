@@ -10,7 +10,8 @@ from typing import get_args
 
 from tagxai.contract.attention import edit_attention, scale_values
 from tagxai.contract.generator import Capability, Generator
-from tagxai.contract.values import Generation, Progress
+from tagxai.contract.request import Request
+from tagxai.contract.values import Branch, Generation, Progress
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.lazy import torch
 from tagxai.probing.edits import Capture, Gate
@@ -47,6 +48,7 @@ def check_generator(
         "makes another clip from the same prompt and seed",
     )
     _check_forward(promise, generator, clip, prompts, tolerance)
+    _check_many(promise, generator, prompts, duration)
     if "gradients" in generator.offers:
         _check_gradients(promise, generator, clip)
     if "attention" in generator.offers:
@@ -125,8 +127,47 @@ def _check_forward(
         ):
             promise.is_close(found, expected, tolerance, f"{what} differently in a padded batch than alone")
 
-    null = [generator.forward(clip, generator.encode_prompt([p]), branch="unconditional").hidden for p in prompts[:2]]
-    promise.is_close(null[0], null[1], tolerance, "has an unconditional branch that depends on the prompt")
+    # Of prompts of one length, as what stands for no prompt may be as long as the prompt.
+    for alike in (alone, replace(alone, embeddings=alone.embeddings.flip(-1))):
+        promise.is_close(
+            generator.forward(clip, alike, branch="unconditional").hidden,
+            generator.forward(clip, alone, branch="unconditional").hidden,
+            tolerance,
+            "has an unconditional branch that depends on the prompt",
+        )
+    if "closes" in generator.offers:
+        null = [generator.forward(clip, generator.encode_prompt([p]), branch="unconditional") for p in prompts[:2]]
+        promise.is_close(
+            null[0].hidden, null[1].hidden, tolerance, "has an unconditional branch that depends on the prompt"
+        )
+
+
+def _check_many(promise: Promise, generator: Generator, prompts: Sequence[str], duration: float) -> None:
+    """Clips that are made together, whatever their prompts, seeds, lengths, branches and masks, are those made alone."""
+    branches = get_args(Branch)
+    requests = [
+        Request(prompt, duration / (1 + i % 2), 20 + i, branch=branches[i % len(branches)])
+        for i, prompt in enumerate((*prompts, *prompts))
+    ]
+    if "attention" in generator.offers:
+        tokens = len(generator.encode_prompt([prompts[0]]).tokens[0])
+        positions = generator.timeline(duration).positions
+        gate = torch.rand(positions, tokens, generator=torch.Generator().manual_seed(4))
+        requests.append(Request(prompts[0], duration, 20, gate))
+    reports: list[Progress] = []
+    clips = generator.generate_many(requests, on_progress=reports.append)
+    check_progress(promise, reports)
+    given = [(request.prompt, request.seed, generator.timeline(request.duration)) for request in requests]
+    promise(
+        [(clip.prompt, clip.seed, clip.timeline) for clip in clips] == given,
+        "answers several requests with other clips, or in another order, than was asked for",
+    )
+    dtype, device = getattr(generator, "dtype", torch.float32), getattr(generator, "device", torch.device("cpu"))
+    if dtype == torch.float32 and device.type == "cpu":  # elsewhere a batch may round otherwise
+        for request, clip in zip(requests, clips, strict=True):
+            alone = generator.generate_one(request)
+            same = clip.sounds_as(alone) and torch.equal(clip.waveform, alone.waveform)
+            promise(same, f"makes another clip of {request.prompt!r} in a batch than alone ({request.branch})")
 
 
 def _check_causal(promise: Promise, generator: Generator, clip: Generation, tolerance: float) -> None:
@@ -182,6 +223,12 @@ def _check_attention(
     sites, cross = list(generator.attention_sites()), list(generator.cross_attention())
     promise(bool(cross), "offers attention, but has no cross-attention site")
     promise(len({site.name for site in sites}) == len(sites), "gives one name to several attention sites")
+    heads: dict[str, int] = {}
+    with edit_attention(sites, lambda site, weights: heads.update({site.name: weights.shape[1]})):
+        generator.forward(clip)
+    for site in sites:
+        found = heads.get(site.name)
+        promise(found == site.heads, f"says that {site.name} has {site.heads} heads, but shows weights of {found}")
 
     plain, tokens = generator.forward(clip), len(clip.tokens)
     null = generator.forward(clip, branch="unconditional")
@@ -219,9 +266,11 @@ def _check_attention(
         weights.shape == (1, len(cross), cross[0].heads, clip.positions, tokens),
         f"shows cross-attention weights of shape {tuple(weights.shape)} [batch, layers, heads, positions, tokens]",
     )
-    promise.is_close(
-        weights.sum(-1), torch.ones_like(weights[..., 0]), tolerance, "shows weights that do not sum to 1 over tokens"
-    )
+    whole = [
+        i for i, site in enumerate(cross) if site.kind == "cross" and not site.signed
+    ]  # of others, a part is shown
+    total = weights[:, whole].sum(-1)
+    promise.is_close(total, torch.ones_like(total), tolerance, "shows weights that do not sum to 1 over tokens")
     promise.is_close(
         streamed.weights(), weights, tolerance, "differs between masked streaming and a masked teacher-forced pass"
     )

@@ -44,6 +44,10 @@ class TransformersSite(AttentionSite):
     def check_plain_residual(self) -> None:
         """The layers of MusicGen and Dia in transformers are all pre-norm."""
 
+    def edited(self, weights: torch.Tensor, logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """`weights` after the edits of this call; a joint site shows those the text's tokens alone."""
+        return run_edits(self, weights, logits, values)
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         _register()
@@ -129,5 +133,5 @@ def _attend(
             1 + key.shape[2] - query.shape[2]
         )
         logits = logits.masked_fill(future, torch.finfo(logits.dtype).min)
-    weights = run_edits(site, logits.softmax(-1), logits, value)
+    weights = site.edited(logits.softmax(-1), logits, value)
     return (weights @ value).transpose(1, 2).contiguous(), weights
