@@ -78,7 +78,7 @@ class MelodyGenerator(TransformersGenerator):
             table, padding = decoder.embed_positions.weights, (~mask).sum(1)[:, None]
             embedded = embedded + table[first - padding + steps] - table[first + steps]
             known = mask.new_ones(len(mask), self.melody)
-            options["attention_mask"] = torch.cat([known, mask, mask.new_ones(len(mask), len(steps))], 1).long()
+            options["encoder_attention_mask"] = torch.cat([known, mask], 1).long()
         token = _text.set(slice(self.melody, self.melody + text))
         try:
             return decoder(inputs_embeds=embedded, **options).last_hidden_state[:, -embedded.shape[1] :]

@@ -63,7 +63,17 @@ def _least_rows(model: DelayPatternGenerator) -> int | None:
     """Rows that a stream has at least, so that its clips are those of one-by-one calls; None if nothing helps."""
     if model.device.type != "cpu" or model.dtype != torch.float32:
         return 1
-    return rows_that_agree(model.matrices())
+    parts = [part for held in model.modules().values() for part in held.modules()]
+    own = [weight for part in parts for weight in part.parameters(recurse=False)]
+    if any(is_quantised(part) for part in parts):  # by the range of the whole batch
+        return None
+    return rows_that_agree(weight for weight in own if weight.ndim == 2)
+
+
+def is_quantised(part: torch.nn.Module) -> bool:
+    """Whether a module computes with integers: of `torch.ao`, or with a tensor class of torchao as its weight."""
+    weight = getattr(part, "weight", None)
+    return type(part).__module__.startswith("torch.ao.nn.quantized") or type(weight).__module__.startswith("torchao")
 
 
 def _that_fit(model: DelayPatternGenerator, jobs: Sequence[Job]) -> int:

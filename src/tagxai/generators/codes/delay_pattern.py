@@ -159,12 +159,6 @@ class DelayPatternGenerator(Generator):
         remember_conditioning(self, generation, conditioning)
         return generation
 
-    def matrices(self) -> list[torch.Tensor]:
-        """The matrices that each row of a stream meets."""
-        blocks = {id(site.block): site.block for site in self.attention_sites()}.values() or self.modules().values()
-        heads = [weight for head in self._heads if (weight := getattr(head, "weight", None)) is not None]
-        return [weight for block in blocks for weight in block.parameters() if weight.ndim == 2] + heads
-
     def decode(self, generation: Generation) -> Float[torch.Tensor, "channels samples"]:
         with neutral_state(self), torch.no_grad():
             return self.decode_codes(generation.record["codes"])
