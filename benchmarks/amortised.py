@@ -1,12 +1,12 @@
-"""Does an amortised explainer earn its place? Train on the embedded model, choose on validation, compare on the truth.
+"""Is an amortised explainer worth having? Train on the embedded model, select on validation, compare with the truth.
 
     uv run python benchmarks/amortised.py [--train 200] [--validation 30] [--test 30] [--out out/amortised]
 
-One command does all of it, and goes on where it was stopped. Clips to learn from are of the laboratory's train split;
-the teacher and the number of epochs are chosen on the validation split; the test split is only reported. What depends
-on the generator's weights lies in a folder named after them, so a retrained model starts afresh. The network chosen is
-amortised-*.safetensors there; the tables are printed, and written beside it. Seconds are of the process's CPU on
-one thread, which a busy machine changes least.
+One command does all of this, and resumes where it stopped. Training clips come from the laboratory's train split; the
+teacher and the number of epochs are chosen on the validation split; the test split is only reported. Everything that
+depends on the generator's weights is kept in a folder named after them, so a retrained model starts afresh. The chosen
+network is saved there as amortised-*.safetensors; the tables are printed, and written next to it. Seconds are CPU time
+of the process on one thread, the measure that a busy machine disturbs least.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ METRICS = ("hit@1", "pointing game", "average precision")
 
 
 class Lessons(NamedTuple):
-    """Clips of one length to learn from; `real` is False on padding."""
+    """Training clips of one length; `real` is False on padding."""
 
     hidden: Float[torch.Tensor, "clips steps dim"]
     embeddings: Float[torch.Tensor, "clips tokens dim"]
@@ -64,23 +64,23 @@ def teacher(name: str) -> Method:
 
 
 def lesson(generator: Generator, generation: Generation, names: Sequence[str]) -> dict[str, torch.Tensor]:
-    """What the network reads of a clip, and what every teacher says of it `[codebooks, frames, tokens]`."""
+    """The network's input for a clip, and every teacher's scores for it, `[codebooks, frames, tokens]`."""
     hidden, embeddings = states(generator, generation)
     said = {name: teacher(name).attribute(generator, generation).scores for name in names}
     return {"hidden": hidden[0], "embeddings": embeddings[0], **said}
 
 
-def clips(generator: Generator, split: Split, indices: Sequence[int], seed: int, told: str) -> Iterator[Generation]:
-    """The split's clips of these indices, whose seeds are `seed + index`."""
+def clips(generator: Generator, split: Split, indices: Sequence[int], seed: int, label: str) -> Iterator[Generation]:
+    """The split's clips with these indices; their seeds are `seed + index`."""
     asked = prompts(split, max(indices, default=-1) + 1, seed)
     for done, index in enumerate(indices):
-        print(f"\r{told}: clip {done + 1} of {len(indices)} ", end="", file=sys.stderr, flush=True)
+        print(f"\r{label}: clip {done + 1} of {len(indices)} ", end="", file=sys.stderr, flush=True)
         yield generator.generate(asked[index].text, seed=seed + index)
     print(file=sys.stderr)
 
 
 def collect(generator: Generator, count: int, seed: int, folder: Path) -> list[dict[str, torch.Tensor]]:
-    """Lessons of the train split, each kept in a file."""
+    """Lessons of the train split, each saved to a file."""
     files = [folder / f"train-{seed}-{index}.safetensors" for index in range(count)]
     missing = [index for index, file in enumerate(files) if not file.is_file()]
     for index, clip in zip(missing, clips(generator, "train", missing, seed, "to learn from"), strict=True):
@@ -89,7 +89,7 @@ def collect(generator: Generator, count: int, seed: int, folder: Path) -> list[d
 
 
 def stack(found: Sequence[Mapping[str, torch.Tensor]], name: str, delays: tuple[int, ...]) -> Lessons:
-    """One teacher's lessons side by side."""
+    """Join the lessons of one teacher."""
 
     def padded(parts: list[torch.Tensor]) -> torch.Tensor:
         return pad_sequence(parts, batch_first=True)
@@ -104,7 +104,7 @@ def stack(found: Sequence[Mapping[str, torch.Tensor]], name: str, delays: tuple[
 
 
 def first_weights(lessons: Lessons, units: int, random: torch.Generator) -> dict[str, torch.Tensor]:
-    """Weights at random, and the scales of inputs and effects as the lessons have them."""
+    """Random weights, with the scales of inputs and effects found in the lessons."""
     dim, codebooks = lessons.hidden.shape[-1], lessons.effects.shape[1]
     tokens, effects = lessons.embeddings[lessons.real], lessons.effects.movedim(-1, 1)[lessons.real]
 
@@ -126,7 +126,7 @@ def first_weights(lessons: Lessons, units: int, random: torch.Generator) -> dict
 
 
 def error(weights: Mapping[str, torch.Tensor], lessons: Lessons, dropout: float = 0.0) -> torch.Tensor:
-    """The mean squared error over all real tokens and codes, as a share of the effects' own mean square scale."""
+    """The mean squared error over all real tokens and codes, divided by the mean square of the effects."""
     effects = predict(weights, lessons.hidden, lessons.embeddings, dropout)
     effects = at_frames(effects, lessons.delays, lessons.effects.shape[2])
     wrong = ((effects - lessons.effects) / weights["effect_scale"]).square().movedim(-1, 1)
@@ -146,7 +146,7 @@ def learn(
     seed: int = 0,
     on_epoch: Callable[[int, float], None] = lambda epoch, error: None,
 ) -> dict[str, torch.Tensor]:
-    """The weights of the epoch that is nearest to the teacher on clips `unseen`."""
+    """Train, and return the weights of the epoch that is closest to the teacher on the clips `unseen`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # of dropout
         random = torch.Generator().manual_seed(seed)
@@ -172,16 +172,16 @@ def learn(
 
 
 def figures(generator: Generator, explanation: Attribution) -> dict[str, float] | None:
-    """Every metric for the words of events; None where no such word is known to act in this clip."""
+    """Every metric for event words; None if no event word is known to act in this clip."""
     truth = generator.truth(explanation.generation)
     assert truth is not None
     return measure(explanation, truth).get("event")
 
 
 def train(generator: Generator, count: int, validation: int, seed: int, folder: Path) -> Path:
-    """Train one network for each teacher, and keep that which is best on the truth of the validation split.
+    """Train one network per teacher, and keep the one that is best by the truth of the validation split.
 
-    What was trained before from as many clips is taken as it is.
+    An earlier network trained on as many clips is reused.
     """
     path = folder / f"amortised-{count}-{validation}-{seed}.safetensors"
     if path.is_file():
@@ -228,7 +228,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def compare(generator: Generator, weights: Path, count: int, seed: int, folder: Path) -> dict[str, Any]:
-    """The explainer, its teacher and others on the test split, clip by clip; goes on from what is on disk."""
+    """The explainer, its teacher and others on the test split, clip by clip; resumes from the files on disk."""
     taught_by = storage.read_json(weights.with_suffix(".json"))["teacher"]
     methods = {
         "amortised": Amortised(str(weights)),
@@ -252,8 +252,10 @@ def compare(generator: Generator, weights: Path, count: int, seed: int, folder: 
 
 
 def ruled_out(difference: Interval, seconds: float, own: float, *, one_pass: bool) -> bool:
-    """Whether another method takes the explainer's place: it is better beyond chance; or, of the methods of one pass,
-    as good at no more than half as much time again."""
+    """Whether another method makes the explainer superfluous.
+
+    Such a method is better beyond chance, or is as good in one pass and takes at most half as much time again.
+    """
     better = difference.high < 0
     as_good = one_pass and difference.low <= 0 and seconds <= 1.5 * own
     return better or as_good
@@ -292,9 +294,9 @@ def tables(kept: Mapping[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=int, default=200, help="clips to learn from")
-    parser.add_argument("--validation", type=int, default=30, help="clips to choose on")
-    parser.add_argument("--test", type=int, default=30, help="clips to compare on")
+    parser.add_argument("--train", type=int, default=200, help="training clips")
+    parser.add_argument("--validation", type=int, default=30, help="validation clips")
+    parser.add_argument("--test", type=int, default=30, help="test clips")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out/amortised"))
     options = parser.parse_args()

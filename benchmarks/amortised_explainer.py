@@ -1,15 +1,15 @@
-"""Amortised: a trained network says a teacher's effects in one pass (after FastSHAP; Jethani et al., ICLR 2022).
+"""Amortised: a trained network predicts a teacher's effects in one pass (after FastSHAP; Jethani et al., ICLR 2022).
 
 A teacher-forced pass gives a hidden state h[t] for each step, and the text encoder an embedding e[j] for each token.
-For every codebook q the network predicts what a teacher says that token j did to the code of q that step t predicts:
+For every codebook q, the network predicts the teacher's effect of token j on the code of q that step t predicts:
 
     pair[t, j] = gelu(A h[t] + a) * (B e[j] + b)        effect[q, t, j] = (W gelu(U pair[t, j] + u) + w)[q]
 
-What differs from FastSHAP: that never computes a Shapley value, but learns from the value function alone, by the least
-squares that define them. Here scoring makes a teacher's answers cheap, and the network regresses on them, as CXPlain
-does on leave-one-out effects (Schwab & Karlen, NeurIPS 2019); their noise averages out (Covert et al., NeurIPS 2024).
-It reads states of the generator instead of raw input, so it belongs to one generator. Its effects are not shifted so
-that they add up to the prompt's effect: that would take a second pass, without the prompt.
+FastSHAP never computes a Shapley value, but learns from the value function alone, through the least squares that define
+the values. Here scoring makes a teacher's scores cheap, and the network regresses on them, as CXPlain does on
+leave-one-out effects (Schwab & Karlen, NeurIPS 2019); their noise averages out (Covert et al., NeurIPS 2024). The
+network reads states of the generator instead of raw input, so it belongs to one generator. Its effects are not shifted
+to add up to the prompt's effect: that would take a second pass, without the prompt.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from tagxai.errors import DamagedFileError, TagxaiError, UnsupportedError
 from tagxai.lazy import torch
 
 NAMES = ("A", "a", "B", "b", "U", "u", "W", "w")
-"""Of what is learned; a file also holds how inputs are scaled, and which generator it is for."""
+"""The learned tensors; a weights file also contains the scales of its inputs, and which generator it belongs to."""
 
 
 @dataclass(frozen=True)
 class Amortised(Method):
-    """Amortised: a trained network says each token's effect in one pass (after FastSHAP; Jethani et al., ICLR 2022)."""
+    """Amortised: a network predicts each token's effect in one pass (after FastSHAP; Jethani et al., ICLR 2022)."""
 
     name: ClassVar[str] = "amortised"
     passes = "one forward pass, once trained for the generator"
@@ -51,7 +51,7 @@ class Amortised(Method):
         self.weights_for(generator)
 
     def weights_for(self, generator: Generator) -> dict[str, torch.Tensor]:
-        """Raises TagxaiError where the weights are missing, or of another generator."""
+        """The weights trained for a generator. Raises TagxaiError if they are missing or another generator's."""
         trained = "train it by benchmarks/amortised.py"
         if not Path(self.weights).is_file():
             raise TagxaiError(f"method {self.name!r} needs weights=FILE, and {self.weights!r} is no file; {trained}")
@@ -82,8 +82,10 @@ class Amortised(Method):
 
 
 def fingerprint(generator: Generator) -> UInt8[torch.Tensor, " bytes"]:
-    """Of the codebook heads, which no two trainings share, and which stay in float32 whatever the dtype. Raises
-    UnsupportedError where a generator does not show them."""
+    """A hash of the codebook heads, which no two trainings share and which stay in float32 whatever the dtype.
+
+    Raises UnsupportedError if a generator does not expose them.
+    """
     heads = generator.weights().get("heads", ())
     if not heads:
         raise UnsupportedError(f"generator {generator.name!r} does not show the weights that an explainer could be for")
@@ -96,7 +98,7 @@ def fingerprint(generator: Generator) -> UInt8[torch.Tensor, " bytes"]:
 def states(
     generator: Generator, generation: Generation
 ) -> tuple[Float[torch.Tensor, "1 steps dim"], Float[torch.Tensor, "1 tokens dim"]]:
-    """What the network reads, from one teacher-forced pass."""
+    """The network's input, from one teacher-forced pass."""
     with torch.no_grad():
         conditioning = generator.encode_prompt([generation.prompt])
         hidden = generator.forward(generation, conditioning, log_prob=False).hidden
@@ -124,5 +126,5 @@ def predict(
 def at_frames(
     effects: Float[torch.Tensor, "batch codebooks steps tokens"], delays: tuple[int, ...], frames: int
 ) -> Float[torch.Tensor, "batch codebooks frames tokens"]:
-    """Each codebook's effects at the steps that predict its codes."""
+    """The effects of each codebook at the steps that predict its codes."""
     return torch.stack([effects[:, q, delay : delay + frames] for q, delay in enumerate(delays)], dim=1)

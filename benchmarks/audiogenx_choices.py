@@ -1,12 +1,12 @@
-"""How AudioGenX's defaults are chosen: learning rate, warm start and priors, on the validation split alone.
+"""How AudioGenX's defaults are chosen: learning rate, warm start and priors, on the validation split only.
 
     uv run python benchmarks/audiogenx_choices.py [--clips 24] [--epochs 10] [--rows "L1 weight"] [--json FILE]
 
-Prompts are of the validation split; the test split is for reporting and is not looked at. All rows explain the same
-clips: those of which the truth knows an event's word. hit@1, pointing game, mass accuracy and average precision are for
-the words of events, as in laboratory.py. `loss` is AudioGenX's own, with the row's L1 weight, of the final noise-free
-mask with audio context (lower is better); `paper's` has the paper's L1 weight. `rough` is the mean change of a mask
-from one step to the next. Ctrl-C ends the run after the clips that are done.
+Prompts come from the validation split; the test split is for reporting and is not used here. All rows explain the same
+clips: those for which the truth knows an event word. hit@1, pointing game, mass accuracy and average precision are for
+event words, as in laboratory.py. `loss` is AudioGenX's own loss, with the row's L1 weight, of the final noise-free mask
+with audio context (lower is better); `paper's` uses the paper's L1 weight. `rough` is the mean change of a mask from
+one step to the next. Ctrl-C ends the run and reports the clips finished so far.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WARM_STARTS = (None, "attention", "gradient")
 
 
 def rows() -> dict[str, dict[str, Any]]:
-    """Each row's settings of AudioGenX."""
+    """The AudioGenX settings of each row."""
     return {
         **{
             f"learning rate {rate:g}, warm start {start}": {"learning_rate": rate, "warm_start": start}
@@ -64,7 +64,7 @@ def rows() -> dict[str, dict[str, Any]]:
 def explain(
     generator: Generator, clip: Generation, truth: Truth, epochs: int, method: str = "audiogenx", **settings: Any
 ) -> dict[str, float]:
-    """One clip's share of a row."""
+    """Explain one clip for one row."""
     if method == "audiogenx":
         settings = {"epochs": epochs, **settings}
     started = perf_counter()
@@ -82,7 +82,7 @@ def explain(
 
 
 def measure(arguments: argparse.Namespace) -> tuple[dict[str, dict[str, float]], int]:
-    """Each row's means, and the number of clips that they are of."""
+    """The means of each row, and the number of clips that they average."""
     generator = load_generator("tiny")
     chosen = {name: settings for name, settings in rows().items() if arguments.rows in name}
     if not chosen:
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rows", default="", help="only rows whose name contains this")
+    parser.add_argument("--rows", default="", help="run only rows whose name contains this")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 

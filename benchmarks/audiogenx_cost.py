@@ -1,11 +1,11 @@
-"""What AudioGenX costs and what it reaches: teacher-forced against the public scripts' step-isolated way, in one run.
+"""AudioGenX's cost and final loss: teacher-forced, and in the public scripts' step-isolated way, in one run.
 
     uv run python benchmarks/audiogenx_cost.py [--generator tiny] [--prompts laboratory:test:12] [--json FILE]
 
-Every row explains the same clips in a process of its own, after one warm-up; peak memory is that process's highest
-resident size above what it had before. Figures are means over clips. `loss` is the paper's loss (with its weights 1e-3
-and 1e-1) of the final noise-free mask, evaluated teacher-forced for all rows alike. `vs generate` is the ratio of
-seconds within this run. Below the table: is the loss that the paper's explainer reaches reached within 15 epochs?
+Every row explains the same clips in its own process, after one warm-up; peak memory is that process's highest resident
+size above what it had before. Figures are means over clips. `loss` is the paper's loss (with its weights 1e-3 and 1e-1)
+of the final noise-free mask, evaluated teacher-forced for all rows. `vs generate` is the ratio of seconds within this
+run. The line below the table answers: do 15 epochs reach the final loss of the paper's explainer?
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WARM = f"{LOGITS}, from attention, {FEW} epochs"
 
 
 def rows(epochs: int) -> dict[str, dict[str, Any] | None]:
-    """Each row's AudioGenX settings; None is the generation itself."""
+    """The AudioGenX settings of each row; None is the generation itself."""
     fixed = {"epochs": epochs, "patience": 0}
     return {
         "generate": None,
@@ -42,7 +42,7 @@ def rows(epochs: int) -> dict[str, dict[str, Any] | None]:
 
 
 def measure(spec: str, prompts: list[str], settings: dict[str, Any] | None, threads: int) -> dict[str, Any]:
-    """Seconds, peak memory (MiB) and results of one row, for every clip; runs in a fresh process."""
+    """Seconds, peak memory (MiB) and results of one row, for every clip; runs in a new process."""
     import torch
 
     from tagxai.explaining.loading import load_generator
@@ -75,7 +75,7 @@ def measure(spec: str, prompts: list[str], settings: dict[str, Any] | None, thre
 
 
 def reset_peak() -> float:
-    """Forget the process's peak (Linux); the resident size now, in MiB."""
+    """Reset the process's peak (Linux), and return the current resident size in MiB."""
     Path("/proc/self/clear_refs").write_text("5")
     return status("VmRSS")
 
@@ -91,11 +91,11 @@ def status(field: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--generator", default="tiny", help="name or name:source")
-    parser.add_argument("--prompts", default="laboratory:test:12", help="as for tagxai bench")
+    parser.add_argument("--generator", default="tiny", help="NAME or NAME:SOURCE")
+    parser.add_argument("--prompts", default="laboratory:test:12", help="prompts, as for `tagxai bench`")
     parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--threads", type=int, default=1, help="of torch; the embedded model is too small for more")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads; `tiny` is too small for more than one")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
 
     from tagxai import TagxaiError

@@ -1,9 +1,9 @@
-"""One model under both backends: how far transformers and audiocraft are from one another, and from the bounds.
+"""One model in both backends: how much transformers and audiocraft differ, and whether that is within bounds.
 
     uv run python benchmarks/backend_parity.py [--prompts 3] [--duration 3] [--json FILE]
 
 Converts the embedded model to audiocraft's format in a temporary folder, loads it there, and prints the largest
-differences as a table and as JSON. Exits with 1 if a bound is broken. float32 on the CPU.
+differences as a table and as JSON. Exits with 1 if a bound is exceeded. float32 on the CPU.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def compare(
     *,
     duration: float,
 ) -> dict[str, float]:
-    """The largest difference over the prompts of everything in BOUNDS."""
+    """The largest difference over the prompts, for everything in BOUNDS."""
     largest = dict.fromkeys(BOUNDS, 0.0)
     for seed, prompt in enumerate(prompts):
         for name, value in _differences(first, second, prompt, prompts, duration, seed):
@@ -102,7 +102,7 @@ def logits(generator: DelayPatternGenerator, hidden: torch.Tensor) -> torch.Tens
 
 
 def attention(generator: DelayPatternGenerator, clip: Generation) -> torch.Tensor:
-    """Of every layer and head."""
+    """Cross-attention weights of every layer and head."""
     capture = Capture(keep_layers=True, keep_heads=True)
     with edit_attention(generator.cross_attention(), capture):
         generator.forward(clip, log_prob=False)
@@ -140,7 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=len(PROMPTS), choices=range(1, len(PROMPTS) + 1))
     parser.add_argument("--duration", type=float, default=3.0)
-    parser.add_argument("--json", type=Path, help="write the JSON here too")
+    parser.add_argument("--json", type=Path, help="also write the JSON to this file")
     arguments = parser.parse_args()
 
     started = time.perf_counter()

@@ -1,15 +1,15 @@
-"""What explanations cost at the size of the released models: exact shapes, random weights.
+"""The cost of explanations at the size of the released models: exact shapes, random weights.
 
     uv run python benchmarks/full_size.py --shape audiogen-medium [--dtype bfloat16] [--stages generate forward]
 
-Each stage runs in a process of its own, which builds the model straight in its dtype, warms up on a clip of two frames,
-and tells the stage's seconds and the process's peak memory (resident, with weights). Finished stages are kept in
-OUT/SHAPE-DTYPE.json and are not run again; Shapley's coalitions are kept in eight parts. The codes of a clip change no
-cost, so all stages but `generate` explain random ones.
+Each stage runs in its own process, which builds the model directly in its dtype, warms up on a clip of two frames, and
+reports the stage's seconds and the process's peak memory (resident, with weights). Finished stages are kept in
+OUT/SHAPE-DTYPE.json and do not run again; Shapley's coalitions are kept in eight parts. The codes of a clip do not
+affect the cost, so all stages except `generate` explain random ones.
 
-The H100 column is an ESTIMATE, not a measurement: for each stage the larger of its arithmetic at 35 % of the card's
-dense bfloat16 peak (989 TFLOP/s; NVIDIA's data sheet), the weights that its calls read at 60 % of 3.35 TB/s, and 30
-kernels a layer and call at 5 microseconds each, which is what holds PyTorch's eager generation back.
+The H100 column is an ESTIMATE, not a measurement. For each stage it is the largest of its arithmetic at 35 % of the
+card's dense bfloat16 peak (989 TFLOP/s; NVIDIA's data sheet), the weights that its calls read at 60 % of 3.35 TB/s, and
+30 kernel launches per layer and call at 5 microseconds each, the limit of PyTorch's eager generation.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ SHAPES = {
 
 
 def build(shape: Shape, dtype: str) -> TransformersGenerator:
-    """In `dtype` from the first byte, and as tagxai loads a checkpoint: only the decoder's matrices are lower."""
+    """Build the model directly in `dtype`; as when tagxai loads a checkpoint, only the decoder's matrices are lower."""
     import torch
     from transformers import (
         EncodecConfig,
@@ -128,7 +128,7 @@ def build(shape: Shape, dtype: str) -> TransformersGenerator:
 
 
 def fill(model: torch.nn.Module) -> None:
-    """Matrices from one block of normal numbers, again and again: drawing 2 billion would take longer than a pass."""
+    """Fill matrices from one repeated block of normal numbers: drawing 2 billion would take longer than a pass."""
     import torch
 
     block = torch.randn((1 << 22) - 3)  # odd, so that rows differ
@@ -147,7 +147,7 @@ def fill(model: torch.nn.Module) -> None:
 
 
 class Stages:
-    """The measured work on one model. Each function gives its figures; `positions` are rows times steps."""
+    """The measured work on one model. Each function returns its figures; `positions` are rows times steps."""
 
     def __init__(self, shape: Shape, dtype: str, out: Path) -> None:
         from tagxai.text.words import words
@@ -246,7 +246,7 @@ class Stages:
         return self.figures(table.seconds, table.rows * self.clip.steps, -(-table.rows // 16))
 
     def shapley(self) -> dict[str, Any]:
-        """Exact, of the first 8 words; the other 4 are always kept."""
+        """Exact Shapley values of the first 8 words; the other 4 are always kept."""
         import torch
 
         from tagxai import storage
@@ -283,20 +283,20 @@ STAGES = ("load", "generate", "forward", "audiogenx", "leave_one_out", "shapley"
 
 
 def say(stage: str) -> Callable[[Progress], None]:
-    started = told = perf_counter()
+    started = reported = perf_counter()
 
     def report(progress: Progress) -> None:
-        nonlocal told
+        nonlocal reported
         now = perf_counter()
-        if now - told > 10 or progress.done == progress.total:
-            told = now
+        if now - reported > 10 or progress.done == progress.total:
+            reported = now
             print(f"  {stage}: {progress.done}/{progress.total}, {now - started:.0f} s", file=sys.stderr, flush=True)
 
     return report
 
 
 def run_stage(shape: str, dtype: str, stage: str, out: Path, threads: int) -> dict[str, Any]:
-    """In this process, which has done nothing before."""
+    """Run one stage in this process, which has done nothing before."""
     import torch
 
     torch.set_num_threads(threads)
@@ -312,7 +312,7 @@ def run_stage(shape: str, dtype: str, stage: str, out: Path, threads: int) -> di
 
 
 def finish(shape: str, dtype: str, wanted: list[str], out: Path, threads: int) -> dict[str, Any]:
-    """Run the stages that OUT lacks, each in a process of its own; the figures of all that are there."""
+    """Run the stages that OUT lacks, each in its own process, and return the figures of all stages."""
     done: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {}
     for stage in wanted:
         if stage in done:
@@ -336,7 +336,7 @@ def finish(shape: str, dtype: str, wanted: list[str], out: Path, threads: int) -
 
 
 def h100_seconds(figures: dict[str, Any], parameters: int, layers: int) -> float:
-    """An estimate for bfloat16; see the module's first lines for its basis."""
+    """The estimate for bfloat16; the module's docstring explains it."""
     arithmetic = 2 * parameters * figures["positions"] / (0.35 * 989e12)
     reading = figures["calls"] * parameters * 2 / (0.6 * 3.35e12)
     return max(arithmetic, reading, figures["calls"] * layers * 30 * 5e-6)

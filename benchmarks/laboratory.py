@@ -1,12 +1,13 @@
-"""All methods against the truth of the laboratory: do explanations name the right words at the right seconds?
+"""All methods against the laboratory's truth: do explanations name the right words at the right seconds?
 
     uv run python benchmarks/laboratory.py [--clips 60] [--methods audiogenx,cross_attention,random] [--out FOLDER]
 
-Prompts are of the test split: no combination of events in them was trained on. The truth of a clip is the grammar's, in
-the frames where the detector hears the event, and only for words whose effect an intervention on the model confirms:
-on the words themselves, or with `--level attention` on their own tokens in the cross-attention.
-Prints Markdown; everything measured goes to FOLDER/laboratory.json, clip by clip, and a run that was broken off goes on
-from there. Intervals are percentile bootstraps over clips (95 %). `oracle`, `degraded oracle` and `random`: controls.
+Prompts come from the test split: training included none of their combinations of events. The truth of a clip is the
+grammar's, in the frames where the detector hears the event, and only for words whose effect is confirmed by an
+intervention on the model: on the words themselves or, with `--level attention`, on their own tokens in the
+cross-attention. Prints Markdown. All measurements go to FOLDER/laboratory.json, clip by clip, and an interrupted run
+resumes from there. Intervals are percentile bootstraps over clips (95 %). `oracle`, `degraded oracle` and `random` are
+controls.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ KINDS = ("event", "attribute", "count")
 
 
 def explain(name: str, generator: Generator, generation: Generation) -> tuple[Attribution, float]:
-    """An explanation and its seconds."""
+    """An explanation, and the seconds it took."""
     started = time.perf_counter()
     method = controls.CONTROLS[name]() if name in CONTROLS else make_method(name)
     return method.attribute(generator, generation), time.perf_counter() - started
@@ -75,7 +76,10 @@ def measure(explanation: Attribution, truth: Truth) -> dict[str, dict[str, float
 
 
 def importance(explanation: Attribution, prompt: Prompt) -> dict[str, float]:
-    """Mean score over the clip of the words of events to be heard and of denied ones, each as a share of the best."""
+    """The mean score over the clip of the words of events to be heard, and of denied events.
+
+    Each is a share of the highest score.
+    """
     found: dict[str, list[float]] = {"present": [], "denied": [], "filler": []}
     scores = explanation.per_word()
     best = max(abs(score.score) for score in scores) or 1.0
@@ -92,7 +96,7 @@ def importance(explanation: Attribution, prompt: Prompt) -> dict[str, float]:
 
 
 def without_event(generator: Generator, generation: Generation, prompt: Prompt) -> Generation | None:
-    """A clip that lacks the last event, given out as a clip of the whole prompt; None where there is but one event."""
+    """A clip without the last event, presented as a clip of the whole prompt; None if the prompt has only one event."""
     if len(prompt.present) < 2:
         return None
     less = generator.generate(removed(prompt, prompt.present[-1]), seed=generation.seed)
@@ -100,7 +104,7 @@ def without_event(generator: Generator, generation: Generation, prompt: Prompt) 
 
 
 def share_of_last(explanation: Attribution, prompt: Prompt) -> float:
-    """The mean score of the last event's words among the mean scores of all events' words."""
+    """The mean score of the last event's words, divided by the mean scores of all events' words."""
     means = []
     for mention in prompt.present:
         mine = [
@@ -113,7 +117,7 @@ def share_of_last(explanation: Attribution, prompt: Prompt) -> float:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What an earlier run wrote, or nothing. Raises DamagedFileError, and leaves a damaged file as it is."""
+    """The results of an earlier run, or nothing. Raises DamagedFileError, and leaves a damaged file unchanged."""
     kept = storage.read_json(path) if path.exists() else {}
     if not all(isinstance(record, dict) and isinstance(record.get("methods"), dict) for record in kept.values()):
         raise DamagedFileError(f"{path} is not what this benchmark wrote; mend it, or give another --out")
@@ -121,14 +125,14 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def number_from(smallest: int, text: str) -> int:
-    """For argparse: a whole number that is not below `smallest`."""
+    """An argparse type: a whole number of at least `smallest`."""
     if not text.isdecimal() or int(text) < smallest:
         raise argparse.ArgumentTypeError(f"expected a whole number from {smallest} up, not {text!r}")
     return int(text)
 
 
 def run(clips: int, methods: list[str], seed: int, level: Level, path: Path) -> dict[str, Any]:
-    """Everything measured, clip by clip; goes on from what `path` holds."""
+    """All measurements, clip by clip; resumes from the contents of `path`."""
     generator = load_generator("tiny")
     kept = read(path)
     for index, prompt in enumerate(prompts("test", clips, seed)):
@@ -221,9 +225,9 @@ def tables(kept: dict[str, Any], methods: list[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=partial(number_from, 1), default=60)
-    parser.add_argument("--methods", help="names, with commas (default: all that are installed)")
+    parser.add_argument("--methods", help="comma-separated names (default: all installed methods)")
     parser.add_argument("--seed", type=partial(number_from, 0), default=0)
-    parser.add_argument("--level", choices=get_args(Level), default="word", help="which interventions confirm words")
+    parser.add_argument("--level", choices=get_args(Level), default="word", help="the intervention that confirms words")
     parser.add_argument("--out", type=Path, default=Path("laboratory-out"))
     options = parser.parse_args()
     torch.set_num_threads(1)

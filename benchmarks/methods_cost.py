@@ -1,22 +1,22 @@
-"""What every method costs for its full answer, beside generating the clip, one teacher-forced pass, and captum's way.
+"""The cost of every method's full result, next to generating the clip, one teacher-forced pass, and captum's way.
 
     uv run python benchmarks/methods_cost.py [--models tiny small] [--seconds 1] [--threads 2] [--json FILE]
 
-`tiny` is the embedded model; `small` has the shape of MusicGen-small (24 layers, 1024 wide, 4 codebooks of 2048 codes)
-and random weights, at 25 frames a second, which are the same work. Every row runs in a process of its own, after a
-warm-up on the shortest of clips; short rows are run several times and the fastest counts, since a ratio of two single
+`tiny` is the embedded model. `small` has the shape of MusicGen-small (24 layers, 1024 wide, 4 codebooks of 2048 codes)
+and random weights, at 25 frames per second, which makes no difference to the work. Every row runs in its own process,
+after a warm-up on the shortest clip. Short rows run several times and the fastest counts, because a ratio of two single
 runs says little on a busy machine. Peak memory is that process's highest resident size above what it had before.
 
 "captum, each code" is the direct route to `[codebooks, frames, words]`: captum, asked for one code after another by
-reverse mode or by perturbation. A few codes are measured, spread over the clip, and the seconds scaled up to all of
-them: such rows are marked "extrapolated". Its integrated gradients take as many points as ours, and its Kernel SHAP as
-many subsets. The rows captum:NAME are captum with its own defaults, for one window of half a second after another.
-inseq has no row, for it cannot explain MusicGen: 0.7.1 (with transformers 5.23) refuses its configuration by name ("not
-for this kind of AutoModel: AutoModelForSeq2SeqLM"), and, given a loaded model whose config was lent the ids of special
-tokens that inseq asks for, ends in a TypeError where it decodes the streams of audio codes as text.
+reverse mode or by perturbation. It is measured on a few codes, spread over the clip, and the seconds are scaled up to
+all of them; such rows are marked "extrapolated". Its integrated gradients take as many points as ours, and its Kernel
+SHAP as many subsets. The rows captum:NAME are captum with its own defaults, for one half-second window after another.
+inseq has no row because it cannot explain MusicGen: version 0.7.1 (with transformers 5.23) refuses the model's
+configuration by name ("not for this kind of AutoModel: AutoModelForSeq2SeqLM"). Given a loaded model whose config lends
+it the special token ids that it asks for, it ends in a TypeError when it decodes the streams of audio codes as text.
 
-The JSON file keeps every row as soon as it is measured; a second call measures only what is missing (`--fresh`
-forgets the rows). A table in Markdown is written beside it.
+The JSON file keeps every row as soon as it is measured; a second run measures only the missing rows (`--fresh` discards
+the earlier ones). A Markdown table is written next to it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def rows() -> list[str]:
 
 
 def load(model: str) -> Any:
-    """`tiny`, `small`, or anything that `tagxai --generator` takes."""
+    """Load `tiny`, `small`, or anything that `tagxai --generator` accepts."""
     from tagxai import load_generator
     from tagxai.testing import random_checkpoint
 
@@ -96,7 +96,7 @@ def load(model: str) -> Any:
 
 
 def measure(model: str, row: str, seconds: float, threads: int) -> dict[str, Any]:
-    """Seconds, peak memory (MiB) and passes of one row; runs in a fresh process."""
+    """Seconds, peak memory (MiB) and passes of one row; runs in a new process."""
     import torch
 
     torch.set_num_threads(threads)
@@ -115,12 +115,12 @@ def measure(model: str, row: str, seconds: float, threads: int) -> dict[str, Any
             found = run(clip)
             runs.append((perf_counter() - started, found))
     taken, found = min(runs, key=lambda each: each[0])
-    told = {"seconds": taken, "runs": len(runs), "peak_mib": peak(), "codes": clip.codes.numel()}
-    return {**told, **found, **scaled(found, taken)}
+    figures = {"seconds": taken, "runs": len(runs), "peak_mib": peak(), "codes": clip.codes.numel()}
+    return {**figures, **found, **scaled(found, taken)}
 
 
 def scaled(found: dict[str, Any], taken: float) -> dict[str, Any]:
-    """The seconds for all codes, where only some were measured."""
+    """The seconds for all codes, if only some were measured."""
     if "measured_codes" not in found:
         return {}
     shared = found.get("shared_seconds", 0.0)  # what is done once, however many codes there are
@@ -129,7 +129,7 @@ def scaled(found: dict[str, Any], taken: float) -> dict[str, Any]:
 
 
 def work(generator: Any, row: str, seconds: float) -> Callable[[Any], dict[str, Any]]:
-    """What a row does with a clip; it returns what there is to tell beside the time."""
+    """Do a row's work on a clip, and return what to report besides the time."""
     from functools import cache
 
     import torch
@@ -157,7 +157,7 @@ def work(generator: Any, row: str, seconds: float) -> Callable[[Any], dict[str, 
         return {"passes": sum(value for key, value in cost.items() if key.endswith("_passes")), "cost": dict(cost)}
 
     def explain_codes(clip: Any) -> dict[str, Any]:
-        """Some codes on their own, spread over codebooks and frames."""
+        """Explain some codes one at a time, spread over codebooks and frames."""
         every = clip.codes.numel()
         chosen = [every * (2 * i + 1) // (2 * SAMPLED_CODES) for i in range(min(SAMPLED_CODES, every))]
         passes = sum(direct(generator, clip, DIRECT[row], *divmod(code, clip.frames)) for code in chosen)
@@ -176,7 +176,7 @@ def work(generator: Any, row: str, seconds: float) -> Callable[[Any], dict[str, 
 
 
 def reverse_codes(generator: Any, clip: Any, method: Any) -> dict[str, Any]:
-    """Integrated gradients of some codes, each by its own backward pass; the forward passes are shared by all."""
+    """Integrated gradients of some codes, each by its own backward pass; all share the forward passes."""
     from dataclasses import replace
 
     import numpy as np
@@ -197,7 +197,7 @@ def reverse_codes(generator: Any, clip: Any, method: Any) -> dict[str, Any]:
 
 
 def direct(generator: Any, clip: Any, algorithm: str, codebook: int, frame: int) -> int:
-    """captum on one code's log-probability; the number of rows that it ran."""
+    """captum on one code's log-probability; returns the number of rows that it ran."""
     from dataclasses import replace
 
     import captum.attr
@@ -242,7 +242,7 @@ def direct(generator: Any, clip: Any, algorithm: str, codebook: int, frame: int)
 
 @contextmanager
 def resident_memory() -> Iterator[Callable[[], float]]:
-    """Gives a function for the process's highest resident size since the start of the block, above it, in MiB."""
+    """Yields a function for the peak resident size since the start of the block, above the initial size, in MiB."""
     Path("/proc/self/clear_refs").write_text("5")  # forget the earlier peak (Linux)
     before = status("VmRSS")
     yield lambda: status("VmHWM") - before
@@ -254,7 +254,7 @@ def status(field: str) -> float:
 
 
 def aims(rows: dict[str, dict[str, Any]]) -> list[tuple[str, float, str, bool]]:
-    """(what, ratio found, what was aimed at, whether it is met), for the aims whose rows are there."""
+    """(name, measured ratio, target, whether it is met), for the targets whose rows exist."""
 
     def ratio(above: str, below: str) -> float | None:
         found = [rows.get(name, {}).get("seconds") for name in (above, below)]
@@ -324,11 +324,11 @@ def machine(threads: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["tiny", "small"], help="tiny, small, or NAME:SOURCE")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of the clip")
-    parser.add_argument("--threads", type=int, default=1, help="of torch")
-    parser.add_argument("--only", nargs="+", help="measure these rows alone")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of the clip")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--only", nargs="+", help="measure only these rows")
     parser.add_argument("--json", type=Path, default=Path("methods_cost.json"))
-    parser.add_argument("--fresh", action="store_true", help="measure again what the file holds")
+    parser.add_argument("--fresh", action="store_true", help="measure again the rows that the file already has")
     arguments = parser.parse_args()
 
     from tagxai import TagxaiError

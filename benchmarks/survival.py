@@ -1,16 +1,16 @@
-"""Runs that survive: `tagxai bench` killed, spread over processes, and given methods that misbehave.
+"""Runs that survive: `tagxai bench` when it is killed, spread over processes, or given methods that misbehave.
 
     uv run python benchmarks/survival.py [kill] [workers] [ray] [plugins] [--out FOLDER] [--prompts laboratory:test:6]
 
-Each trial runs the real command in processes of its own, and compares the final `results.csv` and the tables (all but
-cost and provenance) with those of an uninterrupted run, byte for byte:
-  kill     the run is killed (SIGKILL) at random moments, at least --kills times, and started again until it is done
-  workers  the same plan by `--executor processes`, of whose workers some are killed
-  ray      by Ray: two workers against one, each of one thread, and again with a worker killed in the middle
-  plugins  methods that raise, give NaN or a wrong shape, leave a hook, never end, or crash: their own cells alone fail
-"Computed twice" is counted: metrics write a line to a journal when they begin, and after every kill it is noted which
-cells are finished; a later line about one of these is a cell computed twice, and so is a file that was written again.
-Prints Markdown, which goes to FOLDER/survival.md too; what was measured goes to FOLDER/survival.json.
+Each trial runs the real command in separate processes, and compares the final `results.csv` and the tables (except cost
+and provenance) with those of an uninterrupted run, byte for byte:
+  kill     the run is killed (SIGKILL) at random moments, at least --kills times, and restarted until it is done
+  workers  the same plan with `--executor processes`, some of whose workers are killed
+  ray      with Ray: two workers compared with one, each with one thread, and again with a worker killed midway
+  plugins  methods that raise, return NaN or a wrong shape, leave a hook, never finish, or crash: only their cells fail
+"Computed twice" is counted: metrics write a line to a journal when they start, and after every kill the finished cells
+are recorded. A later line about a finished cell is a cell computed twice, and so is a file that was written again.
+Prints Markdown and writes it to FOLDER/survival.md; the measurements go to FOLDER/survival.json.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ LEFT: list[Any] = []
 
 @dataclass(frozen=True)
 class Bad(Method):
-    """Does what no method may."""
+    """A method that does what no method may do."""
 
     name = "bad"
     how: str = "raises"
@@ -101,7 +101,7 @@ def tagxai_metrics() -> list[Any]:
 
 
 def _counted(cls: Any) -> Any:
-    """The metric, which says in the journal that it begins."""
+    """The metric, made to write to the journal when it starts."""
     asked = "score_method" if hasattr(cls, "score_method") else "score"
 
     def score(self: Any, generator: Any, generation: Any, attribution: Any, *rest: Any) -> float:
@@ -115,7 +115,7 @@ def _counted(cls: Any) -> Any:
 
 
 def install(out: Path) -> str:
-    """The PYTHONPATH on which this file is an installed plugin."""
+    """A PYTHONPATH on which this file is an installed plugin."""
     about = out / "plugin" / "survival-1.dist-info"
     about.mkdir(parents=True, exist_ok=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: survival\nVersion: 1\n")
@@ -127,7 +127,7 @@ def install(out: Path) -> str:
 
 
 class Bench:
-    """`tagxai bench` of one plan into one folder, and its journal."""
+    """`tagxai bench` of one plan into one folder, with its journal."""
 
     def __init__(self, given: argparse.Namespace, name: str, *options: str, **changes: str) -> None:
         self.folder, self.journal = given.out / name, given.out / f"{name}.journal"
@@ -153,14 +153,14 @@ class Bench:
         return subprocess.Popen(self.command, env=self.environment, **quiet)  # type: ignore[call-overload]
 
     def run(self) -> float:
-        """To its end; the seconds that it took, of which `start_up` had gone by at the first cell."""
+        """Run to the end; returns the seconds it took, of which `start_up` passed before the first cell."""
         began = time.time()
         ended(self.start())
         self.start_up = min(written for (_, written), _ in self.cells().values()) / 1e9 - began
         return time.time() - began
 
     def cells(self) -> dict[Path, tuple[Any, Cell]]:
-        """Of each finished cell, what tells whether its file is another one, and what it is of."""
+        """For each finished cell, what identifies its file and its content."""
         found = {}
         for path in self.folder.glob("cells/*/[0-9a-f]*.json"):
             status, row = path.stat(), json.loads(path.read_text())
@@ -169,17 +169,17 @@ class Bench:
         return found
 
     def count(self) -> int:
-        """How many cells are finished."""
+        """The number of finished cells."""
         return sum(1 for _ in self.folder.glob("cells/*/[0-9a-f]*.json"))
 
     def note(self) -> int:
-        """Remember what is finished now; how much that is."""
+        """Record the cells finished so far; returns their number."""
         cells = self.cells()  # first: whatever is finished has its line by now
         self.finished.append((self.journal.stat().st_size if self.journal.exists() else 0, cells))
         return len(cells)
 
     def twice(self) -> int:
-        """How many finished cells were begun or written again."""
+        """The number of finished cells that were started or written again."""
         last, lines = self.cells(), self.journal.read_bytes()
         again = {path for _, then in self.finished for path, (stamp, _) in then.items() if last[path][0] != stamp}
         for length, then in self.finished:
@@ -191,7 +191,7 @@ class Bench:
         return len(self.journal.read_bytes().splitlines())
 
     def tables(self) -> bytes:
-        """All that depends on no clock."""
+        """Everything that does not depend on a clock."""
         shown = (self.folder / "table.md").read_bytes().partition(b"## Cost of")[0]
         return (self.folder / "results.csv").read_bytes() + shown
 
@@ -206,7 +206,7 @@ def ended(process: subprocess.Popen[bytes]) -> None:
 
 
 def descendants(pid: int) -> Iterator[tuple[int, str]]:
-    """The processes below one, with their command lines. Linux."""
+    """The descendants of a process, with their command lines (Linux)."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -231,7 +231,7 @@ def tell(message: str) -> None:
 
 
 def kill(given: argparse.Namespace, whole: Bench, seconds: float) -> dict[str, Any]:
-    """A run killed at random moments: while it starts, or some cells later and a little after."""
+    """A run killed at random moments: during start-up, or some cells later and a little after."""
     bench, draw = Bench(given, "killed"), random.Random(given.seed)
     cells, kills = len(whole.cells()), 0
     tried = time.perf_counter()
@@ -288,7 +288,7 @@ def ray(given: argparse.Namespace, whole: Bench, seconds: float) -> dict[str, An
 
 
 def with_workers_killed(bench: Bench, is_worker: Callable[[str], bool], times: int, seed: int) -> dict[str, Any]:
-    """Run; kill one worker, drawn at random, whenever some new cells are finished."""
+    """Run, and kill one random worker whenever some new cells are finished."""
     draw, kills, finished = random.Random(seed), 0, 0
     began, process = time.perf_counter(), bench.start()
     while process.poll() is None:
@@ -303,7 +303,7 @@ def with_workers_killed(bench: Bench, is_worker: Callable[[str], bool], times: i
 
 
 def plugins(given: argparse.Namespace, whole: Bench, seconds: float) -> dict[str, Any]:
-    """Whether each wrong method has errors alone, of the right kind, and the others what they have without it."""
+    """Whether each misbehaving method has only errors, of the right kind, and the others are unaffected by it."""
     prompts = list(dict.fromkeys(row["prompt"] for row in whole.rows()))[:2]
     (given.out / "prompts.txt").write_text("\n".join(prompts))
     changes = {
@@ -377,10 +377,10 @@ def main() -> None:
         (given.out / "survival.json").write_text(json.dumps(content, indent=2) + "\n")
     text = "| trial | passed | what was seen |\n| --- | --- | --- |\n"
     for trial, seen in found.items():
-        told = ", ".join(
+        details = ", ".join(
             f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in seen.items() if k != "passed"
         )
-        text += f"| {trial} | {'yes' if seen['passed'] else '**no**'} | {told} |\n"
+        text += f"| {trial} | {'yes' if seen['passed'] else '**no**'} | {details} |\n"
     (given.out / "survival.md").write_text(text)
     print(text)
     sys.exit(not all(seen["passed"] for seen in found.values()))

@@ -1,10 +1,10 @@
-"""Does the embedded model do what it was asked? All figures of its model card, as JSON.
+"""Does the embedded model do what it is asked? All figures of its model card, as JSON.
 
-    python -m benchmarks.tiny_model_card --clips 240 --brief
+    uv run python benchmarks/tiny_model_card.py --clips 240 --brief
 
-Prompts are of the test split: no event combination, and no sentence about a single event, was trained on. The judge is
-the event detector; attributes are measured on the sound. Both are first tried on synthesised clips of the same
-prompts.
+Prompts come from the test split: training included none of their combinations of events, and none of their sentences
+about a single event. The judge is the event detector; attributes are measured on the sound. Both are first tested on
+synthesised clips of the same prompts.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def generate(
     seed: int = 0,
     **sampling: Any,
 ) -> Float[Tensor, "batch samples"]:
-    """Sampled clips of 3 s, one per text."""
+    """Sample clips of 3 s, one per text."""
     clips = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -67,7 +67,7 @@ def generate(
 
 
 def synthesised(asked: Sequence[Prompt], seed: int) -> Float[Tensor, "batch samples"]:
-    """What the prompts describe, made by the procedures that the model was trained on."""
+    """Synthesise what the prompts describe, by the procedures that the model was trained on."""
     rng = np.random.default_rng(seed)
     return torch.from_numpy(np.stack([prompt.scene.render(rng).waveform for prompt in asked]))
 
@@ -90,7 +90,7 @@ def styled(split: Split, each: int, seed: int) -> list[Prompt]:
 def reconstructed(
     model: "MusicgenForConditionalGeneration", waveform: Float[Tensor, "batch samples"]
 ) -> Float[Tensor, "batch samples"]:
-    """Clips after the codec's encoder and decoder."""
+    """The clips after the codec's encoder and decoder."""
     codec: Any = model.audio_encoder
     parts = []
     for part in waveform.split(BATCH):
@@ -119,7 +119,7 @@ def hearing(
 def evaluate(
     weights: Path = WEIGHTS, clips: int = 240, split: Split = "test", seed: int = 0, **sampling: object
 ) -> dict[str, Any]:
-    """All figures. A third of `clips` is made once more for the interventions, three clips an event."""
+    """All figures. A third of `clips` is generated again for the interventions, with three clips per event."""
     from transformers import AutoTokenizer, MusicgenForConditionalGeneration
 
     from tagxai.generators.tiny import TinyGenerator
@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=240, help="number of prompts (default: 240)")
     parser.add_argument("--split", choices=("test", "validation", "train"), default="test")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--brief", action="store_true", help="leave out the rows of the intervention table")
+    parser.add_argument("--brief", action="store_true", help="omit the rows of the intervention table")
     parser.add_argument("--guidance-scale", type=float, help="default: the model's own")
     parser.add_argument("--top-k", type=int, help="default: the model's own")
     parser.add_argument("--temperature", type=float, help="default: the model's own")

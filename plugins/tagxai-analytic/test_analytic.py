@@ -53,7 +53,7 @@ def test_it_keeps_the_contract_of_generators(generator):
 
 def test_another_source_is_refused_with_the_choices():
     with pytest.raises(TagxaiError, match="choices: linear, logistic"):
-        AnalyticGenerator.load("linaer")
+        AnalyticGenerator.load("linearr")
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
@@ -197,7 +197,7 @@ def test_integrated_gradients_of_a_polynomial_are_exact(linear, prompt):
 
 def test_integrated_gradients_without_a_closed_form_are_refused_by_it():
     linear, logistic = (AnalyticGenerator.load(link).generate("loud bell", duration=0.5) for link in LINKS)
-    for clip in (logistic, replace(linear, codes=torch.zeros_like(linear.codes))):
+    for clip in (logistic, replace(linear, record={"codes": torch.zeros_like(linear.record["codes"])})):
         with pytest.raises(ValueError, match="several degrees"):
             ClosedForm(clip).integrated_gradients()
 
@@ -303,7 +303,7 @@ def test_a_modifier_whose_meaning_moved_to_the_next_token_acts_as_a_word_but_not
 def test_a_word_is_not_true_where_the_other_code_was_drawn():
     generator = AnalyticGenerator.load("logistic")
     clip = generator.generate("bell", duration=1.0)
-    clip = replace(clip, codes=torch.tensor([[1, 0] * 5, [1] * 10]))
+    clip = replace(clip, record={"codes": torch.tensor([[1, 0] * 5, [1] * 10])})
     assert generator.truth(clip).mask[0].int().tolist() == [1, 0] * 5
 
 

@@ -1,4 +1,4 @@
-"""Dia (Nari Labs, 2025): speech and sounds from text, read byte by byte, as a generator of tagxai."""
+"""Dia (Nari Labs, 2025) as a generator for tagxai: speech and sounds from text that it reads byte by byte."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tagxai import Generator, hookimpl
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 from tagxai.generators.parts import quiet
 from tagxai.generators.sources import load_from
-from tagxai.lazy import torch  # imported when it is first used: `tagxai list` need not wait for it
+from tagxai.lazy import torch  # imported on first use, so that `tagxai list` need not wait for it
 
 
 class DiaGenerator(DelayPatternGenerator):
@@ -52,14 +52,14 @@ class DiaGenerator(DelayPatternGenerator):
 
     @property
     def _heads(self):
-        sounds = self.codec.config.codebook_size  # the rows after them are for the end of a clip and such
+        sounds = self.codec.config.codebook_size  # later rows are special codes, such as the end of a clip
         rows = self.model.logits_dense.weight.chunk(self.codebooks)
         return [partial(torch.nn.functional.linear, weight=weight[:sounds]) for weight in rows]
 
     def _tokenize(self, prompt):
         ids = self.tokenizer(prompt)["input_ids"] or [self.tokenizer.pad_token_id]
         tokens = self.tokenizer.convert_ids_to_tokens(ids)
-        characters = [i for i, character in enumerate(prompt) for _ in character.encode()]  # of each byte
+        characters = [i for i, character in enumerate(prompt) for _ in character.encode()]  # the character of each byte
         spans, byte = [], 0
         for token in tokens if prompt else []:
             first, byte = byte, byte + len(token)  # a token is a byte, or the name of a speaker such as "[S1]"
@@ -71,7 +71,7 @@ class DiaGenerator(DelayPatternGenerator):
         return self.model.model.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
 
     def _null(self, embeddings):
-        zero = torch.zeros(1, 1, dtype=torch.long, device=self.device)  # any number of them gives the same states
+        zero = torch.zeros(1, 1, dtype=torch.long, device=self.device)  # any number of zeros gives the same states
         with torch.no_grad():
             return self._embed(zero, torch.ones_like(zero)).expand_as(embeddings)
 

@@ -1,4 +1,4 @@
-"""The contract, on random weights; and Dia's own `generate`, which the plugin must agree with."""
+"""Checks the contract on random weights, and compares the plugin with transformers' own forward pass."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ CODES, DELAYS = 32, [0, 2, 3]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A small Dia with its codec, tokenizer and processor, as `save_pretrained` writes them."""
+    """A small Dia with its codec, tokenizer and processor, written by `save_pretrained`."""
     from transformers import (
         DacConfig,
         DacModel,

@@ -1,4 +1,4 @@
-"""Leave one out: how much less likely the audio is without a word (occlusion; Zeiler and Fergus, ECCV 2014)."""
+"""Leave one out: how much less likely the audio becomes without a word (occlusion; Zeiler and Fergus, ECCV 2014)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from tagxai import Method, Run, Scores, TagxaiError, hookimpl
-from tagxai.lazy import torch  # imported when it is first used: `tagxai list` need not wait for it
+from tagxai.lazy import torch  # imported on first use, so that `tagxai list` need not wait for it
 from tagxai.text.words import words
 
 
@@ -17,7 +17,7 @@ class LeaveOneOut(Method):
     name: ClassVar[str] = "leave_one_out"
 
     batch_size: int = 16
-    """Words left out in one pass of the model; it changes no result."""
+    """How many words are left out per pass of the model; results do not depend on it."""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -32,10 +32,10 @@ class LeaveOneOut(Method):
             batch = units[first : first + self.batch_size]
             embeddings = prompt.embeddings.repeat(len(batch), 1, 1)
             for row, word in enumerate(batch):
-                embeddings[row, list(word.tokens)] = 0  # the null embedding, as of an empty prompt
+                embeddings[row, list(word.tokens)] = 0  # the null embedding, like that of an empty prompt
             drops = plain - run.forward(replace(prompt.expand(len(batch)), embeddings=embeddings)).log_prob
             for word, drop in zip(batch, drops.float().cpu(), strict=True):
-                # The tokens of a word share its drop, so that their sum, which `per_word` shows, is the drop.
+                # A word's tokens share its drop: their sum, which `per_word` shows, is the drop.
                 scores[:, :, list(word.tokens)] = drop[..., None] / len(word.tokens)
             run.report(first + len(batch), len(units), "leaving words out")
         return Scores(scores)

@@ -1,4 +1,4 @@
-"""The contract, and the definition restated slowly: one word and one pass at a time."""
+"""Checks the contract, and restates the definition slowly: one word and one pass at a time."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def test_a_words_score_is_the_log_probability_lost_when_its_embeddings_are_zero(
     plain = generator.forward(clip).log_prob
     explanation = LeaveOneOut().attribute(generator, clip)
     over_time = explanation.over_time(explanation.words())
-    assert len(over_time) == 7  # six words and </s>, of more tokens than that
+    assert len(over_time) == 7  # six words and </s>, which have more tokens than that
     for row, word in enumerate(explanation.words()):
         embeddings = prompt.embeddings.clone()
         for token in word.tokens:

@@ -37,7 +37,7 @@ class Bad(Method):
     name = "bad"
     how: str = "raises"
 
-    def attribute(self, generator, generation, *, on_progress=None):
+    def explain(self, run):
         if self.how == "raises":
             raise RuntimeError("a bug\nof a plugin")
         if self.how == "never ends":
@@ -45,32 +45,32 @@ class Bad(Method):
                 time.sleep(0.01)
         if self.how == "exits":
             sys.exit(3)
+        if self.how == "leaves an open block":  # its edit changes nothing, yet
+            blocks.append(edit_attention(run.model.attention_sites(), lambda site, weights: None))
+            blocks[-1].__enter__()
+        elif self.how == "leaves an edit":
+            run.model.meanings.mul_(0.5)  # the weights of the analytic model
+        elif self.how == "leaves a hook of all modules":
+            hooks.append(torch.nn.modules.module.register_module_forward_hook(double))
+        elif self.how == "leaves a hook that looks":
+            run.model.model.decoder.register_forward_pre_hook(lambda module, given: None)
+        elif self.how == "leaves a hook":
+            run.model.attention_sites()[0].projection.register_forward_hook(double)
+        found = CrossAttention().explain(run)
+        if self.how == "returns NaN at once":
+            return replace(found, values=found.values * float("nan"))
+        if self.how == "returns the wrong shape":
+            return replace(found, values=found.values[:, :-1])
+        return found
+
+    def attribute(self, generator, generation, *, on_progress=None):
+        """What a method that does without the template may do."""
         if self.how == "is no attribution":
             return 3
-        if self.how == "leaves an open block":  # its edit changes nothing, yet
-            blocks.append(edit_attention(generator.attention_sites(), lambda site, weights: None))
-            blocks[-1].__enter__()
-            return CrossAttention().attribute(generator, generation)
-        if self.how.startswith("returns"):
-            found = CrossAttention().attribute(generator, generation)
-            if self.how == "returns NaN at once":
-                return replace(found, scores=found.scores * float("nan"))
-            if self.how == "returns NaN later":  # than its Attribution looks
-                found.scores[0, 0, 0] = float("nan")
-            else:
-                object.__setattr__(found, "scores", found.scores[:, :-1])
-            return found
-        if self.how.startswith("leaves a hook"):
-            found = CrossAttention().attribute(generator, generation)
-            if self.how == "leaves a hook of all modules":
-                hooks.append(torch.nn.modules.module.register_module_forward_hook(double))
-            elif self.how == "leaves a hook that looks":
-                generator.model.decoder.register_forward_pre_hook(lambda module, given: None)
-            else:
-                generator.attention_sites()[0].projection.register_forward_hook(double)
-            return found
-        generator.attention_sites()[0].edits.append(lambda site, weights: weights * 0)
-        return CrossAttention().attribute(generator, generation)
+        found = super().attribute(generator, generation, on_progress=on_progress)
+        if self.how == "returns NaN later":  # than its Attribution looks
+            found.scores[0, 0, 0] = float("nan")
+        return found
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_a_plan_without_a_cell_is_refused():
         ({"prompts": {"file": "missing.csv"}}, "there is no file 'missing.csv'"),
         ({"prompts": "laboratory:test:99999999999"}, "of at most 100000"),
         ({"threads": 10**11}, "threads takes at most 4096"),
-        ({"executor": "proceses"}, "did you mean 'processes'"),
+        ({"executor": "procesess"}, "did you mean 'processes'"),
         ({"workers": 0}, "workers takes at least 1, not 0"),
         ({"duration": 10**400}, "duration has a number of more than 300 digits"),
         ({"time_limit": 1e300}, "time_limit takes at most 1e+09, not 1e+300"),

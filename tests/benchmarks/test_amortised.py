@@ -119,7 +119,7 @@ def test_a_clip_is_explained_in_one_pass(explainer, generator, generation, monke
     monkeypatch.setattr(generator, "_states", counted)
     found = explainer.attribute(generator, generation)
     assert rows == [1]
-    assert found.cost["forward_passes"] == 1
+    assert found.cost.forward_passes == 1
     assert found.scores.shape == (*generation.record["codes"].shape, len(generation.tokens))
 
 

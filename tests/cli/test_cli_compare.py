@@ -44,7 +44,7 @@ class Failing(Method):
     name = "failing"
     kind: str = "told"
 
-    def attribute(self, generator, generation, *, on_progress=None):
+    def explain(self, run):
         raise TagxaiError("it cannot do this") if self.kind == "told" else RuntimeError("a bug\nin a plugin")
 
 
@@ -254,13 +254,13 @@ def test_a_method_of_captum_is_described_with_captums_options(arguments):
 
 def test_every_built_in_method_says_its_paper_needs_and_cost():
     for name, entry in registry().methods.items():
-        if entry.origin == "tagxai" and entry.cls.passes != "not stated":
+        if entry.origin == "tagxai" and entry.cls.expense != "not stated":
             shown = run("methods", name, "--help").stdout
             assert re.search(r"paper +\S", shown)
-            assert f"costs  {entry.cls.passes}" in re.sub(r"costs +", "costs  ", shown)
+            assert f"costs  {entry.cls.expense}" in re.sub(r"costs +", "costs  ", shown)
     stated = {"audiogenx", "cross_attention", "gradient_shap", "input_x_gradient", "integrated_gradients", "random"}
     for name in stated | {"saliency", "shapley", "smooth_grad"}:
-        assert registry().methods[name].cls.passes != "not stated"
+        assert registry().methods[name].cls.expense != "not stated"
 
 
 def test_captums_methods_are_listed():

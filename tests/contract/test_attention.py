@@ -27,7 +27,7 @@ def final_norm(generator):
 
 def hidden(generator, generation, **options):
     with torch.no_grad():
-        return generator.forward(generation, log_prob=False, **options).hidden
+        return generator.hidden_states(generation, **options)
 
 
 def random_gate(generation, rows=1, seed=0):
@@ -128,7 +128,7 @@ def test_no_hook_is_left_even_after_an_exception(generator, generation):
     before = None if is_audiocraft else model.decoder.config._attn_implementation
     with pytest.raises(RuntimeError, match="went wrong"), edit_attention(generator.attention_sites(), fail):
         hidden(generator, generation)
-    assert len(transformers_attention._edits) == len(audiocraft_attention._recomputed) == 0
+    assert len(transformers_attention._watched) == len(audiocraft_attention._recomputed) == 0
     assert is_audiocraft or model.decoder.config._attn_implementation == before
     with pytest.raises(ZeroDivisionError), at_position(4, conditional_rows=1):
         _ = 1 / 0
@@ -181,7 +181,7 @@ def test_blocks_that_end_out_of_order_each_take_their_own_edit_away(generator, g
     second.__exit__(None, None, None)
     hidden(generator, generation)
     assert seen == ["second"]
-    assert len(transformers_attention._edits) == len(audiocraft_attention._recomputed) == 0
+    assert len(transformers_attention._watched) == len(audiocraft_attention._recomputed) == 0
 
 
 def test_a_capture_over_two_passes_is_their_mean(generator, generation):

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tagxai.contract.timeline import apply_delay, undo_delay
+from tagxai.contract.timeline import DelayPattern, LatentFrames, Timeline
 from tagxai.errors import TagxaiError
 
 
 def test_each_code_reads_its_own_step():
     steps = torch.arange(6.0)[:, None]  # 4 frames, delays 0, 1, 2
-    undone = undo_delay(steps, (0, 1, 2), 4)
+    undone = DelayPattern(4, 25.0, (0, 1, 2)).to_frames(steps)
     for q in range(3):
         for frame in range(4):
             assert undone[q, frame, 0] == frame + q
@@ -19,13 +19,15 @@ def test_each_code_reads_its_own_step():
 
 def test_applying_the_delay_undoes_undoing_it():
     steps = torch.rand(9, 5)
-    torch.testing.assert_close(apply_delay(undo_delay(steps, (0, 1, 2, 3), 6), (0, 1, 2, 3)), steps)
+    timeline = DelayPattern(6, 25.0, (0, 1, 2, 3))
+    torch.testing.assert_close(timeline.to_positions(timeline.to_frames(steps)), steps)
 
 
 def test_a_step_gets_the_mean_over_the_codes_that_it_predicts():
     scores = torch.tensor([[[1.0], [2.0]], [[10.0], [20.0]]])  # 2 codebooks, 2 frames
-    assert apply_delay(scores, (0, 1))[:, 0].tolist() == [1.0, 6.0, 20.0]
-    assert apply_delay(scores[:1], (0, 1))[:, 0].tolist() == [1.0, 1.5, 2.0]  # one row stands for both
+    timeline = DelayPattern(2, 25.0, (0, 1))
+    assert timeline.to_positions(scores)[:, 0].tolist() == [1.0, 6.0, 20.0]
+    assert timeline.to_positions(scores[:1])[:, 0].tolist() == [1.0, 1.5, 2.0]  # one row stands for both
 
 
 def test_a_mask_in_steps_survives_being_an_attribution(generation):
@@ -57,8 +59,27 @@ def test_an_interval_between_frame_centres_is_one_sentence(generation):
 def test_a_generation_checks_itself(generation):
     with pytest.raises(ValueError, match="token spans"):
         replace(generation, spans=generation.spans[:-1])
-    with pytest.raises(ValueError, match="codebook delays"):
-        replace(generation, delays=(0, 1))
+
+
+@pytest.mark.parametrize("timeline", [DelayPattern(9, 25.0, (0, 1, 3)), LatentFrames(9, 21.5, 4)])
+def test_a_timeline_survives_json(timeline):
+    assert Timeline.from_json(timeline.to_json()) == timeline
+
+
+def test_only_a_causal_timeline_is_cut_short():
+    causal, both_ways = DelayPattern(9, 25.0, (0, 1, 3)), LatentFrames(9, 21.5, 4)
+    assert causal.until(4) == DelayPattern(7, 25.0, (0, 1, 3))  # three more frames are read before frame 3 is predicted
+    assert causal.until(8) == causal
+    assert both_ways.until(4) is both_ways
+
+
+def test_latent_frames_are_their_own_positions():
+    timeline = LatentFrames(3, 21.5, 2)
+    states = torch.arange(6.0).reshape(3, 2)
+    assert torch.equal(timeline.to_frames(states), torch.stack([states, states]))
+    scores = torch.tensor([[[1.0], [2.0], [3.0]], [[3.0], [4.0], [5.0]]])
+    assert timeline.to_positions(scores)[:, 0].tolist() == [2.0, 3.0, 4.0]
+    assert timeline.predicting(range(1, 2)) == slice(1, 2)
 
 
 def test_shapes_are_checked_while_the_tests_run():

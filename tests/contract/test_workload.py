@@ -35,7 +35,11 @@ def deep(tmp_path_factory):
 def clip(deep):
     """250 frames of codes that nobody needed to generate."""
     codes = torch.randint(64, (4, 250), generator=torch.Generator().manual_seed(0))
-    return replace(deep.generate(PROMPT, duration=0.04), codes=codes)
+    return replace(
+        deep.generate(PROMPT, duration=0.04),
+        record={"codes": codes},
+        timeline=replace(deep.timeline(0.04), frames=codes.shape[1]),
+    )
 
 
 def cut(clip, frames):
@@ -71,7 +75,7 @@ def test_the_estimate_is_right_within_its_margin(deep, clip, method, frames):
     generation = cut(clip, frames)
     method.attribute(deep, cut(clip, 2))  # first calls load kernels
     work = Workload.of(deep, generation.positions, deep.encode_prompt([PROMPT]))
-    estimated, found = method.memory(work), peak_of(lambda: method.attribute(deep, generation))
+    estimated, found = method.peak_memory(work), peak_of(lambda: method.attribute(deep, generation))
     assert found > 20e6  # more than the noise of such a measurement
     assert 1 / MARGIN < estimated / found < MARGIN, (estimated / 1e6, found / 1e6)
 
@@ -89,18 +93,18 @@ def test_scoring_takes_what_its_batch_is_estimated_to_take(deep, clip):
 def test_forward_mode_is_estimated_by_the_batch_that_it_runs_whatever_the_prompts_length(deep):
     work = replace(Workload.of(deep, 1500, deep.encode_prompt([PROMPT])), tokens=60)
     assert work.batch == 2
-    assert InputXGradient().memory(work) == work.tangents(2) == 2 * work.tangents(1)
+    assert InputXGradient().peak_memory(work) == work.tangents(2) == 2 * work.tangents(1)
 
 
 def test_weights_are_those_of_all_models_counted_once(generator):
     counted = sum(t.numel() * 4 for t in generator.model.parameters())
     buffers = sum(t.numel() * t.element_size() for t in generator.model.buffers())
-    assert workload.weights(generator) == counted + buffers
+    assert workload.stored_bytes(generator) == counted + buffers
 
 
 def test_bfloat16_takes_less_than_float32(random_model, generator):
     lower = TransformersGenerator.load(str(random_model), dtype="bfloat16")
-    assert workload.weights(lower) < workload.weights(generator)
+    assert workload.stored_bytes(lower) < workload.stored_bytes(generator)
     first, second = (estimate(g, PROMPT, 1.0, AudioGenX()) for g in (lower, generator))
     assert first.needed < second.needed
 

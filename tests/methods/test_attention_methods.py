@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
+from tagxai.contract.run import Run
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.methods.alti import ALTI, Flow, contributions
 from tagxai.methods.atman import AtMan
@@ -19,9 +20,10 @@ from tagxai.methods.gradient_x_attention import GradientXAttention
 from tagxai.methods.value_norms import ValueNorms
 from tagxai.methods.value_zeroing import ValueZeroing
 from tagxai.probing import attention_gradients
-from tagxai.probing.attention_gradients import mixed_gradients, windows
+from tagxai.probing.attention_gradients import mixed_gradients
 from tagxai.probing.choice import choose
 from tagxai.probing.edits import Capture, Gate
+from tagxai.probing.windows import windows
 from tagxai.registering.registry import registry
 from tagxai.testing import check_method, random_audiocraft_checkpoint
 
@@ -63,7 +65,7 @@ def maps(generator, generation):
     for kind in ("self", "cross"):
         capture = Capture(keep_layers=True, keep_heads=True)
         with torch.no_grad(), edit_attention([s for s in generator.attention_sites() if s.kind == kind], capture):
-            generator.forward(generation, log_prob=False)
+            generator.hidden_states(generation)
         found[kind] = capture.weights()[0]
     return found
 
@@ -133,10 +135,10 @@ def test_what_a_site_shows_is_what_its_layer_uses(generator, generation):
 
 def test_a_site_that_shows_only_weights_says_what_it_lacks():
     class Bare(AttentionSite):
-        def hooked(self, edit):
+        def watched(self):
             raise NotImplementedError
 
-    site = Bare("layer0.cross", 0, "cross", 1)
+    site = Bare("layer0.cross", 0, "cross", 1, None)
     for look in (lambda: site.projection, lambda: site.block, site.check_plain_residual):
         with pytest.raises(UnsupportedError, match=r"attention site 'layer0.cross' does not"):
             look()
@@ -220,7 +222,8 @@ def test_gradients_from_mixed_values_are_those_of_every_weight(generator, genera
         torch.testing.assert_close(gradients, literal[site.kind][site.layer], **TOLERANCE)
 
     sites = generator.attention_sites()
-    attention_gradients.each_weight_with_gradient(generator, generation, sites, [frames], look)
+    with Run.opened(generator, generation, None) as run:
+        attention_gradients.each_weight_with_gradient(run, sites, [frames], look)
     assert seen == [site.name for site in sites], "sites came in another order than the model's"
 
 
@@ -254,8 +257,9 @@ def test_what_is_beyond_the_identity_is_normalised_to_rows_of_one():
 
 def test_causal_generic_attention_of_the_first_window_knows_nothing_of_later_codes(generator, generation):
     """A clip whose later codes are others has the same first window: nothing leaks back from what comes after."""
-    other = replace(generation, codes=generation.record["codes"].clone())
-    other.record["codes"][:, 8:] = generation.record["codes"][:, 8:].roll(1, 1)
+    codes = generation.record["codes"].clone()
+    codes[:, 8:] = codes[:, 8:].roll(1, 1)
+    other = replace(generation, record={"codes": codes})
     method = GenericAttention(resolution=0.2, causal=True)
     first, second = (method.attribute(generator, clip).scores[0, 0] for clip in (generation, other))
     torch.testing.assert_close(first, second, **TOLERANCE)

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from tagxai.contract.attention import edit_attention
+from tagxai.contract.run import Run
 from tagxai.errors import TagxaiError
 from tagxai.methods.audiogenx import AudioGenX, masks
-from tagxai.methods.audiogenx.objective import Similarity, compare, original_states
+from tagxai.methods.audiogenx.objective import Similarity, compare
 from tagxai.probing.edits import Capture, Gate
 from tagxai.probing.forward_mode import token_derivatives
 
@@ -18,29 +19,34 @@ QUICK = {"epochs": 3}
 
 @pytest.fixture(scope="module")
 def target(generator, generation):
-    conditioning = generator.encode_prompt([generation.prompt])
-    return conditioning, original_states(generator, generation, conditioning)
+    return generator.hidden_states(generation)[0]
+
+
+@pytest.fixture
+def run(generator, generation):
+    with Run.opened(generator, generation, None) as run:
+        yield run
 
 
 def ones(generation):
     return torch.ones(generation.positions, len(generation.tokens))
 
 
-def test_teacher_forced_has_cosine_one_to_its_target_with_a_gate_of_ones_at_every_step(generator, generation, target):
-    factual, _ = compare(generator, generation, *target, ones(generation))
+def test_teacher_forced_has_cosine_one_to_its_target_with_a_gate_of_ones_at_every_step(run, generation, target):
+    factual, _ = compare(run, target, ones(generation))
     torch.testing.assert_close(factual, torch.ones(generation.positions), atol=1e-5, rtol=0)
 
 
-def test_the_reference_mode_has_not(generator, generation, target):
+def test_the_reference_mode_has_not(run, generation, target):
     """Step-isolated replay has no audio context: only step 0, which has none anyway, meets its target."""
-    factual, _ = compare(generator, generation, *target, ones(generation), isolated=True)
+    factual, _ = compare(run, target, ones(generation), isolated=True)
     assert factual[0] == pytest.approx(1, abs=1e-5)
     assert factual[1:].max() < 1 - 1e-4
 
 
-def test_the_counterfactual_of_a_mask_is_the_factual_of_one_minus_it(generator, generation, target):
+def test_the_counterfactual_of_a_mask_is_the_factual_of_one_minus_it(run, generation, target):
     mask = torch.rand(ones(generation).shape, generator=torch.Generator().manual_seed(0))
-    there, back = (compare(generator, generation, *target, m) for m in (mask, 1 - mask))
+    there, back = (compare(run, target, m) for m in (mask, 1 - mask))
     torch.testing.assert_close(there.factual, back.counterfactual, atol=1e-5, rtol=0)
 
 
@@ -61,9 +67,9 @@ def test_the_mask_is_read_out_without_noise_and_repeats_bit_for_bit(generator, g
     assert not torch.equal(first.scores, other.scores)
 
 
-def test_the_batched_explainer_is_one_mlp_per_step(generator, generation, target):
+def test_the_batched_explainer_is_one_mlp_per_step(run, generation, target):
     """Linear - PReLU - Linear of step 5, by hand, from that step's own weights."""
-    embeddings = target[0].embeddings[0]
+    embeddings = run.conditioning.embeddings[0]
     explain, weights = masks.mlps(generation.positions, embeddings, 8, torch.Generator().manual_seed(0))
     first, first_bias, slope, second, second_bias = (weight[5] for weight in weights)
     layer = torch.nn.functional.prelu(embeddings @ first + first_bias, slope.flatten())
@@ -95,7 +101,7 @@ def test_a_token_that_alone_drives_the_model_gets_the_largest_mask(generator, ge
 
 def test_the_reference_mode_explains_too_and_its_loss_is_told_teacher_forced(generator, generation):
     reference = AudioGenX(mode="reference", hidden_units=8, **QUICK).attribute(generator, generation)
-    assert reference.cost["trainable_parameters"] > 8 * generation.positions
+    assert reference.diagnostics["trainable_parameters"] > 8 * generation.positions
     assert math.isfinite(reference.diagnostics["paper_loss_teacher_forced"])
     assert reference.settings["mode"] == "reference"
 
@@ -209,23 +215,25 @@ def test_smoothness_makes_masks_vary_less_from_step_to_step(generator, generatio
 
 
 @pytest.mark.parametrize("kind", ["attention", "gradient"])
-def test_a_warm_start_is_the_map_relative_to_the_largest_of_each_step(generator, generation, kind):
-    conditioning = generator.encode_prompt([generation.prompt])
+def test_a_warm_start_is_the_map_relative_to_the_largest_of_each_step(run, generator, generation, kind):
     if kind == "attention":
         with torch.no_grad(), edit_attention(generator.cross_attention(), capture := Capture()):
             generator.forward(generation)
         found = capture.weights()[0]
     else:
-        found = generation.timeline.to_positions(token_derivatives(generator, generation, conditioning))
+        found = generation.timeline.to_positions(token_derivatives(generator, generation, run.conditioning))
     untouched = AudioGenX(warm_start=kind, epochs=1, learning_rate=0.0).attribute(generator, generation)
-    start = masks.warm_start(kind, generator, generation, conditioning).sigmoid()
+    start = masks.warm_start(kind, run).sigmoid()
     for row, values in zip(start, found, strict=True):
         largest = max(values.max().item(), 1e-30)
         expected = [min(0.9, max(0.1, value / largest)) for value in values.tolist()]
         assert row.tolist() == pytest.approx(expected, abs=1e-4)
     torch.testing.assert_close(untouched.scores[0], start[: generation.frames], atol=1e-5, rtol=0)
-    spent = {"forward_passes": 6} if kind == "attention" else {"forward_passes": 5, "forward_mode_passes": len(found.T)}
-    assert {key: untouched.cost[key] for key in spent} == spent
+    spent = {
+        "forward_passes": 6,
+        "forward_mode_passes": 0 if kind == "attention" else len(found.T),
+    }
+    assert {key: getattr(untouched.cost, key) for key in spent} == spent
 
 
 def test_a_warm_start_has_no_meaning_for_mlps():

@@ -123,7 +123,7 @@ def test_feature_ablation_is_leaving_one_word_out(generator, generation):
 @pytest.mark.parametrize("name", ["FeatureAblation", "KernelShap", "Lime", "ShapleyValueSampling"])
 def test_coalitions_are_scored_once_for_all_windows(name, generator, short_prompt):
     one, many = (made(name, resolution=r).attribute(generator, short_prompt) for r in (None, 0.04))
-    assert one.cost["forward_passes"] == many.cost["forward_passes"] <= 2**4
+    assert one.cost.forward_passes == many.cost.forward_passes <= 2**4
     assert (one.diagnostics["windows"], many.diagnostics["windows"]) == (1, short_prompt.frames)
 
 
@@ -173,7 +173,7 @@ def test_phrases_or_tokens_are_taken_away_where_words_are_not(generator, generat
     by = {by: made("FeatureAblation", resolution=None, by=by).attribute(generator, generation) for by in get_args(By)}
     prompt = generation.prompt, generation.spans, generation.tokens
     for name, split in (("word", words.words), ("phrase", words.phrases), ("token", words.tokens)):
-        assert by[name].cost["forward_passes"] == 1 + len(split(*prompt))
+        assert by[name].cost.forward_passes == 1 + len(split(*prompt))
     with pytest.raises(TagxaiError, match="one of word, phrase, token"):
         replace(made("FeatureAblation"), by="letter")
 

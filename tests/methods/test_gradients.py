@@ -121,10 +121,15 @@ def test_input_x_gradient_is_captums(generator, generation, conditioning):
 # Which mode, and that it makes no difference
 
 
+def of_frames(generation, frames):
+    codes = generation.record["codes"][:, :frames]
+    return replace(generation, record={"codes": codes}, timeline=replace(generation.timeline, frames=frames))
+
+
 @pytest.fixture(scope="module")
 def short(generator, generation):
     """The first 3 frames of the clip: 12 codes, fewer than a token has dimensions."""
-    return replace(generation, codes=generation.record["codes"][:, :3])
+    return of_frames(generation, 3)
 
 
 def named(method):
@@ -137,7 +142,7 @@ def test_both_modes_give_the_same_scores(method, target, generator, short):
     forward, reverse = (
         replace(method, mode=m, target=target).attribute(generator, short) for m in ("forward", "reverse")
     )
-    assert (forward.diagnostics["mode"], reverse.diagnostics["mode"]) == ("forward", "reverse")
+    assert (forward.settings["mode"], reverse.settings["mode"]) == ("forward", "reverse")
     torch.testing.assert_close(forward.scores, reverse.scores, atol=1e-5, rtol=1e-4)
 
 
@@ -154,15 +159,16 @@ def test_a_result_says_its_mode_and_its_passes(method, generator, generation):
     calls = getattr(method, "points", None) or getattr(method, "samples", 1)
     directions = tokens * dimensions if explanation.scores.min() >= 0 else tokens
     mode, passes = ("forward", directions) if outputs > directions else ("reverse", outputs)
-    assert explanation.diagnostics["mode"] == mode
+    assert explanation.settings["mode"] == mode
     assert explanation.diagnostics["outputs"] == outputs
-    assert explanation.cost[f"{mode}_mode_passes"] == passes * calls
+    counted = {"forward": explanation.cost.forward_mode_passes, "reverse": explanation.cost.backward_passes}
+    assert counted == {"forward": 0, "reverse": 0} | {mode: passes * calls}
 
 
 def test_a_clip_of_fewer_codes_than_tokens_is_done_in_reverse_mode(generator, generation):
-    single = replace(generation, codes=generation.record["codes"][:, :1])
-    assert InputXGradient().attribute(generator, single).diagnostics["mode"] == "reverse"
-    assert InputXGradient().attribute(generator, generation).diagnostics["mode"] == "forward"
+    single = of_frames(generation, 1)
+    assert InputXGradient().attribute(generator, single).settings["mode"] == "reverse"
+    assert InputXGradient().attribute(generator, generation).settings["mode"] == "forward"
 
 
 @pytest.mark.parametrize("method", METHODS, ids=named)

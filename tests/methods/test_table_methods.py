@@ -59,7 +59,7 @@ def test_sampled_shapley_values_are_within_their_stated_error_of_the_exact_ones(
 def test_sampling_stops_when_the_error_is_small(generator, generation):
     loose = Shapley(exact_up_to=0, tolerance=10.0).attribute(generator, generation)
     assert loose.diagnostics["permutations"] == 16  # two rounds
-    assert loose.cost["forward_passes"] <= 16 * (len(loose.words()) + 1)
+    assert loose.cost.forward_passes <= 16 * (len(loose.words()) + 1)
     strict = Shapley(exact_up_to=0, tolerance=1e-9, permutations=20).attribute(generator, generation)
     assert strict.diagnostics["permutations"] == 20
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tagxai import Attribution, Method, TagxaiError
+from tagxai import Method, TagxaiError
+from tagxai.contract.scores import Scores
 from tagxai.contract.metric import MethodMetric
 from tagxai.errors import UnsupportedError
 from tagxai.explaining.measuring import measure
@@ -32,13 +33,10 @@ class Reads(Method):
     name = "reads"
     blind: float = 0.0
 
-    def attribute(self, generator, generation, *, on_progress=None):
-        encoded = generator.encode_prompt([generation.prompt])
-        with torch.no_grad():
-            hidden = generator.forward(generation, encoded).hidden[0, : generation.frames]
-        seen = hidden @ encoded.embeddings[0].T
+    def explain(self, run):
+        seen = run.hidden_states()[0, : run.generation.frames] @ run.conditioning.embeddings[0].T
         fixed = torch.randn(seen.shape, generator=torch.Generator().manual_seed(1)) * seen.std()
-        return Attribution(generation, ((1 - self.blind) * seen + self.blind * fixed)[None], self.name)
+        return Scores(((1 - self.blind) * seen + self.blind * fixed)[None])
 
 
 def weights_of(generator):
@@ -49,7 +47,7 @@ def weights_of(generator):
 
 
 def test_parts_of_a_model_are_disjoint_and_are_all_of_the_decoder_layers(generator):
-    parts = generator.weights()
+    parts = generator.parameters_by_part()
     assert list(parts) == ["heads", "layer1", "layer1.cross", "layer0", "layer0.cross", "text_encoder"]
     counted = Counter(id(weight) for part in parts.values() for weight in part)
     assert set(counted.values()) == {1}
@@ -60,7 +58,7 @@ def test_parts_of_a_model_are_disjoint_and_are_all_of_the_decoder_layers(generat
 
 
 def test_audiocraft_names_the_same_parts(audiocraft_generator):
-    parts = audiocraft_generator.weights()
+    parts = audiocraft_generator.parameters_by_part()
     assert list(parts) == ["heads", "layer1", "layer1.cross", "layer0", "layer0.cross", "text_encoder"]
     assert all(parts.values())
     copy = copy_to_randomise(audiocraft_generator)
@@ -138,9 +136,9 @@ class ByWord(Method):
     name = "by_word"
     place: float = 0.0
 
-    def attribute(self, generator, generation, *, on_progress=None):
-        value = [sum(map(ord, t)) % 17 + self.place * 40 * (i % 3) for i, t in enumerate(generation.tokens)]
-        return Attribution(generation, torch.tensor(value).expand(1, generation.frames, -1).float(), self.name)
+    def explain(self, run):
+        value = [sum(map(ord, t)) % 17 + self.place * 40 * (i % 3) for i, t in enumerate(run.generation.tokens)]
+        return Scores(torch.tensor(value).expand(1, run.generation.frames, -1).float())
 
 
 def test_the_grammar_says_a_prompt_in_other_words_for_the_same_scene():
@@ -171,9 +169,8 @@ class Embeds(Method):
 
     name = "embeds"
 
-    def attribute(self, generator, generation, *, on_progress=None):
-        values = generator.encode_prompt([generation.prompt]).embeddings[0].sum(-1)
-        return Attribution(generation, values.expand(1, generation.frames, -1).clone(), self.name)
+    def explain(self, run):
+        return Scores(run.conditioning.embeddings[0].sum(-1).expand(1, run.generation.frames, -1).clone())
 
 
 def test_max_sensitivity_is_the_largest_relative_change_of_scores_that_follow_the_embeddings(generator, generation):
@@ -226,6 +223,6 @@ def test_the_page_of_metrics_names_them_all():
 
 def test_metrics_that_ask_again_declare_what_all_metrics_do():
     for entry in registry().metrics.values():
-        assert entry.cls.cost
+        assert entry.cls.expense
         if issubclass(entry.cls, MethodMetric):
             assert entry.cls.family in ("robustness", "randomisation")

@@ -15,7 +15,7 @@ class Outside(Method):
 
     name = "outside"
 
-    def attribute(self, generator, generation, *, on_progress=None): ...
+    def explain(self, run): ...
 
 
 def plugin(method_classes):
@@ -108,7 +108,7 @@ def test_a_plugin_that_raises_is_named_with_what_it_raised():
 class Nameless(Method):
     """A method that forgot its name."""
 
-    def attribute(self, generator, generation, *, on_progress=None): ...
+    def explain(self, run): ...
 
 
 @pytest.mark.parametrize("wrong", [Nameless, object, "random", Random()], ids=["nameless", "other", "text", "instance"])

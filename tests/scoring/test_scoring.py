@@ -69,7 +69,7 @@ def as_users_call_it(*arguments, **options):
     return score.__wrapped__(*arguments, **options)
 
 
-@pytest.mark.parametrize("wrong", [{"operator": "values"}, {"target": "conditonal"}, {"prefix": "Shared"}])
+@pytest.mark.parametrize("wrong", [{"operator": "values"}, {"target": "conditonel"}, {"prefix": "Shared"}])
 def test_a_question_that_is_misspelt_is_refused_and_not_another_one_answered(generator, generation, units, wrong):
     (given,) = wrong.values()
     with pytest.raises(TagxaiError, match=f"named '{given}'; .* choices: "):
@@ -247,7 +247,7 @@ def test_the_cost_counts_every_row_and_call(generator, generation, units, monkey
     assert (table.rows, table.calls) == (sum(rows), len(rows)) == (len(units) + 2, 4)  # 3 + 3 + 2 rows, and one without
     assert table.seconds > 0
     assert table.peak_memory > 1e6
-    assert table.cost["forward_passes"] == table.rows
+    assert table.cost.forward_passes == table.rows
 
 
 def test_coalitions_that_come_to_the_same_text_are_run_once(generator):

@@ -1,4 +1,4 @@
-"""A hand-set text-to-audio generator whose attributions are known: what a correct method must find on it."""
+"""A text-to-audio generator set by hand, so that the results of a correct method on it are known."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a correct method finds on the analytic model, written down from the polynomials; the model is never run.
+"""The results of correct methods on the analytic model, computed from its polynomials without running it.
 
-A term is a product of tokens. Taking tokens away by `gate` or `null` takes away the tokens that carry a word's meaning;
-`delete` takes away the words themselves; `attention` also gives the others a larger share.
+A term is a product of tokens. The operators `gate` and `null` remove the tokens that carry a word's meaning; `delete`
+removes the words themselves; `attention` also gives the other tokens a larger share.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # it would load torch
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """A term of one prompt: `strength`, at some codes, times each of its tokens' scale to some power."""
+    """A term in one prompt: `strength`, at some codes, times a power of the scale of each of its tokens."""
 
     strength: float
     codes: Bool[torch.Tensor, "codebooks frames"]
@@ -39,11 +39,11 @@ class Placed:
 class ClosedForm:
     """Log-probabilities and exact attributions of one clip, as float64 tensors `[codebooks, frames, tokens]`.
 
-    Under the linear link, for code 1, a term of strength s and m tokens gives each of them
-        s        leave-one-out, and input x gradient
-        s / m    Shapley values, and integrated gradients
-        s / 2^(m-1)    Banzhaf values
-    (where a token carries k of the term's d words, input x gradient gives it k s, and integrated gradients k s / d).
+    Under the linear link, for code 1, each token of a term of strength s over m tokens gets
+        s              by leave-one-out and input x gradient
+        s / m          by Shapley values and integrated gradients
+        s / 2^(m-1)    by Banzhaf values
+    (a token that carries k of the term's d words gets k s by input x gradient, and k s / d by integrated gradients).
     """
 
     generation: Generation
@@ -55,7 +55,7 @@ class ClosedForm:
 
     @property
     def words(self) -> list[str]:
-        """What each token says; `</s>` says nothing."""
+        """The text of each token; that of `</s>` is empty."""
         return [self.generation.prompt[start:end].lower() for start, end in self.generation.spans]
 
     @cached_property
@@ -74,11 +74,11 @@ class ClosedForm:
         return placed
 
     def _carrier(self, token: int) -> int:
-        """The token that holds the meaning of the word at `token`; `delete` takes away words, wherever that is."""
+        """The token that holds the meaning of the word at `token`; with `delete`, which removes words, that token."""
         return token + 1 if self.operator != "delete" and self.words[token] in MODIFIERS else token
 
     def log_prob(self, kept: Sequence[bool]) -> Float[torch.Tensor, "codebooks frames"]:
-        """Of the clip's codes, with only some of the tokens."""
+        """The log-probability of the clip's codes with only the tokens that are kept."""
         return self._of_code(self._logit(kept))
 
     def _logit(self, kept: Sequence[bool]) -> torch.Tensor:
@@ -90,7 +90,7 @@ class ClosedForm:
         return logit
 
     def _of_code(self, logit: torch.Tensor) -> torch.Tensor:
-        """A function of the logit, for each code: its log-probability."""
+        """The log-probability of each code, given the logit."""
         ones = self.generation.record["codes"].cpu() == 1
         if self.link == "linear":
             logit = logit.clamp(max=CEILING)
@@ -98,7 +98,7 @@ class ClosedForm:
         return torch.nn.functional.logsigmoid(torch.where(ones, logit, -logit))
 
     def _slope(self, logit: torch.Tensor) -> torch.Tensor:
-        """The derivative of `_of_code`."""
+        """The derivative of `_of_code` with respect to the logit."""
         ones = self.generation.record["codes"].cpu() == 1
         if self.link == "linear":
             return torch.where(ones, 1.0, logit.exp() / logit.expm1())
@@ -109,7 +109,7 @@ class ClosedForm:
         return [True] * len(self.words)
 
     def shares(self, share: Callable[[int, int, int], float]) -> Scores:
-        """Of the logit: strength times `share(power of the token, degree of the term, tokens of the term)`."""
+        """Shares of the logit: strength times `share(power of the token, degree of the term, tokens of the term)`."""
         scores = torch.zeros(*self.generation.record["codes"].shape, len(self.words), dtype=torch.float64)
         for term in self.terms:
             for token, power in term.powers.items():
@@ -118,7 +118,7 @@ class ClosedForm:
 
     def leave_one_out(self) -> Scores:
         """The log-probability lost without each token."""
-        if self.operator == "attention":  # the others change too
+        if self.operator == "attention":  # the other tokens change, too
             gone = [self._logit([i != token for i in range(len(self.words))]) for token in range(len(self.words))]
         else:
             gone = list((self._logit(self._all)[..., None] - self.shares(lambda k, d, m: 1.0)).unbind(-1))
@@ -128,8 +128,11 @@ class ClosedForm:
         return self._slope(self._logit(self._all))[..., None] * self.shares(lambda k, d, m: k)
 
     def integrated_gradients(self) -> Scores:
-        """Along the path the logit goes from a to b, and the log-probability from L(a) to L(b): where all terms of a
-        code have one degree, every token's share of b - a is stretched by (L(b) - L(a)) / (b - a)."""
+        """Integrated gradients from no prompt to the prompt.
+
+        Along the path, the logit goes from a to b and the log-probability from L(a) to L(b). If all terms of a code
+        have the same degree, every token's share of b - a is scaled by (L(b) - L(a)) / (b - a).
+        """
         before, after = (self._logit([keep] * len(self.words)) for keep in (False, True))
         degrees = torch.stack([term.codes * term.powers.total() for term in self.terms])
         mixed = (degrees.amax(0) != torch.where(degrees > 0, degrees, 99).amin(0)) & (degrees.amax(0) > 0)
@@ -160,7 +163,7 @@ class ClosedForm:
         )
 
     def _mean_gain(self, weight: Callable[[int, int], float]) -> Scores:
-        """By definition: what each token adds to every set of other tokens, weighted."""
+        """The definition: the weighted sum of what each token adds to every set of other tokens."""
         n = len(self.words)
         worth = {kept: self.log_prob(kept) for kept in product([False, True], repeat=n)}
         scores = torch.zeros(*self.generation.record["codes"].shape, n, dtype=torch.float64)
@@ -171,8 +174,11 @@ class ClosedForm:
         return scores
 
     def truth(self) -> Truth | None:
-        """A word is true where its Shapley value, for the logit of the clip's own codes, is positive, and causal where
-        that or its leave-one-out value is not zero. None for a prompt of which no word is causal."""
+        """Words with their truth, or None for a prompt without causal words.
+
+        A word is true where its Shapley value for the logit of the clip's own codes is positive. It is causal if that
+        value or its leave-one-out value is not zero anywhere.
+        """
         sign = 2.0 * self.generation.record["codes"].cpu() - 1
         value, lost = self.shares(lambda k, d, m: 1 / m), self.shares(lambda k, d, m: 1.0)
         causal = ((value != 0) | (lost != 0)).flatten(0, 1).any(0)

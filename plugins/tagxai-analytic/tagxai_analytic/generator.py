@@ -1,4 +1,4 @@
-"""The model: words -> one attention site -> events' polynomials -> the logit of code 1 against code 0, and a tone."""
+"""The model: words -> one attention site -> a polynomial per event -> the logit of code 1 over code 0, and a tone."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class AnalyticSite(AttentionSite):
 
 
 class AnalyticGenerator(DelayPatternGenerator):
-    """A hand-set model whose attributions are known in closed form, to test methods (sources: logistic, linear)."""
+    """A hand-set model with attributions known in closed form, for testing methods (sources: logistic, linear)."""
 
     name: ClassVar[str] = "analytic"
     offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention", "closes", "causal", "truth"})
     threads: ClassVar[int | None] = 1
     default_duration: ClassVar[float] = 1.0
     default_guidance_scale: ClassVar[float] = 1.0
-    tones: ClassVar[tuple[float, ...]] = (440.0, 660.0)  # Hz, of each codebook's code 1; whole periods fit a frame
+    tones: ClassVar[tuple[float, ...]] = (440.0, 660.0)  # Hz, one per codebook, for code 1; whole periods fit a frame
 
     def __init__(self, link: str = "logistic", *, device: str = "cpu", dtype: str = "float32") -> None:
         if link not in LINKS:
@@ -54,7 +54,7 @@ class AnalyticGenerator(DelayPatternGenerator):
         if link == "linear":
             self.default_temperature = 0.0  # type: ignore[misc]  # code 1 throughout, whose log-probability is linear
         self.site = AnalyticSite("cross", 0, "cross", 2, self)
-        self.meanings = torch.zeros(len(SPECIAL) + len(VOCABULARY), len(VOCABULARY))  # of each text token
+        self.meanings = torch.zeros(len(SPECIAL) + len(VOCABULARY), len(VOCABULARY))  # one row per text token
         self.meanings[len(SPECIAL) :] = torch.eye(len(VOCABULARY))
         self.meanings = self.meanings.to(device, getattr(torch, dtype))
 
@@ -77,7 +77,7 @@ class AnalyticGenerator(DelayPatternGenerator):
         return ClosedForm(generation, "delete" if level == "word" else "gate").truth()
 
     def _embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The text encoder: one channel for each word; modifiers write theirs into the token after them."""
+        """The text encoder: one channel per word; modifiers write theirs into the next token."""
         modifiers = torch.tensor([len(SPECIAL) + VOCABULARY.index(word) for word in MODIFIERS], device=ids.device)
         moves = torch.isin(ids, modifiers)[..., None]
         meanings = self.meanings[ids]
@@ -85,10 +85,10 @@ class AnalyticGenerator(DelayPatternGenerator):
         return meanings * ~moves + moved
 
     def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """A one, and what each event comes to at each step. Audio context is not read.
+        """A one, and the value of each event at each step. The model does not read audio context.
 
-        Head 0 attends to all tokens alike, and what it reads is scaled by their number: the sum of the embeddings.
-        Head 1 looks at one token after the other, but its values are zero: attention that explains nothing.
+        Head 0 attends to all tokens equally, and its output is scaled by their number: the sum of the embeddings.
+        Head 1 looks at one token after another, but its values are zero: attention that explains nothing.
         """
         steps = position().first_step + torch.arange(columns.shape[-1], device=self.device)
         places = torch.arange(embeddings.shape[1], device=self.device)
@@ -99,7 +99,7 @@ class AnalyticGenerator(DelayPatternGenerator):
         counts = mask.sum(1)[:, None, None] * (weights[:, 0] @ embeddings)
         states = [torch.ones_like(counts[..., 0])]
         for event in EVENTS.values():
-            seconds = (steps - self.delays[event.codebook] + 0.5) / self.frame_rate  # of the frame that is predicted
+            seconds = (steps - self.delays[event.codebook] + 0.5) / self.frame_rate  # of the predicted frame
             states.append(
                 sum(
                     term.strength
@@ -128,7 +128,7 @@ class AnalyticGenerator(DelayPatternGenerator):
         return torch.stack([torch.zeros_like(logit), logit], -1)
 
     def decode_codes(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
-        """A tone for each codebook, in the frames where its code is 1."""
+        """One tone per codebook, in the frames where its code is 1."""
         seconds = torch.arange(round(codes.shape[1] * self.sample_rate / self.frame_rate)) / self.sample_rate
         sounding = codes.cpu().repeat_interleave(round(self.sample_rate / self.frame_rate), dim=1)
         tones = torch.stack([torch.sin(2 * pi * tone * seconds) for tone in self.tones])
@@ -136,7 +136,7 @@ class AnalyticGenerator(DelayPatternGenerator):
 
 
 def _tokenizer() -> Any:
-    """One token for a word or a punctuation mark, in lower case, and `</s>` at the end."""
+    """A tokenizer with one token per word or punctuation mark, in lower case, and `</s>` at the end."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

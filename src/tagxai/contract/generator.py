@@ -22,7 +22,7 @@ Capability = Literal["gradients", "attention", "closes", "causal", "coupled", "t
     gradients   passes can be differentiated by the embeddings
     attention   attention can be seen and edited; a gate of ones is the plain pass
     closes      a gate of zeros on all tokens is the unconditional branch, and so are embeddings of zeros
-    causal      a frame depends on earlier ones alone: `until`, `prefix_state`, `forward_from`, `isolated_states`
+    causal      a frame depends on earlier ones alone: `until` and `isolated_states`, perhaps `prefix_state`
     coupled     one seed under two prompts is one noise, so that the clips may be compared frame by frame
     truth       it is known which words cause which frames of a clip
 """
@@ -162,7 +162,9 @@ class Generator(ABC):
         raise self._unsupported("run single positions without their audio context")
 
     def _unsupported(self, what: str) -> UnsupportedError:
-        return UnsupportedError(f"generator {self.name!r} cannot {what}: it does not offer 'causal'")
+        return UnsupportedError(
+            f"generator {self.name!r} cannot {what}: a model that is not causal, or keeps no caches"
+        )
 
     # -- what is inside ------------------------------------------------------------------------------------------
 
