@@ -8,7 +8,6 @@ by their ALTI contributions to that position, at the layer's input. The paper le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
