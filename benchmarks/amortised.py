@@ -34,7 +34,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.values import Generation
 from tagxai.explaining.loading import load_generator, make_method
-from tagxai.laboratory.language.grammar import prompts
+from tagxai.laboratory.language.streams import prompts
 from tagxai.laboratory.sounds.splits import Split
 from tagxai.metrics.bootstrap import Interval, bootstrap
 

@@ -25,7 +25,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.truth import Truth
 from tagxai.contract.values import Generation
 from tagxai.explaining.loading import load_generator, make_method
-from tagxai.laboratory.language.grammar import prompts
+from tagxai.laboratory.language.streams import prompts
 from tagxai.methods.audiogenx.objective import PAPER_ALPHA
 from tagxai.metrics.areas_under_curves import average_precision
 from tagxai.metrics.best_word import hit

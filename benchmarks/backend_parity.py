@@ -71,17 +71,17 @@ def _differences(
 ) -> Iterator[tuple[str, float]]:
     both = (first, second)
     clip = first.generate(prompt, duration=duration, seed=seed)
-    mask = torch.rand(clip.steps, len(clip.tokens), generator=torch.Generator().manual_seed(seed))
+    mask = torch.rand(clip.positions, len(clip.tokens), generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        hidden = [generator.forward(clip, log_prob=False).hidden for generator in both]
+        hidden = [generator.hidden_states(clip) for generator in both]
         yield "hidden states", distance(*hidden)
         yield "logits", distance(*(logits(g, states) for g, states in zip(both, hidden, strict=True)))
-        batches = [g.forward(clip, g.encode_prompt(prompts), log_prob=False).hidden for g in both]
+        batches = [g.hidden_states(clip, g.encode_prompt(prompts)) for g in both]
         yield "hidden states, in a padded batch", distance(*batches)
         guided = [only(generator.forward(clip, branch="guided").log_prob) for generator in both]
         yield "log-probabilities, guided", distance(*guided)
         yield "cross-attention", distance(*(attention(generator, clip) for generator in both))
-    yield "decoded audio", distance(*(generator.decode(clip.codes) for generator in both))
+    yield "decoded audio", distance(*(generator.decode(clip) for generator in both))
     sampling = {name: clip.settings[name] for name in ("guidance_scale", "top_k", "temperature")}
     for name, options in (
         ("sampled codes", {"seed": seed}),
@@ -105,7 +105,7 @@ def attention(generator: DelayPatternGenerator, clip: Generation) -> torch.Tenso
     """Cross-attention weights of every layer and head."""
     capture = Capture(keep_layers=True, keep_heads=True)
     with edit_attention(generator.cross_attention(), capture):
-        generator.forward(clip, log_prob=False)
+        generator.hidden_states(clip)
     return capture.weights()
 
 

@@ -39,8 +39,9 @@ from tagxai.contract.values import Generation
 from tagxai.errors import DamagedFileError, TagxaiError, UnknownNameError
 from tagxai.explaining.loading import load_generator, make_method
 from tagxai.laboratory.judging.interventions import removed
-from tagxai.laboratory.language.grammar import Prompt, prompts
 from tagxai.laboratory.language.parsing import parse
+from tagxai.laboratory.language.prompt import Prompt
+from tagxai.laboratory.language.streams import prompts
 from tagxai.laboratory.sounds.splits import Split
 from tagxai.metrics.areas_under_curves import average_precision
 from tagxai.metrics.best_word import hit, reciprocal_rank

@@ -26,9 +26,10 @@ from tagxai.laboratory import WEIGHTS
 from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.judging.events import Tally, attributes, bars, judge
 from tagxai.laboratory.judging.meters import boundaries
-from tagxai.laboratory.language.grammar import Prompt, prompts, stream
+from tagxai.laboratory.language.prompt import Prompt
+from tagxai.laboratory.language.streams import prompts, stream
 from tagxai.laboratory.sounds.splits import Split
-from tagxai.laboratory.sounds.synthesis import VALUES
+from tagxai.laboratory.sounds.styles import VALUES
 
 if TYPE_CHECKING:
     from transformers import MusicgenForConditionalGeneration, PreTrainedTokenizerBase
@@ -123,7 +124,7 @@ def evaluate(
     from transformers import AutoTokenizer, MusicgenForConditionalGeneration
 
     from tagxai.generators.tiny import TinyGenerator
-    from tagxai.laboratory.judging.interventions import direct_share, effect, intervene
+    from tagxai.laboratory.judging.interventions import direct_share, intervene, word_effect
     from tagxai.laboratory.judging.truth import truth
 
     def say(what: str) -> None:
@@ -158,7 +159,7 @@ def evaluate(
     generator, effects, through = TinyGenerator.load(str(weights)), [], Tally()
     for prompt in few[:40]:
         clip = generator.generate(prompt.text, seed=seed)
-        effects += [effect(generator, clip, prompt, m, np.random.default_rng(seed)) for m in prompt.present]
+        effects += [word_effect(generator, clip, prompt, m, np.random.default_rng(seed)) for m in prompt.present]
         for level in get_args(Level):
             found = truth(generator, clip, detector, level)
             assert found is not None

@@ -89,7 +89,7 @@ def test_a_gate_acts_at_its_own_step_on_the_codes_that_are_predicted_there(linea
 
 
 def test_code_one_is_heard_as_the_tone_of_its_codebook(linear):
-    waveform = linear.decode(torch.tensor([[1, 0, 1, 0], [0, 0, 1, 0]]))[0]
+    waveform = linear.decode_codes(torch.tensor([[1, 0, 1, 0], [0, 0, 1, 0]]))[0]
     frames = waveform.reshape(4, -1)
     power = torch.fft.rfft(frames).abs()  # of 0.1 s: bins of 10 Hz
     assert power[0].argmax() == 44

@@ -35,3 +35,9 @@ class UnsupportedError(TagxaiError):
 
 class DamagedFileError(TagxaiError):
     """A file or folder that is not what tagxai wrote, or no longer whole."""
+
+
+def error_sentence(error: BaseException) -> str:
+    """What went wrong, on one line; errors that are not tagxai's own are preceded by their type."""
+    text = str(error) if isinstance(error, TagxaiError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())

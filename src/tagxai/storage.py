@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and checked when they are read. No pickle anywhere."""
+"""Files: written completely or not at all, and verified when they are read. No pickle anywhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def output_folder(path: str | Path) -> Path:
     except (FileExistsError, NotADirectoryError):
         raise TagxaiError(f"output folder {str(path)!r} is a file or lies below one; give a folder") from None
     except OSError as error:
-        raise TagxaiError(f"output folder {str(path)!r} cannot be made: {error.strerror}") from None
+        raise TagxaiError(f"output folder {str(path)!r} cannot be created: {error.strerror}") from None
     if not os.access(folder, os.W_OK):
         raise TagxaiError(f"output folder {str(path)!r} cannot be written to")
     return folder
@@ -31,7 +31,7 @@ def output_folder(path: str | Path) -> Path:
 
 @contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """`output_folder(path)`; the folders that it had to make are gone again if the block fails and they are empty."""
+    """`output_folder(path)`; if the block fails, the folders that it created are removed again where they are empty."""
     missing = [folder for folder in (Path(path), *Path(path).parents) if not folder.exists()]
     try:
         yield output_folder(path)
@@ -44,7 +44,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not."""
+    """A temporary path beside `path` that replaces it when the block succeeds, and is deleted when it fails."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
@@ -61,7 +61,7 @@ def sha256(path: Path) -> str:
 
 
 def json_sha256(content: Mapping[str, Any]) -> str:
-    """Of a JSON object, whatever the order of its keys."""
+    """The checksum of a JSON object, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

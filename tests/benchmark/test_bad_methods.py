@@ -12,8 +12,8 @@ import torch
 from bench_helpers import PROMPTS, csv_of, invoke, plan
 
 from tagxai import Method, TagxaiError
-from tagxai.benchmark import cells, results
-from tagxai.benchmark.guards import time_limit
+from tagxai.benchmark import results
+from tagxai.benchmark.guards import blaming, time_limit
 from tagxai.benchmark.running import run
 from tagxai.contract.attention import edit_attention
 from tagxai.methods.cross_attention import CrossAttention
@@ -121,7 +121,7 @@ def check_spoils_its_own(how, told, content, folder):
     run(plan(**one), folder / "alone")
     methods = [{"name": "bad", "how": how}, "cross_attention"]
     run(plan(methods=methods, time_limit=1 if how == "never ends" else None, **one), folder / "both")
-    errors = {row.method: row.error for row in results.load(folder / "both").rows if row.error}
+    errors = {cell.method: cell.error for cell in results.load(folder / "both").cells if cell.error}
     assert list(errors) == [f"bad(how={how})"]
     assert told in errors[f"bad(how={how})"]
     alone, both = timeless_cells(folder / "alone"), timeless_cells(folder / "both")
@@ -174,5 +174,5 @@ def test_an_alarm_at_the_very_end_leaves_no_timer_behind(monkeypatch):
 
 def test_an_error_that_names_what_failed_is_not_told_twice():
     for said, told in (("metric 'a' is bad", "metric 'a' is bad"), ("is bad", "metric 'a' failed: is bad")):
-        with pytest.raises(TagxaiError, match=f"^{told}$"), cells.told("metric 'a'", None):
+        with pytest.raises(TagxaiError, match=f"^{told}$"), blaming("metric 'a'"):
             raise TagxaiError(said)

@@ -7,9 +7,10 @@ from bench_helpers import CONTROLS, PROMPTS, invoke, plan
 from tagxai_analytic.generator import AnalyticGenerator
 
 from tagxai import TagxaiError
-from tagxai.benchmark import cells, results
+from tagxai.benchmark import results
 from tagxai.benchmark.executors import make_executor
-from tagxai.benchmark.plan import find_suite, read_options
+from tagxai.benchmark.models import ModelSpec
+from tagxai.benchmark.plan_options import find_suite, read_options
 from tagxai.benchmark.running import run
 from tagxai.benchmark.store import Store
 
@@ -37,7 +38,7 @@ def test_a_plan_in_toml_is_run_and_options_go_before_it(tmp_path):
     file.write_text('generators = ["analytic"]\nmethods = ["occlusion"]\nmetrics = ["roc_auc"]\nprompts = ["rain"]\n')
     made = invoke("bench", file, "--out", tmp_path / "out", "--methods", "cross_attention")
     assert made.exit_code == 0, made.output
-    assert {row.method for row in results.load(tmp_path / "out").rows} == {*CONTROLS, "cross_attention"}
+    assert {cell.method for cell in results.load(tmp_path / "out").cells} == {*CONTROLS, "cross_attention"}
     file.write_text("generator = 3")
     wrong = invoke("bench", file, "--out", tmp_path / "out")
     assert wrong.exit_code == 2
@@ -133,4 +134,4 @@ def test_what_a_folder_is_not_is_told(tmp_path):
         run(plan(), tmp_path / "new" / "folder", executor="lcal")
     assert not list(tmp_path.iterdir())  # nothing is left of what never began
     assert Store(tmp_path).read_cell("0" * 32) is None
-    assert cells.Model("analytic", "cpu", "auto", None).load() is cells.Model("analytic", "cpu", "auto", None).load()
+    assert ModelSpec("analytic", "cpu", "auto", None).load() is ModelSpec("analytic", "cpu", "auto", None).load()

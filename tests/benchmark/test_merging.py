@@ -7,7 +7,7 @@ from tagxai import TagxaiError
 from tagxai.benchmark import cells, results
 from tagxai.benchmark.merging import merge
 from tagxai.benchmark.running import run
-from tagxai.report.benchmark import tables
+from tagxai.report.benchmark_tables import tables
 
 
 def test_runs_of_two_machines_are_one_when_merged(tmp_path):
@@ -18,7 +18,7 @@ def test_runs_of_two_machines_are_one_when_merged(tmp_path):
     assert csv_of(tmp_path / "c") == csv_of(tmp_path / "whole")
     run(plan(generators=["analytic:linear"]), tmp_path / "other")
     assert len(merge([tmp_path / "other"], tmp_path / "c")) == 3  # beside what is there
-    assert len(results.load(tmp_path / "c").rows) == 2 * len(results.load(tmp_path / "whole").rows)
+    assert len(results.load(tmp_path / "c").cells) == 2 * len(results.load(tmp_path / "whole").cells)
 
 
 def test_a_model_that_lies_elsewhere_on_another_machine_has_one_name_when_merged(tmp_path):

@@ -7,10 +7,10 @@ import pytest
 from bench_helpers import PROMPTS, csv_of, plan
 
 from tagxai import TagxaiError
-from tagxai.benchmark.plan import find_suite, make_plan, read_options
+from tagxai.benchmark.plan_options import find_suite, make_plan, read_options
+from tagxai.benchmark.planned_run import PlannedRun
 from tagxai.benchmark.prompts import find_prompts
 from tagxai.benchmark.running import check, run
-from tagxai.benchmark.store import Run
 
 
 def test_a_setting_that_is_a_table_reaches_the_metric(tmp_path):
@@ -33,7 +33,9 @@ def test_a_plan_without_a_cell_is_refused():
         "analytic": {"identity": 1, "offers": ["attention"], "max_duration": 9},
         "analytic:linear": {"identity": 2, "offers": ["truth"], "max_duration": 9},
     }
-    alone = Run(plan(generators=list(found), metrics=["roc_auc"]), found, {})  # one for the method, one for the metric
+    alone = PlannedRun(
+        plan(generators=list(found), metrics=["roc_auc"]), found, {}
+    )  # one for the method, one for the metric
     with pytest.raises(TagxaiError, match="analytic, analytic:linear works with both a method and a metric"):
         check(alone)
 
@@ -54,14 +56,14 @@ def test_a_plan_without_a_cell_is_refused():
         ({"duration": 0}, "duration takes more than 0"),
         ({"prompts": "laboratory:tst:3"}, "did you mean 'test'"),
         ({"prompts": "laboratory:test:x"}, "laboratory:SPLIT:NUMBER"),
-        ({"prompts": []}, "no prompt"),
+        ({"prompts": []}, "holds no prompt"),
         ({"device": "gpu"}, "no device named 'gpu'"),
         ({"reference": 3}, "reference takes the name of a method, not 3"),
         ({"methods": ["random"]}, "'random' is a control"),
         ({"methods": [{"name": "occlusion", "label": "oracle"}]}, "'oracle' is a control"),
         ({"prompts": {"file": "a.csv", "column": 3}}, "column of prompts takes text, not 3"),
-        ({"prompts": {"file": "laboratory:test:3", "limit": 2}}, "'laboratory:test:3' is no file"),
-        ({"prompts": {"file": "a.csv", "limit": 0}}, "a number from 1 up, not 0"),
+        ({"prompts": {"file": "laboratory:test:3", "limit": 2}}, "'laboratory:test:3' is not a file"),
+        ({"prompts": {"file": "a.csv", "limit": 0}}, "a whole number from 1, not 0"),
         ({"prompts": {"file": "missing.csv"}}, "there is no file 'missing.csv'"),
         ({"prompts": "laboratory:test:99999999999"}, "of at most 100000"),
         ({"threads": 10**11}, "threads takes at most 4096"),

@@ -35,17 +35,17 @@ def calls(monkeypatch):
 def test_every_cell_is_there_with_all_controls(tmp_path):
     run(plan(), tmp_path)
     found = results.load(tmp_path)
-    assert len(found.rows) == len(PROMPTS) * (len(CONTROLS) + 1) * 2
-    assert {row.method for row in found.rows} == {*CONTROLS, "cross_attention"}
+    assert len(found.cells) == len(PROMPTS) * (len(CONTROLS) + 1) * 2
+    assert {cell.method for cell in found.cells} == {*CONTROLS, "cross_attention"}
     assert found.missing == 0
-    ones = [row.value for row in found.rows if (row.method, row.metric) == ("all-ones", "mask_size")]
+    ones = [cell.value for cell in found.cells if (cell.method, cell.metric) == ("all-ones", "mask_size")]
     assert ones == [1.0, 1.0]
 
 
 def test_a_costly_metric_is_for_the_first_prompts_only(tmp_path):
     few = plan(metrics=["mask_size", {"name": "gini", "prompts": 1}])
     run(few, tmp_path / "few")
-    found = {(row.metric, row.prompt) for row in results.load(tmp_path / "few").rows if row.value is not None}
+    found = {(cell.metric, cell.prompt) for cell in results.load(tmp_path / "few").cells if cell.value is not None}
     assert found == {("mask_size", PROMPTS[0]), ("mask_size", PROMPTS[1]), ("gini", PROMPTS[0])}
     assert plan(metrics=["gini(prompts=1)"]).metrics[0].identity == plan(metrics=["gini"]).metrics[0].identity
 
@@ -78,19 +78,19 @@ def test_a_job_that_is_run_again_computes_what_is_not_done(calls, tmp_path, monk
     monkeypatch.setattr(cells, "measure", lambda *given: measured.append(given) or 0.5)
     run(plan(), tmp_path, executor=Twice())
     assert calls == PROMPTS
-    assert len(measured) == len(results.load(tmp_path).rows)
+    assert len(measured) == len(results.load(tmp_path).cells)
 
 
 def test_failed_cells_are_computed_again_when_asked(tmp_path, monkeypatch):
     good = cells.measure
     monkeypatch.setattr(cells, "measure", lambda *given: float("nan") / 0)
     run(plan(), tmp_path)
-    assert all(row.error for row in results.load(tmp_path).rows)
+    assert all(cell.error for cell in results.load(tmp_path).cells)
     monkeypatch.setattr(cells, "measure", good)
     run(plan(), tmp_path)
-    assert all(row.error for row in results.load(tmp_path).rows)
+    assert all(cell.error for cell in results.load(tmp_path).cells)
     run(plan(), tmp_path, retry_failed=True)
-    assert not any(row.error for row in results.load(tmp_path).rows)
+    assert not any(cell.error for cell in results.load(tmp_path).cells)
 
 
 def test_a_crash_is_laid_to_the_method_that_it_comes_with(tmp_path):
@@ -108,8 +108,8 @@ def test_a_crash_is_laid_to_the_method_that_it_comes_with(tmp_path):
     run(plan(methods=["cross_attention", "occlusion"]), tmp_path, executor=Dying())
     found = results.load(tmp_path)
     assert found.missing == 0
-    assert {row.method for row in found.rows if row.error} == {"occlusion"}
-    assert "its process died" in next(row.error for row in found.rows if row.error)
+    assert {cell.method for cell in found.cells if cell.error} == {"occlusion"}
+    assert "its process died" in next(cell.error for cell in found.cells if cell.error)
 
 
 def test_a_damaged_cell_is_told_and_computed_again(calls, tmp_path):
@@ -197,7 +197,7 @@ def test_a_cell_with_other_fields_is_told_and_computed_again(tmp_path):
 
 KILLED = """
 import sys
-from tagxai.benchmark.plan import make_plan
+from tagxai.benchmark.plan_options import make_plan
 from tagxai.benchmark.running import run
 if __name__ == "__main__":
     content = {"generators": ["analytic"], "methods": ["cross_attention"], "metrics": ["mask_size", "roc_auc"]}

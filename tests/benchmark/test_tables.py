@@ -8,11 +8,12 @@ import torch
 from bench_helpers import PROMPTS, plan
 
 from tagxai.benchmark import results
-from tagxai.benchmark.leaderboard import out_of_order
+from tagxai.benchmark.control_order import out_of_order
+from tagxai.benchmark.measurement import Measurement
 from tagxai.benchmark.running import run
 from tagxai.benchmark.statistics import compare, holm, sign_flip
-from tagxai.benchmark.store import Row
-from tagxai.report.benchmark import tables, write_benchmark
+from tagxai.report.benchmark import write_benchmark
+from tagxai.report.benchmark_tables import tables
 
 
 def test_the_sign_flip_test_counts_all_signs():
@@ -46,8 +47,8 @@ def test_methods_are_paired_by_prompt():
 
 
 def test_a_mean_over_fewer_prompts_says_so():
-    rows = [Row("analytic", prompt, 0, "long", "mask_size", 0.5) for prompt in PROMPTS]
-    rows += [Row("analytic", PROMPTS[0], 0, "short", "mask_size", 0.25)]
+    rows = [Measurement("analytic", prompt, 0, "long", "mask_size", 0.5) for prompt in PROMPTS]
+    rows += [Measurement("analytic", PROMPTS[0], 0, "short", "mask_size", 0.25)]
     made = plan(methods=[{"name": "occlusion", "label": "long"}, {"name": "shapley", "label": "short"}])
     board = tables(results.Results(rows, made.methods, made.metrics, "long"))[0]
     assert dict(board.rows) == {"long": "0.500 [0.500, 0.500]", "short": "0.250 [0.250, 0.250] (n=1)"}
@@ -81,14 +82,14 @@ def test_over_one_prompt_a_metric_is_not_judged_and_the_page_says_so(tmp_path):
     assert "over 2 prompts" in out_of_order({name: found | {"b": 1.0} for name, found in tie.items()}, True)
     run(plan(prompts=PROMPTS[:1], metrics=["roc_auc"]), tmp_path)
     found = results.load(tmp_path)
-    tied = replace(found, rows=[replace(row, value=1.0) for row in found.rows])
+    tied = replace(found, cells=[replace(cell, value=1.0) for cell in found.cells])
     board = tables(tied)[0]
-    assert "Not judged by controls, for an order beyond doubt needs 2 prompts, not 1: roc_auc ↑." in board.text
+    assert "Not judged by controls, because a reliable order needs 2 prompts, not 1: roc_auc ↑." in board.text
     assert dict(board.rows)["*oracle*"] == "1.000 [1.000, 1.000]"
     run(plan(metrics=["roc_auc", "seed_robustness"]), tmp_path)
     judged, asked_again = tables(results.load(tmp_path))[:2]
     assert "Not judged" not in judged.text
-    assert "for a control that is asked again gives the same answer: seed_robustness" in asked_again.text
+    assert "because a control that is asked again gives the same answer: seed_robustness" in asked_again.text
 
 
 def test_a_page_takes_the_place_of_an_earlier_one_with_its_pictures(tmp_path):
@@ -100,7 +101,11 @@ def test_a_page_takes_the_place_of_an_earlier_one_with_its_pictures(tmp_path):
 
 
 def test_what_rounds_to_zero_has_no_sign():
-    rows = [Row("analytic", p, 0, method, "mask_size", -1e-5 * n) for p in PROMPTS for n, method in enumerate("ab", 1)]
+    rows = [
+        Measurement("analytic", p, 0, method, "mask_size", -1e-5 * n)
+        for p in PROMPTS
+        for n, method in enumerate("ab", 1)
+    ]
     made = plan(methods=[{"name": "occlusion", "label": "a"}, {"name": "shapley", "label": "b"}])
     board, compared = tables(results.Results(rows, made.methods, made.metrics, "a"))[:2]
     assert dict(board.rows)["b"] == "0.000 [0.000, 0.000]"

@@ -9,7 +9,7 @@ from tagxai.cli import app
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation
 from tagxai.methods.random import Random
-from tagxai.scoring import instead, prompt_and_history
+from tagxai.scoring import prompt_and_history, replacement_contrast
 from tagxai.text.words import Unit
 
 
@@ -56,7 +56,7 @@ def test_why_this_word_and_not_another(folder, generator, generation):
     assert "a cat meows while rain falls" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("difference")
     answer = json.loads(run("ask", folder, "--instead", "dog=cat", "--json").stdout)
-    expected = instead(generator, generation, {"dog": "cat"}).difference.mean().item()
+    expected = replacement_contrast(generator, generation, {"dog": "cat"}).difference.mean().item()
     assert answer["intervals"][0]["mean"]["difference"] == pytest.approx(expected, abs=1e-5)
 
 
@@ -116,8 +116,8 @@ def test_asking_again_runs_hardly_anything(folder, generator, monkeypatch):
         (["ask", "--instead", "dog="], "--instead takes WORD=OTHER"),
         (["ask", "--instead", "dog=cat", "--instead", "dog=cow"], "--instead replaces 'dog' twice"),
         (["ask", "--against", "0:1"], "--against needs an --interval"),
-        (["ask", "--interval", "0:0.5", "--by", "phrase"], "--operator and --by are for --against"),
-        (["ask", "--instead", "dog=cat", "--operator", "delete"], "--operator and --by are for --against"),
+        (["ask", "--interval", "0:0.5", "--by", "phrase"], "--operator and --by only apply with --against"),
+        (["ask", "--instead", "dog=cat", "--operator", "delete"], "--operator and --by only apply with --against"),
         (["ask", "--interval", "0:0.5", "--against", "x"], "--against takes START:END"),
         (["ask", "--interval", "0:9"], "does not fit the clip"),
         (["effects", "--interval", "1:0"], "0 <= START < END"),
@@ -144,11 +144,11 @@ def test_what_only_the_model_or_the_prompt_can_tell(folder, generator, monkeypat
 
 def test_a_prompt_without_words_has_no_effects(folder, generator, monkeypatch):
     monkeypatch.setattr(
-        "tagxai.cli.ask._units", lambda clip, by: [Unit("</s>", 5, 5, (len(clip.tokens) - 1,), special=True)]
+        "tagxai.cli.effects.units_of", lambda clip, by: (Unit("</s>", 5, 5, (len(clip.tokens) - 1,), special=True),)
     )
     result = run("effects", folder)
     assert result.exit_code == 2
-    assert "has no word that could be taken away" in result.stderr
+    assert "has no word that could be removed" in result.stderr
 
 
 def test_end_of_text_written_out_is_a_word_like_any_other(generator, tmp_path):

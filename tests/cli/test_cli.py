@@ -14,7 +14,7 @@ from tagxai import Attribution, storage
 from tagxai.cli import app, catalogue
 from tagxai.cli import explain as explain_command
 from tagxai.cli import generate as generate_command
-from tagxai.cli.options import make_methods, parse_methods, parse_settings
+from tagxai.cli.parsing import make_methods, parse_methods, parse_settings
 from tagxai.contract.generator import Generator
 from tagxai.errors import TagxaiError
 from tagxai.explaining import loading
@@ -101,7 +101,7 @@ def test_explain_writes_the_folder_and_prints_the_words(loads, tmp_path):
     for text in ("dog", "barks", "</s>", "clip", "0-0.2 s", "report.html"):
         assert text in result.stdout
     saved = json.loads((tmp_path / "out" / "explanation.json").read_text())
-    assert saved["schema_version"] == 1
+    assert saved["schema_version"] == 3
     assert [i["end"] for i in saved["intervals"]] == [0.2]
 
 
@@ -160,7 +160,7 @@ def test_markup_and_escape_codes_in_a_prompt_are_printed_as_they_are(loads, tmp_
         (["a dog", "--interval", "2:1"], "0 <= START < END"),
         (["a dog", "--interval", "nan:1"], "0 <= START < END"),
         (["a dog", "--duration", "1", "--interval", "0.5:2"], "does not fit the clip"),
-        (["a dog", "--temperature", "-1"], "--temperature takes a number from 0 up"),
+        (["a dog", "--temperature", "-1"], "--temperature takes a number of at least 0"),
         (["a dog", "--guidance-scale", "inf"], "--guidance-scale takes a number"),
         (["a dog \udc80"], "not valid UTF-8"),
     ],
@@ -379,7 +379,7 @@ def test_an_unreadable_list_is_told(name, content, told, nothing_is_made, tmp_pa
 
 
 def test_a_list_that_is_not_there_is_told(nothing_is_made, tmp_path):
-    assert "there is no file" in generate(tmp_path / "a.csv", tmp_path / "out").stderr
+    assert "a.csv' does not exist" in generate(tmp_path / "a.csv", tmp_path / "out").stderr
 
 
 def test_a_duration_that_the_model_cannot_make_ends_the_run(loads, prompts, tmp_path):
@@ -489,7 +489,7 @@ def test_words_that_the_tokenizer_does_not_know_are_told_before_the_work(loads, 
 def test_an_explanation_in_python_warns_of_what_the_model_cannot_read(generator, monkeypatch):
     with pytest.warns(UserWarning, match="does not know 1 of the prompt's 2 words"):
         tagxai.explain("狗 dog", method="random", generator=generator, duration=0.1)
-    assert loading.doubts(generator, "a dog") == []
+    assert loading.prompt_warnings(generator, "a dog") == []
     monkeypatch.setattr(generator.tokenizer, "model_max_length", 8)
     with pytest.warns(UserWarning, match="made for at most 8"):
         tagxai.explain("a dog " * 8, method="random", generator=generator, duration=0.1)

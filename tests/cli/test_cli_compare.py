@@ -70,7 +70,7 @@ def test_each_method_has_a_whole_folder_of_its_own(loads, tmp_path):
         assert saved.attribution.method == method
         assert saved.intervals == ((0.0, 0.2),)
         assert (tmp_path / method / "report.html").is_file()
-    for text in ("dog", "random", "cross_attention", "0-0.2 s", "How far they agree", "passes"):
+    for text in ("dog", "random", "cross_attention", "0-0.2 s", "Agreement of the methods", "passes"):
         assert text in result.stdout
 
 
@@ -123,7 +123,7 @@ def test_where_all_methods_fail_nothing_is_left(loads, failing, monkeypatch, tmp
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["-m", "random,"], "--method takes names with commas between them"),
+        (["-m", "random,"], "--method takes names separated by commas"),
         (["-m", "random,random"], "--method names 'random' twice"),
         (["-m", "random,shaply"], "did you mean 'shapley'?"),
         (["-m", "random,captum:KernalShap"], "did you mean 'captum:KernelShap'?"),
@@ -212,7 +212,7 @@ def test_rank_correlation_is_spearmans_with_ties():
 
 
 def test_explanations_of_different_clips_are_not_compared(generation, explanation):
-    other = replace(generation, codes=generation.record["codes"].roll(1, 1))
+    other = replace(generation, record={"codes": generation.record["codes"].roll(1, 1)})
     with pytest.raises(TagxaiError, match="different clips"):
         Comparison({"a": Explanation(explanation), "b": explained(other, explanation.scores)})
 

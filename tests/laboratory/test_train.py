@@ -7,9 +7,10 @@ import torch
 from tagxai.laboratory.sounds.clips import render
 from tagxai.laboratory.train import lm
 from tagxai.laboratory.train.__main__ import main
+from tagxai.laboratory.train.checkpoints import load, save
 from tagxai.laboratory.train.codec import assemble, build
-from tagxai.laboratory.train.common import load, save, schedule
 from tagxai.laboratory.train.latents import LatentSpace, fit
+from tagxai.laboratory.train.loop import schedule
 from tagxai.laboratory.train.residual import fit_residual_codebooks
 
 

@@ -8,10 +8,10 @@ import torch
 
 from tagxai.contract.attention import edit_attention
 from tagxai.explaining.loading import load_generator
-from tagxai.laboratory.judging.interventions import Effect, direct_share, effect, intervene, removed, replaced
+from tagxai.laboratory.judging.interventions import WordEffect, direct_share, intervene, removed, replaced, word_effect
 from tagxai.laboratory.judging.truth import _attribute_confirmed, truth
-from tagxai.laboratory.language.grammar import prompts
 from tagxai.laboratory.language.parsing import parse
+from tagxai.laboratory.language.streams import prompts
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,10 @@ class Obedient:
     def __init__(self, deaf_to=()):
         self.deaf_to, self.asked = deaf_to, []
 
-    def generate(self, prompt, *, duration, seed, **settings):
+    def generate_many(self, requests):
+        return [self.made(request.prompt, request.seed) for request in requests]
+
+    def made(self, prompt, seed):
         self.asked.append((prompt, seed))
         parsed = parse(prompt)
         wave = sounding(prompt)
@@ -123,7 +126,10 @@ def test_at_the_level_of_attention_words_are_confirmed_by_cutting_their_own_toke
     cut = []
 
     class Attentive:
-        def generate(self, prompt, *, duration, seed, mask, **settings):
+        def generate_many(self, requests):
+            return [self.made(request.prompt, request.mask) for request in requests]
+
+        def made(self, prompt, mask):
             assert prompt == clip.prompt
             assert mask.shape == (clip.positions, len(clip.tokens))
             gone = {prompt[a:b].strip() for (a, b), kept in zip(clip.spans, mask[0], strict=True) if not kept}
@@ -170,7 +176,7 @@ def test_the_intervention_table_asks_three_clips_an_event():
 
     def synthesise(texts, seed):
         made.extend(texts)
-        return torch.cat([Obedient().generate(text, duration=3.0, seed=seed).waveform for text in texts])
+        return torch.cat([Obedient().made(text, seed).waveform for text in texts])
 
     table = intervene(Ears(), synthesise, asked, np.random.default_rng(0))
     assert [row.event for row in table] == ["dog", "rain"]
@@ -182,7 +188,7 @@ def test_effects_are_those_of_other_words_and_of_blocking_the_words_own_tokens(g
     """Slowly: other words before encoding; or the tokens' attention weights cut, and the rest scaled up to one."""
     prompt = parse(clip.prompt)
     mention = prompt.present[1]
-    found = effect(generator, clip, prompt, mention, np.random.default_rng(0))
+    found = word_effect(generator, clip, prompt, mention, np.random.default_rng(0))
     own = [i for i, token in enumerate(clip.tokens) if token.strip("\u2581") in ("rain", "falls")]
     assert own
 
@@ -205,10 +211,10 @@ def test_effects_are_those_of_other_words_and_of_blocking_the_words_own_tokens(g
 
 
 def test_the_direct_share_weighs_events_by_their_effect():
-    assert direct_share([Effect(4.0, 3.0), Effect(6.0, 5.0)]) == pytest.approx(0.8)
+    assert direct_share([WordEffect(4.0, 3.0), WordEffect(6.0, 5.0)]) == pytest.approx(0.8)
 
 
 def test_the_truth_of_a_clip_is_found_once(generator, clip, monkeypatch):
     first = generator.truth(clip)
-    monkeypatch.setattr(generator, "generate", None)
+    monkeypatch.setattr(generator, "generate_many", None)
     assert generator.truth(clip) is first

@@ -10,7 +10,7 @@ from tagxai.laboratory import CODEBOOKS, WEIGHTS
 from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.judging.events import attributes, judge
 from tagxai.laboratory.judging.meters import boundaries
-from tagxai.laboratory.language.grammar import prompts
+from tagxai.laboratory.language.streams import prompts
 from tagxai.laboratory.sounds.synthesis import EVENTS
 
 

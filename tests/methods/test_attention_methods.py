@@ -509,10 +509,10 @@ def test_no_more_than_one_layers_weights_are_alive_at_once(generator, generation
 
 def test_the_backward_pass_of_gradient_methods_keeps_no_weights(generator, generation):
     saved = []
-    conditioning = generator.encode_prompt([generation.prompt])
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(tuple(t.shape)) or t, lambda t: t):
+    keep = torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(tuple(t.shape)) or t, lambda t: t)
+    with Run.opened(generator, generation, None) as run, keep:
         sites = generator.attention_sites()
-        mixed_gradients(generator, generation, conditioning, sites, [range(generation.frames)])
+        mixed_gradients(run, sites, [range(generation.frames)])
     square = (sites[0].heads, generation.positions, generation.positions)
     assert saved
     assert not [shape for shape in saved if shape[-3:] == square]

@@ -185,7 +185,7 @@ def test_options_may_be_text():
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "told"),
+    ("name", "options", "message"),
     [
         (
             "IntegratedGradients",
@@ -197,8 +197,8 @@ def test_options_may_be_text():
         ("KernelShap", {"resolution": 0.0}, "option 'resolution' .* must be above 0"),
     ],
 )
-def test_a_wrong_option_is_one_sentence(name, options, told):
-    with pytest.raises(TagxaiError, match=told):
+def test_a_wrong_option_is_one_sentence(name, options, message):
+    with pytest.raises(TagxaiError, match=message):
         made(name, **options)
 
 
@@ -247,7 +247,7 @@ def end_of_text(generator, generation):
     return replace(generation, prompt="", tokens=nothing.tokens[0], spans=nothing.spans[0])
 
 
-def test_the_end_of_text_alone_is_told_or_has_all_of_the_effect(generator, end_of_text):
+def test_the_end_of_text_alone_is_refused_or_has_all_of_the_effect(generator, end_of_text):
     with pytest.raises(TagxaiError, match="compares at least 2 units of a prompt; this one has 1"):
         made("KernelShap").attribute(generator, end_of_text)
     found = made("IntegratedGradients", n_steps=20, resolution=None).attribute(generator, end_of_text)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tagxai.contract.run import Run
 from tagxai.errors import TagxaiError
 from tagxai.methods.gradient_shap import GradientShap
 from tagxai.methods.input_x_gradient import InputXGradient
@@ -279,7 +280,7 @@ def odd(request, generator):
 def test_an_odd_prompt_is_explained_and_adds_up(odd, generator):
     for method in METHODS:
         scores = method.attribute(generator, odd).scores
-        assert scores.shape == (*odd.codes.shape, len(odd.tokens))
+        assert scores.shape == (odd.streams, odd.frames, len(odd.tokens))
         assert torch.isfinite(scores).all()
     explanation = IntegratedGradients().attribute(generator, odd)
     assert explanation.diagnostics["completeness_error_max"] < 1e-3
@@ -297,8 +298,9 @@ def test_the_end_of_text_alone_has_all_of_the_effect(generator, generation, cond
 
 def test_equal_embeddings_have_equal_scores(generator, generation):
     """The decoder has no positions for text, so two equal rows of embeddings cannot be told apart."""
-    work = Derivatives(generator, generation)
-    twice = torch.cat([work.embeddings[:2], work.embeddings[:1]])
-    work.conditioning = replace(work.conditioning, embeddings=twice[None], mask=torch.ones(1, 3, dtype=torch.bool))
-    scores = work.per_token(twice, twice)
+    with Run.opened(generator, generation, None) as run:
+        twice = torch.cat([run.conditioning.embeddings[0, :2], run.conditioning.embeddings[0, :1]])
+        mask = torch.ones(1, 3, dtype=torch.bool)
+        run.conditioning = replace(run.conditioning, embeddings=twice[None], mask=mask)
+        scores = Derivatives(run).per_token(twice, twice)
     torch.testing.assert_close(scores[..., 0], scores[..., 2], atol=1e-5, rtol=1e-4)

@@ -146,6 +146,6 @@ def test_words_that_repeat_are_told_apart_by_place_and_deleted_alike(generator):
 
 
 def test_every_table_method_is_tested_on_odd_prompts():
-    from tagxai.scoring import TableMethod
+    from tagxai.methods.families.table import TableMethod
 
     assert set(METHODS) == {name for name, entry in registry().methods.items() if issubclass(entry.cls, TableMethod)}

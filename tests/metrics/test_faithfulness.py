@@ -303,7 +303,7 @@ def test_a_prompt_that_does_nothing_is_refused_in_a_sentence(model):
         ShareOfOptimum().score(model, clip, attribution)
 
 
-def test_prompts_too_long_to_try_all_sets_are_told_so(model):
+def test_prompts_too_long_to_try_all_sets_are_refused(model):
     clip = model.generate(" ".join(["then"] * 12), duration=0.5)
     attribution = Attribution(clip, torch.rand(1, 5, len(clip.tokens)), "random")
     with pytest.raises(TagxaiError, match="expected 2 to 10"):

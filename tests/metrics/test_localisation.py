@@ -5,6 +5,8 @@ from itertools import permutations
 
 import pytest
 import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from tagxai import Attribution, TagxaiError
 from tagxai.contract.truth import TrueWord, Truth
@@ -66,6 +68,20 @@ def test_a_metric_is_the_mean_of_its_definition_over_all_orders_of_ties(metric):
             continue
         values, truth = values.reshape(shape), truth.reshape(shape)
         assert metric(values, truth) == pytest.approx(slow(metric, values, truth))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from(METRICS),
+    st.lists(st.tuples(st.integers(-1, 2), st.booleans()), min_size=2, max_size=5),
+)
+def test_any_ties_are_averaged_over_all_orders(metric, cells):
+    truth = torch.tensor([[true] for _, true in cells])
+    assume(truth.any())
+    assume(metric is not roc_auc or not truth.all())
+    scores = torch.tensor([[float(score)] for score, _ in cells])
+    assume(metric is not relevance_mass or (scores > 0).any())
+    assert metric(scores, truth) == pytest.approx(slow(metric, scores, truth))
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tagxai import Method, TagxaiError
-from tagxai.contract.scores import Scores
 from tagxai.contract.metric import MethodMetric
+from tagxai.contract.scores import Scores
 from tagxai.errors import UnsupportedError
 from tagxai.explaining.measuring import measure
 from tagxai.laboratory.language.parsing import parse
@@ -108,7 +108,7 @@ def test_a_generator_without_known_weights_is_refused():
     analytic = pytest.importorskip("tagxai_analytic").AnalyticGenerator()
     clip = analytic.generate("bell", duration=0.5)
     random = registry().method("random")()
-    with pytest.raises(UnsupportedError, match="'analytic' does not say which weights"):
+    with pytest.raises(UnsupportedError, match="'analytic' does not report the weights of its parts"):
         TextEncoderRandomisation().score_method(analytic, clip, random.attribute(analytic, clip), random)
 
 
@@ -147,7 +147,7 @@ def test_the_grammar_says_a_prompt_in_other_words_for_the_same_scene():
         other = paraphrase(prompt, seed)
         assert other != prompt
         assert parse(other).scene == parse(prompt).scene
-    with pytest.raises(TagxaiError, match="cannot say 'colourless green ideas' in other words"):
+    with pytest.raises(TagxaiError, match="cannot paraphrase 'colourless green ideas'"):
         paraphrase("colourless green ideas", 0)
 
 

@@ -81,7 +81,7 @@ def test_pyplot_keeps_nothing(explanation):
 def test_silence_and_very_short_clips_have_a_spectrogram(generation):
     silent = replace(generation, waveform=torch.zeros_like(generation.waveform))
     assert spectrogram(silent).max() < 0.3
-    short = replace(generation, codes=generation.record["codes"][:, :1], waveform=generation.waveform[:, :640])
+    short = replace(generation, timeline=replace(generation.timeline, frames=1), waveform=generation.waveform[:, :640])
     assert spectrogram(short).shape[0] == 128
 
 

@@ -144,7 +144,7 @@ def test_counterfactual_audio_is_made_under_one_minus_the_mask(generator, explan
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"audio": ["../../etc/passwd"]}, "no audio is called"),
+        ({"audio": ["../../etc/passwd"]}, "is not the name of a track"),
         ({"audio": ["factual.flac"]}, "factual.flac is missing"),
         ({"intervals": [{"start": 5, "end": 9}]}, "does not fit"),
         ({"intervals": [{}]}, "damaged"),

@@ -8,11 +8,11 @@ import torch
 from tagxai.errors import TagxaiError
 from tagxai.scoring import (
     effects,
-    instead,
     interval_difference,
     leave_one_out,
     leave_one_out_values,
     prompt_and_history,
+    replacement_contrast,
     score,
 )
 from tagxai.scoring.questions import replace_words
@@ -59,12 +59,12 @@ def test_effects_need_tables_about_the_same_thing(generator, generation, units):
 
 
 def test_why_this_word_and_not_another_compares_two_prompts_on_the_same_codes(generator, generation):
-    contrast = instead(generator, generation, {"Dog": "cat"})
+    contrast = replacement_contrast(generator, generation, {"Dog": "cat"})
     assert contrast.other == "a cat barks while rain falls"
     expected = log_prob(generator, generation, generation.prompt) - log_prob(generator, generation, contrast.other)
     torch.testing.assert_close(contrast.difference, expected, **TOLERANCE)
     swapped = replace(generation, prompt=contrast.other)
-    back = instead(generator, swapped, {"cat": "dog"})
+    back = replacement_contrast(generator, swapped, {"cat": "dog"})
     torch.testing.assert_close(back.difference, -contrast.difference, **TOLERANCE)
 
 
@@ -86,17 +86,17 @@ def test_whole_words_are_replaced_everywhere_at_once(prompt, replacements, expec
 
 
 @pytest.mark.parametrize(
-    ("replacements", "told"),
+    ("replacements", "message"),
     [
         ({"cat": "dog"}, "the prompt has no word 'cat' to replace; it is 'a dog barks'"),
         ({"do": "cat"}, "has no word 'do'"),
-        ({"dog": "dog"}, "the prompt stays itself"),
+        ({"dog": "dog"}, "the prompt does not change"),
         ({" ": "dog"}, "has no word ' '"),
         ({}, "no word to replace"),
     ],
 )
-def test_words_that_cannot_be_replaced_are_told(replacements, told):
-    with pytest.raises(TagxaiError, match=told):
+def test_words_that_cannot_be_replaced_are_told(replacements, message):
+    with pytest.raises(TagxaiError, match=message):
         replace_words("a dog barks", replacements)
 
 

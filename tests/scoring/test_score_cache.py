@@ -55,7 +55,7 @@ def test_words_phrases_and_tokens_share_what_is_the_same_coalition(generator, ge
 
 
 def test_another_question_finds_nothing(generator, generation, units, passes, tmp_path, random_model):
-    other_clip = replace(generation, codes=generation.record["codes"].flip(1))
+    other_clip = replace(generation, record={"codes": generation.record["codes"].flip(1)})
     prompt = generation.prompt.replace("dog", "bell")
     encoded = generator.encode_prompt([prompt])
     other_prompt = replace(generation, prompt=prompt, tokens=encoded.tokens[0], spans=encoded.spans[0])

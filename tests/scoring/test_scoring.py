@@ -216,8 +216,8 @@ def test_a_shared_prefix_of_nothing_is_no_prefix(generator, generation, units, o
 
 
 def test_a_generator_that_cannot_go_on_from_the_middle_says_so(generator, generation, units, monkeypatch):
-    monkeypatch.setattr(type(generator), "remember", Generator.remember)
-    with pytest.raises(UnsupportedError, match="cannot go on from the middle of a clip"):
+    monkeypatch.setattr(type(generator), "prefix_state", Generator.prefix_state)
+    with pytest.raises(UnsupportedError, match="cannot continue from the middle of a clip"):
         score(generator, generation, units, leave_one_out(len(units)), frames=range(5, 8), prefix="shared")
 
 
@@ -236,18 +236,17 @@ def test_the_clip_after_an_interval_is_not_run(generator, generation, units, mon
 
 
 def test_the_cost_counts_every_row_and_call(generator, generation, units, monkeypatch):
-    forward, rows = generator.forward, []
+    states, rows = generator._states, []
 
-    def counted(clip, conditioning=None, **options):
-        rows.append(1 if options.get("branch") == "unconditional" else len(conditioning))
-        return forward(clip, conditioning, **options)
+    def counted(columns, embeddings, mask):
+        rows.append(len(columns))
+        return states(columns, embeddings, mask)
 
-    monkeypatch.setattr(generator, "forward", counted)
+    monkeypatch.setattr(generator, "_states", counted)
     table = score(generator, generation, units, leave_one_out(len(units)), target="guided", batch_size=3)
     assert (table.rows, table.calls) == (sum(rows), len(rows)) == (len(units) + 2, 4)  # 3 + 3 + 2 rows, and one without
     assert table.seconds > 0
     assert table.peak_memory > 1e6
-    assert table.cost.forward_passes == table.rows
 
 
 def test_coalitions_that_come_to_the_same_text_are_run_once(generator):

@@ -226,22 +226,22 @@ def test_the_smallest_honest_method_conforms(own_generator):
 @pytest.mark.parametrize(
     ("method", "broken"),
     [
-        (Unseeded, "other scores in a second run"),
+        (Unseeded, "different scores in a second run"),
         (SeedsGlobally, "changes torch's global random state"),
         (LeavesAnEdit, "changes the generator's output: an attention edit"),
         (LeavesAnEditAfterAnException, "changes the generator's output after an exception in call 1"),
         (SwallowsExceptions, "raises nothing after an exception in call 1 of an attention site"),
         (Unfreezes, "changes which weights need gradients"),
         (Trains, "changes the model's weights"),
-        (Remembers, "state is kept between clips"),
+        (Remembers, "keeps state between clips"),
         (NoMask, r"outside \[0, 1\]"),
-        (NamesAnother, "calls itself 'random'"),
+        (NamesAnother, "names itself 'random'"),
         (NeedsMoreThanItSays, "raises nothing for a generator that does not offer attention"),
         (Undescribed, "has no docstring"),
         (NotAFrozenDataclass, "is not a frozen dataclass"),
     ],
 )
-def test_a_method_that_breaks_its_contract_is_told_which_promise(method, broken, own_generator):
+def test_a_method_that_breaks_its_contract_learns_which_promise(method, broken, own_generator):
     with pytest.raises(ConformanceError, match=broken):
         check_method(method, own_generator)
 
@@ -323,17 +323,17 @@ class OtherSound(Sloppy):
 @pytest.mark.parametrize(
     ("generator_class", "broken"),
     [
-        (IgnoresPadding, "otherwise in a padded batch than alone"),
+        (IgnoresPadding, "differently in a padded batch than alone"),
         (ForgetsTheDelay, "reads a code before it is predicted"),
         (ForgetsThePosition, "differs between masked streaming and a masked teacher-forced pass"),
         (Unrepeatable, "global random state|another clip from the same prompt and seed"),
         (AnyDuration, "raises nothing for a clip of"),
         (Thawed, "does not freeze its weights"),
         (LeakyBranch, "unconditional branch that depends on the prompt"),
-        (OtherSound, "decodes the codes to another sound"),
+        (OtherSound, "decodes the codes to a sound that it did not return"),
     ],
 )
-def test_a_generator_that_breaks_its_contract_is_told_which_promise(generator_class, broken, random_model):
+def test_a_generator_that_breaks_its_contract_learns_which_promise(generator_class, broken, random_model):
     with pytest.raises(ConformanceError, match=broken):
         check_generator(generator_class.load(str(random_model)))
 
@@ -361,7 +361,7 @@ def test_a_generator_that_swallows_an_empty_prompt_is_found(own_generator):
         (1, "returns a int"),
     ],
 )
-def test_a_metric_that_breaks_its_contract_is_told_which_promise(value, broken, own_generator):
+def test_a_metric_that_breaks_its_contract_learns_which_promise(value, broken, own_generator):
     class Wrong(MaskSize):
         """A constant."""
 

@@ -1,8 +1,11 @@
 """Tokens -> words -> phrases on prompts that are easy to get wrong."""
 
 import re
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tagxai.text import words as words_module
 from tagxai.text.words import phrases, unknown, words
@@ -101,3 +104,18 @@ def test_a_word_is_unknown_that_has_an_unknown_piece():
     tokens = ["▁", "<unk>", "▁and", "▁dog", "<unk>", "</s>"]
     assert texts(unknown(prompt, spans, tokens)) == ["狗", "dog☃"]
     assert unknown("and", [(0, 3), (3, 3)], ["▁and", "</s>"]) == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=40), st.sampled_from([r"\w+|[^\w\s]", r"\w{1,3}|[^\w\s]", r"\S"]))
+def test_units_of_any_text_partition_its_tokens_and_lie_where_they_say(prompt, pattern):
+    spans, tokens = tokenise(prompt, pattern)
+    for split in (words, phrases, words_module.tokens):
+        units = split(prompt, spans, tokens)
+        assert sorted(token for unit in units for token in unit.tokens) == list(range(len(tokens)))
+        spoken = [unit for unit in units if not unit.special]
+        for unit in spoken:
+            assert 0 <= unit.start < unit.end <= len(prompt)
+            assert unit.text == prompt[unit.start : unit.end]
+        for before, after in pairwise(sorted(spoken, key=lambda unit: unit.start)):
+            assert before.end <= after.start

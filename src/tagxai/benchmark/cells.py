@@ -1,112 +1,44 @@
-"""The work on one clip: make it, explain it by each method, score each explanation; what is there is not made again."""
+"""The work on one clip: make it, explain it by each method, measure each explanation; finished cells are skipped."""
 
 from __future__ import annotations
 
-import hashlib
-import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
-from tagxai.benchmark.guards import Sentinel, held, seeded, time_limit
-from tagxai.benchmark.plan import Part
-from tagxai.benchmark.store import Clip, Row, Store, finite
-from tagxai.contract.attribution import Attribution, installed_versions
+from tagxai.benchmark import models
+from tagxai.benchmark.artefacts import clips_on, explanations_of
+from tagxai.benchmark.clip_spec import ClipSpec
+from tagxai.benchmark.guards import blaming
+from tagxai.benchmark.measurement import Measurement
+from tagxai.benchmark.models import ModelSpec
+from tagxai.benchmark.plan_entry import PlanEntry
+from tagxai.benchmark.sentinel import Sentinel
+from tagxai.benchmark.store import Store, seed_of
+from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
-from tagxai.contract.method import Method
-from tagxai.contract.metric import Metric
+from tagxai.contract.seeding import seeded
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.explaining.comparison import passes
-from tagxai.explaining.loading import choose_device, choose_dtype, load_generator
-from tagxai.lazy import torch
-from tagxai.registering.registry import registry
+from tagxai.explaining.comparison import passes_in_words
+from tagxai.explaining.measuring import measure
 from tagxai.scoring import cached
 
-
-@dataclass(frozen=True)
-class Model:
-    """How a generator is loaded."""
-
-    spec: str
-    device: str
-    dtype: str
-    threads: int | None
-
-    def load(self) -> Generator:
-        """Once a process, as long as no other is asked for; it remembers the truth of the last clip."""
-        return _load(self)
-
-
-@lru_cache(maxsize=1)
-def _load(model: Model) -> Generator:
-    device = choose_device(model.device)  # type: ignore[arg-type]
-    generator = load_generator(model.spec, device=device, dtype=choose_dtype(model.dtype, device))  # type: ignore[arg-type]
-    threads = model.threads or generator.threads
-    if threads is not None:
-        torch.set_num_threads(threads)
-    # asked by every metric of localisation, and made by new clips
-    generator.truth = lru_cache(maxsize=1)(generator.truth)  # type: ignore[method-assign]
-    return generator
-
-
-def inspect(model: Model) -> dict[str, Any]:
-    """A generator's identity (all that decides its results), what it offers, and where it runs."""
-    generator = model.load()
-    entry = registry().generators[model.spec.partition(":")[0]]
-    device = str(generator.encode_prompt(["a"]).embeddings.device)
-    return {
-        "identity": {
-            "name": entry.name,
-            "origin": entry.origin,
-            "weights": fingerprint(generator),
-            "device": device.partition(":")[0],
-            "dtype": choose_dtype(model.dtype, device.partition(":")[0]),  # type: ignore[arg-type]
-            "versions": installed_versions(),
-        },
-        "offers": sorted(generator.offers),
-        "max_duration": generator.max_duration,
-        "machine": {
-            "device": torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine(),
-            "threads": torch.get_num_threads(),
-        },
-    }
-
-
-def fingerprint(generator: Generator) -> str:
-    """Of all weights, and of plain settings that a generator holds as attributes."""
-    whole = hashlib.sha256()
-    for name, value in held(generator).items():
-        if isinstance(value, torch.nn.Module):
-            for key, tensor in value.state_dict().items():
-                _add(whole, f"{name}.{key}", tensor)
-        elif isinstance(value, torch.Tensor):
-            _add(whole, name, value)
-        elif isinstance(value, (int, float, str, tuple)) and name != "source":  # a moved model is the same model
-            whole.update(f"{name}={value!r}".encode())
-    return whole.hexdigest()[:32]
-
-
-def _add(whole: Any, name: str, tensor: torch.Tensor) -> None:
-    whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-    if tensor.device.type != "meta":
-        whole.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-
-
-Todo = tuple[tuple[Part, tuple[Part, ...]], ...]
-"""Methods, each with metrics."""
+T = TypeVar("T")
+OnCell = Callable[[Measurement], None]
+Todo = tuple[tuple[PlanEntry, tuple[PlanEntry, ...]], ...]
+"""Methods, each with the metrics whose cells are unfinished."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """The cells of one clip that are yet to be computed, for a process that knows nothing else."""
+    """The unfinished cells of one clip, with all that a process needs to compute them."""
 
     folder: str
-    model: Model
-    clip: Clip
+    model: ModelSpec
+    clip: ClipSpec
     todo: Todo
     time_limit: float | None
 
@@ -115,135 +47,105 @@ class Job:
         return sum(len(metrics) for _, metrics in self.todo)
 
 
-OnCell = Callable[[Row], None]
-
-
 def work(job: Job, on_cell: OnCell | None = None) -> int:
-    """Compute the cells of a job into its folder; returns how many failed. A cell that fails says so in its file."""
-    store = Store(job.folder)
-    undone = todo(store, job.clip, job.todo)  # of a job that is run again, some are done
-    failed = 0
-
-    def finish(method: Part, metric: Part, **found: Any) -> None:
-        nonlocal failed
-        failed += found.get("error") is not None
-        row = Row(job.clip.label, job.clip.prompt, job.clip.seed, method.label, metric.label, **found)
-        store.write_cell(job.clip.cell(method, metric), row)
-        if on_cell is not None:
-            on_cell(row)
-
-    def fail(error: str, todo: Sequence[tuple[Part, Sequence[Part]]]) -> None:
-        for method, metrics in todo:
-            for metric in metrics:
-                finish(method, metric, error=error)
-
-    if not undone:
-        return failed
+    """Compute a job's unfinished cells into its folder; returns how many failed. A cell that fails holds its error."""
+    store, spec, limit = Store(job.folder), job.clip, job.time_limit
+    todo = unfinished(store, spec, job.todo)  # a job that is run again finds some of its cells finished
+    if not todo:
+        return 0
+    cells = CellWriter(store, spec, on_cell)
     generator = job.model.load()
     try:
-        with told("the generator", job.time_limit):
-            generation, generate_seconds = _clip(store, job.clip, generator)
-            sentinel = Sentinel(generator, generation)
+        with blaming("the generator", limit):
+            device = generator.encode_prompt([spec.prompt]).embeddings.device
+            clip, clip_seconds = store.remembered(clips_on(device), spec.key, partial(_generate, generator, spec))
+            sentinel = Sentinel(generator, clip)
     except TagxaiError as error:
-        fail(str(error), undone)
-        return failed
-    for method, metrics in undone:
-        found: dict[str, Any] = {"generate_seconds": generate_seconds}
+        cells.fail(todo, str(error))
+        return cells.failed
+    for entry, metrics in todo:
         try:
-            with told(f"method {method.label!r}", job.time_limit):
-                attribution, found["seconds"] = _explanation(store, job.clip, method, generator, generation, sentinel)
+            with blaming(f"method {entry.label!r}", limit):
+                make = partial(_explain, entry, clip, sentinel)
+                attribution, seconds = store.remembered(explanations_of(clip), spec.explanation(entry), make)
         except TagxaiError as error:
-            fail(str(error), [(method, metrics)])
-            generator, sentinel = _afresh(job, generation, sentinel)
+            cells.fail([(entry, metrics)], str(error))
+            sentinel = _unharmed(job, sentinel)
             continue
-        found["passes"] = passes(attribution.cost)
+        cost = {
+            "generate_seconds": clip_seconds,
+            "seconds": seconds,
+            "passes": passes_in_words(attribution.cost),
+        }
         for metric in metrics:
-            name = job.clip.cell(method, metric)
+            key = spec.cell(entry, metric)
             try:
-                with told(f"metric {metric.label!r}", job.time_limit), cached(store.folder / "scores"), _seeded(name):
-                    value = measure(metric.metric(), generator, generation, attribution, method.method())
+                with blaming(f"metric {metric.label!r}", limit), cached(store.folder / "scores"), seeded(seed_of(key)):
+                    value = measure(metric.metric(), sentinel.generator, attribution, entry.method())
                     sentinel.check(outputs=False)
-                finish(method, metric, value=value, **found)
+                cells.write(entry, metric, value=value, **cost)
             except TagxaiError as error:
-                finish(method, metric, error=str(error), **found)
-                generator, sentinel = _afresh(job, generation, sentinel)
-    return failed
+                cells.write(entry, metric, error=str(error), **cost)
+                sentinel = _unharmed(job, sentinel)
+    return cells.failed
 
 
-def measure(
-    metric: Metric, generator: Generator, generation: Generation, attribution: Attribution, method: Method
-) -> float:
-    """A metric's value; metrics that ask the method again are given it."""
-    metric.check_supported(generator)
-    ask_again = getattr(metric, "score_method", None)
-    if ask_again is not None:
-        return finite(ask_again(generator, generation, attribution, method))
-    return finite(metric.score(generator, generation, attribution))
+class CellWriter:
+    """Writes the cells of one clip, and counts those that failed."""
+
+    def __init__(self, store: Store, clip: ClipSpec, on_cell: OnCell | None = None) -> None:
+        self.store, self.clip, self.on_cell = store, clip, on_cell
+        self.failed = 0
+
+    def write(self, method: PlanEntry, metric: PlanEntry, **outcome: Any) -> None:
+        """`outcome` holds the fields of a Measurement: its value or error, and costs."""
+        cell = Measurement(self.clip.label, self.clip.prompt, self.clip.seed, method.label, metric.label, **outcome)
+        self.store.write_cell(self.clip.cell(method, metric), cell)
+        self.failed += cell.error is not None
+        if self.on_cell is not None:
+            self.on_cell(cell)
+
+    def fail(self, todo: Iterable[tuple[PlanEntry, Iterable[PlanEntry]]], error: str) -> None:
+        """The same error in all cells of `todo`."""
+        for method, metrics in todo:
+            for metric in metrics:
+                self.write(method, metric, error=error)
 
 
-def _clip(store: Store, clip: Clip, generator: Generator) -> tuple[Generation, float]:
-    device = generator.encode_prompt([clip.prompt]).embeddings.device
-    kept = store.read_clip(clip.key, device)
-    if kept is not None:
-        return kept
-    started = perf_counter()
-    with _seeded(clip.key):
-        made = generator.generate(clip.prompt, duration=clip.duration, seed=clip.seed, **clip.sampling)  # type: ignore[arg-type]
-    seconds = perf_counter() - started
-    store.write_clip(clip.key, made, seconds)
-    return store.read_clip(clip.key, device) or (made, seconds)
+def unfinished(store: Store, clip: ClipSpec, pairs: Iterable[tuple[PlanEntry, Sequence[PlanEntry]]]) -> Todo:
+    """Those of a clip's methods and metrics whose cells are missing or damaged."""
+    todo = [(method, tuple(m for m in metrics if not store.is_done(clip.cell(method, m)))) for method, metrics in pairs]
+    return tuple((method, metrics) for method, metrics in todo if metrics)
 
 
-def _explanation(
-    store: Store, clip: Clip, method: Part, generator: Generator, generation: Generation, sentinel: Sentinel
-) -> tuple[Attribution, float]:
-    name = clip.explanation(method)
-    kept = store.read_explanation(name, generation)
-    if kept is not None:
-        return kept
-    started = perf_counter()
-    with _seeded(name):
-        attribution = method.method().attribute(generator, generation)
-    seconds = perf_counter() - started
+def _generate(generator: Generator, spec: ClipSpec) -> tuple[Generation, float]:
+    sampling: Any = spec.sampling
+    return _timed(lambda: generator.generate(spec.prompt, duration=spec.duration, seed=spec.seed, **sampling))
+
+
+def _explain(entry: PlanEntry, clip: Generation, sentinel: Sentinel) -> tuple[Attribution, float]:
+    method = entry.method()
+    attribution, seconds = _timed(lambda: method.attribute(sentinel.generator, clip))
     if not isinstance(attribution, Attribution):
         raise TagxaiError(f"it gave {type(attribution).__name__}, not an Attribution")
-    if not attribution.generation.sounds_as(generation):
+    if not attribution.generation.sounds_as(clip):
         raise TagxaiError("it explains another clip than the one it was given")
     sentinel.check()
-    store.write_explanation(name, replace(attribution, generation=generation), seconds)
-    return store.read_explanation(name, generation) or (attribution, seconds)
+    return replace(attribution, generation=clip), seconds
 
 
-def _afresh(job: Job, generation: Generation, sentinel: Sentinel) -> tuple[Generator, Sentinel]:
-    """The same generator if what failed left it as it was, else one that is loaded again."""
+def _timed(function: Callable[[], T]) -> tuple[T, float]:
+    started = perf_counter()
+    result = function()
+    return result, perf_counter() - started
+
+
+def _unharmed(job: Job, sentinel: Sentinel) -> Sentinel:
+    """The same generator under watch if a failure left it as it was, else a newly loaded one."""
     try:
         sentinel.check()
-        return sentinel.generator, sentinel
+        return sentinel
     except Exception:
         sentinel.clear()
-        _load.cache_clear()
-        generator = job.model.load()
-        return generator, Sentinel(generator, generation)
-
-
-@contextmanager
-def told(what: str, limit: float | None) -> Iterator[None]:
-    """Whatever goes wrong in the block becomes a TagxaiError of one sentence that begins with `what`."""
-    try:
-        with time_limit(limit):
-            yield
-    except (Exception, SystemExit) as error:  # a plugin may raise anything
-        text = " ".join((str(error) if isinstance(error, TagxaiError) else f"{type(error).__name__}: {error}").split())
-        raise TagxaiError(text if text.startswith(what) else f"{what} failed: {text}") from error
-
-
-def _seeded(name: str) -> Any:
-    return seeded(int(name[:8], 16))
-
-
-def todo(store: Store, clip: Clip, pairs: Iterable[tuple[Part, Iterable[Part]]]) -> Todo:
-    """The methods of a clip with those of their metrics whose cells are not done."""
-    undone = [
-        (method, tuple(m for m in metrics if not store.is_done(clip.cell(method, m)))) for method, metrics in pairs
-    ]
-    return tuple((method, metrics) for method, metrics in undone if metrics)
+        models.forget_loaded()
+        return Sentinel(job.model.load(), sentinel.clip)

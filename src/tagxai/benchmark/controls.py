@@ -1,11 +1,13 @@
-"""Control rows of every benchmark: explanations that are right, wrong or empty by construction."""
+"""The control rows of every benchmark: explanations that are right, wrong or empty by construction."""
 
 from __future__ import annotations
 
 import zlib
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from jaxtyping import Float
 
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
@@ -29,7 +31,7 @@ class Control(Method):
         return Scores.mask(self.mask(run.model, run.generation))
 
     @abstractmethod
-    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor: ...
+    def mask(self, generator: Generator, generation: Generation) -> Float[torch.Tensor, "1 frames tokens"]: ...
 
     def peak_memory(self, work: Workload) -> int:
         return 0
@@ -37,31 +39,31 @@ class Control(Method):
 
 @dataclass(frozen=True)
 class RandomMask(Control):
-    """Uniform random scores, others for every clip."""
+    """Uniform random scores, different for every clip."""
 
     name: ClassVar[str] = "random"
 
-    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
+    def mask(self, generator: Generator, generation: Generation) -> Float[torch.Tensor, "1 frames tokens"]:
         return _uniform(generation)
 
 
 @dataclass(frozen=True)
 class AllOnes(Control):
-    """The whole prompt is kept: what is left of a metric of regeneration is its noise floor."""
+    """Keeps the whole prompt: what a metric of regeneration then measures is its noise floor."""
 
     name: ClassVar[str] = "all-ones"
 
-    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
+    def mask(self, generator: Generator, generation: Generation) -> Float[torch.Tensor, "1 frames tokens"]:
         return torch.ones_like(_uniform(generation))
 
 
 @dataclass(frozen=True)
 class AllZeros(Control):
-    """The whole prompt is taken away: the unconditional ceiling."""
+    """Removes the whole prompt: the unconditional ceiling."""
 
     name: ClassVar[str] = "all-zeros"
 
-    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
+    def mask(self, generator: Generator, generation: Generation) -> Float[torch.Tensor, "1 frames tokens"]:
         return torch.zeros_like(_uniform(generation))
 
 
@@ -72,10 +74,10 @@ class Oracle(Control):
     name: ClassVar[str] = "oracle"
     needs: ClassVar[frozenset[Capability]] = frozenset({"truth"})
 
-    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
+    def mask(self, generator: Generator, generation: Generation) -> Float[torch.Tensor, "1 frames tokens"]:
         truth = generator.truth(generation)
         if truth is None:
-            raise TagxaiError(f"nothing is known of what the words of {generation.prompt!r} cause")
+            raise TagxaiError(f"nothing is known about what the words of {generation.prompt!r} cause")
         mask = torch.zeros_like(_uniform(generation))
         for unit, row in zip(truth.units(generation), truth.mask.cpu(), strict=False):  # the last unit is no word
             mask[0, :, list(unit.tokens)] = row.float()[:, None]
@@ -88,20 +90,15 @@ class DegradedOracle(Oracle):
 
     name: ClassVar[str] = "degraded oracle"
 
-    def mask(self, generator: Generator, generation: Generation) -> torch.Tensor:
+    def mask(self, generator: Generator, generation: Generation) -> Float[torch.Tensor, "1 frames tokens"]:
         return (super().mask(generator, generation) + 2 * _uniform(generation)) / 3
 
 
 CONTROLS: dict[str, type[Control]] = {cls.name: cls for cls in (Oracle, DegradedOracle, RandomMask, AllOnes, AllZeros)}
 
 
-def parts(make: Any) -> list[Any]:
-    """The controls as parts of a plan."""
-    return [make(name, name, ORIGIN, needs=tuple(sorted(cls.needs))) for name, cls in CONTROLS.items()]
-
-
-def _uniform(generation: Generation) -> torch.Tensor:
-    """`[1, frames, tokens]`, drawn for the clip's prompt and seed."""
+def _uniform(generation: Generation) -> Float[torch.Tensor, "1 frames tokens"]:
+    """Uniform noise, drawn for the clip's prompt and seed."""
     seed = zlib.crc32(f"{generation.seed} {generation.prompt}".encode())
     random = torch.Generator().manual_seed(seed)
     return torch.rand(1, generation.frames, len(generation.tokens), generator=random)

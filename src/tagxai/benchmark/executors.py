@@ -1,4 +1,4 @@
-"""Where jobs run: in this process, in several, or over a Ray cluster. Each job is run, whatever becomes of others."""
+"""Where jobs run: in this process, in several, or over a Ray cluster. Each job runs, whatever happens to others."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 from tagxai.errors import TagxaiError, UnknownNameError
 
-Name = Literal["local", "processes", "ray"]
+ExecutorName = Literal["local", "processes", "ray"]
 
 J = TypeVar("J")
 
 ATTEMPTS = 3
-"""How often a job is run whose process dies, before it is given up."""
+"""How often a job whose process dies is run before it is given up."""
 
 
 class ProcessDiedError(TagxaiError):
-    """A job whose process died each time that it was run."""
+    """The process of a job died each time that the job was run."""
 
     def __init__(self) -> None:
         super().__init__(f"its process died {ATTEMPTS} times; is there enough memory?")
 
 
+@runtime_checkable
 class Executor(Protocol):
-    """`map` gives each job with its result, or the exception that ended it, as they come.
+    """`map` yields each job with its result, or the exception that ended it, as they finish.
 
-    `here`: jobs run in this very process, so that they can report while they run.
+    `here` says that jobs run in this very process, so that they can report while they run.
     """
 
     here: bool
@@ -39,7 +40,7 @@ class Executor(Protocol):
 
 
 def make_executor(name: str, workers: int | None = None, *, gpus: float = 0) -> Executor:
-    """`workers` are processes (default: one a CPU that this process may use); `gpus` is what Ray gives to each job."""
+    """`workers` is the number of processes (default: one per usable CPU); `gpus` is what Ray gives to each job."""
     if name == "local":
         return Local()
     if name == "processes":
@@ -47,11 +48,11 @@ def make_executor(name: str, workers: int | None = None, *, gpus: float = 0) -> 
         return Processes(workers or mine or 1)
     if name == "ray":
         return Ray(workers, gpus)
-    raise UnknownNameError("executor", name, get_args(Name))
+    raise UnknownNameError("executor", name, get_args(ExecutorName))
 
 
 class Local:
-    """One job after the other, here."""
+    """One job after another, in this process."""
 
     here = True
 
@@ -68,10 +69,10 @@ class Local:
 
 
 class Processes:
-    """Fresh processes of this machine, each with a model of its own. One that dies is replaced, and its job run again.
+    """New processes on this machine, each with its own model. One that dies is replaced, and its job is run again.
 
-    A death breaks the whole pool, and does not tell whose job was to blame: all that were under way are suspects, which
-    are run again one by one, so that none is given up for what another does.
+    A death breaks the whole pool without saying which job caused it: all running jobs become suspects, which are run
+    again one at a time, so that none is given up for what another did.
     """
 
     here = False
@@ -115,7 +116,7 @@ class Processes:
             return self.pool.submit(function, job)
 
     def close(self) -> None:
-        """At once: what a process has under way is lost, and nothing that is in the folder."""
+        """Stop at once: running jobs are lost; what is in the folder stays."""
         processes = list((self.pool._processes or {}).values())
         self.pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
@@ -125,7 +126,7 @@ class Processes:
 
 
 def _become_worker() -> None:
-    """Leave Ctrl-C to the process that started this one, and end with it, also when it is killed."""
+    """Leave Ctrl-C to the parent process, and end when the parent ends, even if it is killed."""
     import signal
     import threading
     from multiprocessing import parent_process
@@ -142,7 +143,7 @@ def _become_worker() -> None:
 
 
 class Ray:
-    """Tasks of a Ray cluster: that of RAY_ADDRESS, or else one started here. A job whose process dies is run again."""
+    """Tasks on a Ray cluster: that of RAY_ADDRESS, or one started here. A job whose process dies is run again."""
 
     here = False
 

@@ -1,4 +1,4 @@
-"""Join the folders of several runs: what one machine computed and what another did."""
+"""Merge the folders of several runs: what one machine computed and what another did."""
 
 from __future__ import annotations
 
@@ -7,50 +7,55 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tagxai import storage
-from tagxai.benchmark.store import RUN, Run, Store
+from tagxai.benchmark.planned_run import PlannedRun
+from tagxai.benchmark.results import planned_cells
+from tagxai.benchmark.store import RUN, Store
 from tagxai.errors import DamagedFileError, TagxaiError
 
 KINDS = ("clips", "explanations", "cells")
 
 
-def merge(folders: Sequence[str | Path], out: str | Path) -> list[Run]:
-    """All runs of `folders`, each once, and copies of their files, in `out`, beside what is there.
+def merge(folders: Sequence[str | Path], out: str | Path) -> list[PlannedRun]:
+    """Copy the files of `folders` to `out`, beside existing ones, with every run once.
 
-    A cell's value goes before its error. Raises TagxaiError where they do not fit together.
+    A cell's value replaces its error. Raises TagxaiError where the folders do not fit together.
     """
-    runs: list[Run] = []
+    runs: list[PlannedRun] = []
     if (Path(out) / RUN).exists():
         folders = [out, *folders]
     for folder in folders:
         runs += [run for run in Store(folder).runs() if run not in runs]
     _check(runs)
-    for folder in folders:
-        Store(folder).rows()  # a damaged cell is told before anything is copied
+    for folder in folders:  # a damaged cell is reported before anything is copied
+        planned_cells(Store(folder), Store(folder).runs())
     target = storage.output_folder(out)
     for folder in map(Path, folders):
-        if folder.resolve() == target.resolve():
-            continue
-        for kind in KINDS:
-            for file in sorted((folder / kind).glob("*/[0-9a-f]*")):
-                copy = target / kind / file.parent.name / file.name
-                better = kind == "cells" and _has_value(folder, file.stem) and not _has_value(target, file.stem)
-                if better or not copy.exists():  # its name says what it is
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    with storage.whole_file(copy) as temporary:
-                        shutil.copyfile(file, temporary)
+        if folder.resolve() != target.resolve():
+            _copy(folder, target)
     Store(target).write_runs(runs)
     return runs
 
 
-def _has_value(folder: Path, cell: str) -> bool:
+def _copy(folder: Path, target: Path) -> None:
+    for kind in KINDS:
+        for file in sorted((folder / kind).glob("*/[0-9a-f]*")):
+            copy = target / kind / file.parent.name / file.name
+            better = kind == "cells" and _has_value(folder, file.stem) and not _has_value(target, file.stem)
+            if better or not copy.exists():  # files of one name have one content
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                with storage.whole_file(copy) as temporary:
+                    shutil.copyfile(file, temporary)
+
+
+def _has_value(folder: Path, key: str) -> bool:
     try:
-        row = Store(folder).read_cell(cell)
+        cell = Store(folder).read_cell(key)
     except DamagedFileError:
         return False
-    return row is not None and row.error is None
+    return cell is not None and cell.error is None
 
 
-def _check(runs: Sequence[Run]) -> None:
+def _check(runs: Sequence[PlannedRun]) -> None:
     """One label must mean one thing."""
     meanings: dict[tuple[str, str], object] = {}
     for run in runs:

@@ -15,11 +15,11 @@ KEYS = ("file", "column", "limit", "one_per", "exclude")
 
 
 def find_prompts(given: Any, folder: Path = Path()) -> list[str]:
-    """The different prompts that `given` names, in order: `laboratory:test:60`, a file, a list, or a table of `KEYS`.
+    """The distinct prompts that `given` names, in order: `laboratory:test:60`, a file, a list, or a table of `KEYS`.
 
-    `one_per` names a column of the file: of rows that are alike in it, the first with a prompt is taken. `exclude`
-    names another file: rows whose value of `one_per` is in it are left out, so that nothing is measured on what was
-    chosen on.
+    `one_per` names a column of the file: of rows with equal values in it, the first with a prompt is taken. `exclude`
+    names another file: rows whose value of `one_per` is in it are left out, so that settings chosen on one set of clips
+    are not measured on it.
     """
     if isinstance(given, str) and given.partition(":")[0] == LABORATORY:
         prompts = _laboratory(given)
@@ -35,12 +35,12 @@ def find_prompts(given: Any, folder: Path = Path()) -> list[str]:
         )
     chosen = list(dict.fromkeys(prompt.strip() for prompt in prompts if prompt.strip()))
     if not chosen:
-        raise TagxaiError(f"there is no prompt in {given!r}")
+        raise TagxaiError(f"{given!r} holds no prompt")
     return chosen
 
 
 def _laboratory(text: str) -> list[str]:
-    from tagxai.laboratory.language.grammar import prompts
+    from tagxai.laboratory.language.streams import prompts
     from tagxai.laboratory.sounds.splits import Split
 
     _, _, rest = text.partition(":")
@@ -62,13 +62,15 @@ def _file(table: Mapping[str, Any], folder: Path) -> list[str]:
     if not isinstance(table.get("file"), str):
         raise TagxaiError(f"a table of prompts needs a file, not {dict(table)!r}")
     if table["file"].partition(":")[0] == LABORATORY:
-        raise TagxaiError(f"{table['file']!r} is no file: the laboratory's prompts have no column, and say their limit")
+        raise TagxaiError(
+            f"{table['file']!r} is not a file: the laboratory's prompts have no columns, and a limit of their own"
+        )
     for name in ("column", "one_per", "exclude"):
         if table.get(name) is not None and not isinstance(table[name], str):
             raise TagxaiError(f"{name} of prompts takes text, not {table[name]!r}")
     limit, key, exclude = (table.get(each) for each in ("limit", "one_per", "exclude"))
     if limit is not None and (type(limit) is not int or limit < 1):
-        raise TagxaiError(f"limit of prompts takes a number from 1 up, not {limit!r}")
+        raise TagxaiError(f"limit of prompts takes a whole number from 1, not {limit!r}")
     if exclude is not None and key is None:
         raise TagxaiError("exclude of prompts needs one_per, the column that both files have")
     path = folder / table["file"]

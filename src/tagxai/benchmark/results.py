@@ -1,51 +1,49 @@
-"""What a folder's cells come to, and the files that say it: results.csv, costs.csv, results.json, perhaps Parquet."""
+"""The results of a benchmark: its cells in the order of its plans, and the tables made from them."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tagxai import storage
-from tagxai.benchmark import leaderboard
-from tagxai.benchmark.plan import Part
-from tagxai.benchmark.store import Row, Run, Store, key
+from tagxai.benchmark import leaderboard, summaries
+from tagxai.benchmark.clip_spec import content_key
+from tagxai.benchmark.measurement import Measurement
+from tagxai.benchmark.plan_entry import PlanEntry
+from tagxai.benchmark.planned_run import PlannedRun
+from tagxai.benchmark.store import Store
 from tagxai.errors import UnknownNameError
-
-RESULT_COLUMNS = ("generator", "prompt", "seed", "method", "metric", "value", "error")
-COST_COLUMNS = ("generator", "prompt", "seed", "method", "generate_seconds", "seconds", "passes")
 
 
 @dataclass(frozen=True)
 class Results:
-    """All cells, and the parts of the runs that they are of."""
+    """All cells, and the methods and metrics that they are of."""
 
-    rows: Sequence[Row]
-    methods: Sequence[Part]
-    metrics: Sequence[Part]
+    cells: Sequence[Measurement]
+    methods: Sequence[PlanEntry]
+    metrics: Sequence[PlanEntry]
     reference: str
-    runs: Sequence[Run] = ()
+    runs: Sequence[PlannedRun] = ()
 
     @cached_property
     def boards(self) -> list[leaderboard.Board]:
-        return leaderboard.boards(self.rows, self.methods, self.metrics, self.reference)
+        return leaderboard.boards(self.cells, self.methods, self.metrics, self.reference)
 
     @property
-    def costs(self) -> list[leaderboard.Cost]:
+    def costs(self) -> list[summaries.MethodCost]:
+        """Costs of all methods but the controls, which cost nothing."""
         controls = {method.label for method in self.methods if method.is_control}
-        return [cost for cost in leaderboard.costs(self.rows) if cost.method not in controls]
+        return [cost for cost in summaries.costs(self.cells) if cost.method not in controls]
 
     @property
     def failures(self) -> list[tuple[str, str, int]]:
-        return leaderboard.failures(self.rows)
+        return summaries.failures(self.cells)
 
     @property
     def missing(self) -> int:
-        return leaderboard.missing(self.rows)
+        return summaries.missing(self.cells)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -56,7 +54,7 @@ class Results:
             "costs": [cost._asdict() for cost in self.costs],
             "failures": [{"method": m, "error": e, "cells": n} for m, e, n in self.failures],
             "missing": self.missing,
-            "cells": [asdict(row) for row in self.rows],
+            "cells": [asdict(cell) for cell in self.cells],
         }
 
 
@@ -64,53 +62,48 @@ def load(folder: str | Path, *, reference: str | None = None) -> Results:
     """The results of a benchmark's folder, finished or not. Raises DamagedFileError, UnknownNameError."""
     store = Store(folder)
     runs = store.runs()
-    methods = _unique(part for run in runs for part in run.plan.methods)
-    labels = [part.label for part in methods]
+    methods = _unique(method for run in runs for method in run.plan.methods)
+    labels = [method.label for method in methods]
     if reference is not None and reference not in labels:
         raise UnknownNameError("method of this benchmark, for reference,", reference, labels)
-    return Results(
-        store.rows(runs),
-        methods,
-        _unique(part for run in runs for part in run.plan.metrics),
-        reference or runs[0].plan.reference,
-        runs,
-    )
+    metrics = _unique(metric for run in runs for metric in run.plan.metrics)
+    return Results(planned_cells(store, runs), methods, metrics, reference or runs[0].plan.reference, runs)
 
 
-def write(results: Results, folder: Path) -> list[Path]:
-    """`results.csv` depends on no clock: the same plan gives the same bytes, however often it was interrupted."""
-    kept = [row for row in results.rows if row.value is not None or row.error is not None]
-    once = {(r.generator, r.prompt, r.seed, r.method): r for r in kept if r.seconds is not None}
-    files = [folder / "results.csv", folder / "costs.csv", folder / "results.json"]
-    _write_csv(files[0], RESULT_COLUMNS, kept)
-    _write_csv(files[1], COST_COLUMNS, once.values())
-    storage.write_json(files[2], results.to_json())
-    if find_spec("pyarrow") is not None:
-        files.append(folder / "results.parquet")
-        _write_parquet(files[-1], kept)
-    return files
+def planned_cells(store: Store, runs: Sequence[PlannedRun]) -> list[Measurement]:
+    """Every cell of the runs, done or not, in their order; each once. Raises DamagedFileError.
+
+    A generator, method or metric has its first label throughout, even where a later run gave it another.
+    """
+    found: dict[str, Measurement] = {}
+    first: dict[tuple[str, str], str] = {}
+    for run in runs:
+        labels = {
+            (kind, label): first.setdefault((kind, content_key(identity)), label)
+            for kind, label, identity in run.named()
+        }
+        for clip, method, metric in run.cells():
+            key = clip.cell(method, metric)
+            if key not in found:
+                planned = Measurement(
+                    labels["generator", clip.label],
+                    clip.prompt,
+                    clip.seed,
+                    labels["method", method.label],
+                    labels["metric", metric.label],
+                )
+                found[key] = _labelled(store.read_cell(key) or planned, planned)
+    return list(found.values())
 
 
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
-    with storage.whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for row in rows:
-            values = (getattr(row, column) for column in columns)
-            writer.writerow([f"{value:.9g}" if isinstance(value, float) else value for value in values])
+def _labelled(cell: Measurement, planned: Measurement) -> Measurement:
+    """A cell under the labels of the plan: it may have been written under others."""
+    return replace(cell, generator=planned.generator, method=planned.method, metric=planned.metric)
 
 
-def _write_parquet(path: Path, rows: Sequence[Row]) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
-    with storage.whole_file(path) as temporary:
-        parquet.write_table(pyarrow.Table.from_pylist([asdict(row) for row in rows]), temporary)
-
-
-def _unique(parts: Iterable[Part]) -> list[Part]:
-    """The first of each that are the same but for their labels."""
-    found: dict[str, Part] = {}
-    for part in parts:
-        found.setdefault(key(part.identity), part)
+def _unique(entries: Iterable[PlanEntry]) -> list[PlanEntry]:
+    """The first of those that differ in nothing but their labels."""
+    found: dict[str, PlanEntry] = {}
+    for entry in entries:
+        found.setdefault(content_key(entry.identity), entry)
     return list(found.values())

@@ -1,6 +1,6 @@
 """From cells to what can be said: means with intervals, and paired comparisons with a reference method.
 
-The unit is a prompt: the clips that its seeds give are averaged first, for they are not independent of one another.
+The unit is a prompt: its clips of different seeds are averaged first, because they are not independent.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ RESAMPLES = 2_000
 
 
 class Difference(NamedTuple):
-    """Of a method from the reference, over the prompts that both have.
+    """The difference of a method from the reference, over the prompts that both have.
 
-    `p` is of the sign-flip test, `holm` the same corrected for the number of methods compared; `delta` is Cliff's.
+    `p` is the p-value of the sign-flip test, `holm` the same corrected for the number of methods; `delta` is Cliff's.
     """
 
     interval: Interval
@@ -48,7 +48,7 @@ def interval(values: Mapping[str, float]) -> Interval:
 
 
 def compare(methods: Mapping[str, Mapping[str, float]], reference: str) -> dict[str, Difference]:
-    """Every method but the reference with it, prompt by prompt; those that share no prompt with it are left out."""
+    """Compare every other method with the reference, prompt by prompt; methods that share no prompt are left out."""
     base = methods.get(reference, {})
     pairs = {}
     for name, values in methods.items():
@@ -70,7 +70,7 @@ def compare(methods: Mapping[str, Mapping[str, float]], reference: str) -> dict[
 def sign_flip(differences: Float[torch.Tensor, " prompts"], *, seed: int = 0) -> float:
     """The two-sided p-value of paired differences whose signs are exchangeable (Fisher, 1935, section 21).
 
-    Over all signs for up to 13 prompts, else over random ones, of which the observed are one.
+    It counts all signs for up to 13 prompts, else random signs, with the observed ones among them.
 
     >>> import torch
     >>> sign_flip(torch.tensor([1.0, 2.0, 3.0]))
@@ -89,7 +89,7 @@ def sign_flip(differences: Float[torch.Tensor, " prompts"], *, seed: int = 0) ->
 
 
 def _extreme(signs: torch.Tensor, values: torch.Tensor) -> int:
-    """How many sums are as far from zero as the observed one; rounding makes no sum less far."""
+    """The number of sums at least as far from zero as the observed one, with a margin for rounding."""
     far = (signs @ values).abs() >= values.sum().abs() - 1e-9 * values.abs().sum()
     return int(far.sum())
 

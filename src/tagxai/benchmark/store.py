@@ -1,120 +1,29 @@
-"""A benchmark's folder: clips, explanations and cells, each named by the hash of what made it.
+"""A benchmark's folder: its plans, cells, clips and explanations, each in a file named by the key of what made it.
 
-What is there is whole: files are written under another name and renamed. What made a result decides its name, so that a
-run finds what another left, writers never meet, and a changed model or setting finds nothing.
+Every file is whole: it is written under another name and renamed. Since the key of a result is the hash of what made
+it, a run finds what an earlier run left, writers never collide, and a changed model or setting finds nothing.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tagxai import storage
-from tagxai.benchmark.plan import Part, Plan
-from tagxai.contract import generation_json
-from tagxai.contract.attribution import Attribution
-from tagxai.contract.cost import Cost
-from tagxai.contract.values import Generation
-from tagxai.errors import DamagedFileError, TagxaiError
-from tagxai.lazy import torch
-from tagxai.scoring.cache import digest
+from tagxai.benchmark.artefacts import ArtefactKind
+from tagxai.benchmark.measurement import Measurement
+from tagxai.benchmark.planned_run import PlannedRun
+from tagxai.benchmark.sealed_file import read_sealed, write_sealed
+from tagxai.contract.seeding import seeded
+from tagxai.errors import DamagedFileError
+
+T = TypeVar("T")
 
 SCHEMA, SCHEMA_VERSION = "tagxai.benchmark", 1
 RUN = "run.json"
-
-
-def key(content: Mapping[str, Any]) -> str:
-    return storage.json_sha256(content)[:32]
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A clip of the plan by what makes it; `generator` is the model's identity."""
-
-    label: str
-    generator: Mapping[str, Any]
-    prompt: str
-    seed: int
-    duration: float | None
-    sampling: Mapping[str, float | None]
-
-    @property
-    def key(self) -> str:
-        return key({kind: value for kind, value in asdict(self).items() if kind != "label"})
-
-    def explanation(self, method: Part) -> str:
-        """The key of its explanation by a method."""
-        return key({"clip": self.key, "method": method.identity})
-
-    def cell(self, method: Part, metric: Part) -> str:
-        return key({"explanation": self.explanation(method), "metric": metric.identity})
-
-
-@dataclass(frozen=True)
-class Row:
-    """One cell: a value or what went wrong; neither where it is yet to be computed."""
-
-    generator: str
-    prompt: str
-    seed: int
-    method: str
-    metric: str
-    value: float | None = None
-    error: str | None = None
-    generate_seconds: float | None = None
-    seconds: float | None = None
-    passes: str = ""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A plan, and by each generator's label what it was found to be."""
-
-    plan: Plan
-    generators: Mapping[str, Mapping[str, Any]]
-    provenance: Mapping[str, Any]
-
-    def clips(self) -> Iterator[Clip]:
-        for label in self.plan.generators:
-            identity = self.generators[label]["identity"]
-            for prompt in self.plan.prompts:
-                for seed in self.plan.seeds:
-                    yield Clip(label, identity, prompt, seed, self.plan.duration, self.plan.sampling)
-
-    def supported(self, label: str, parts: tuple[Part, ...]) -> list[Part]:
-        """The methods or metrics that work with what a generator offers."""
-        offers = set(self.generators[label]["offers"])
-        return [part for part in parts if offers.issuperset(part.needs)]
-
-    def cells(self) -> Iterator[tuple[Clip, Part, Part]]:
-        """Clip, method and metric of every cell, in the order of the plan."""
-        for clip in self.clips():
-            for method in self.supported(clip.label, self.plan.methods):
-                for metric in self.supported(clip.label, self.plan.metrics_of(clip.prompt)):
-                    yield clip, method, metric
-
-    def named(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """(kind, label, identity) of every generator, method and metric."""
-        for label in self.plan.generators:
-            yield "generator", label, self.generators[label]["identity"]
-        for kind, parts in (("method", self.plan.methods), ("metric", self.plan.metrics)):
-            for part in parts:
-                yield kind, part.label, part.identity
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "plan": self.plan.to_json(),
-            "generators": dict(self.generators),
-            "provenance": dict(self.provenance),
-        }
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Run:
-        return cls(Plan.from_json(content["plan"]), content["generators"], content["provenance"])
 
 
 class Store:
@@ -125,20 +34,20 @@ class Store:
 
     # -- what was planned ----------------------------------------------------------------------------------------
 
-    def write_runs(self, runs: list[Run]) -> None:
+    def write_runs(self, runs: list[PlannedRun]) -> None:
         content: dict[str, Any] = {
             "schema": SCHEMA,
             "schema_version": SCHEMA_VERSION,
             "runs": [run.to_json() for run in runs],
         }
         storage.output_folder(self.folder)
-        storage.write_json(self.folder / RUN, content | {"sha256": storage.json_sha256(_plain(content))})
+        storage.write_json(self.folder / RUN, content | {"sha256": storage.json_sha256(_as_read(content))})
 
-    def runs(self) -> list[Run]:
-        """Raises DamagedFileError where the folder is none of a benchmark, of another version, or changed."""
+    def runs(self) -> list[PlannedRun]:
+        """Raises DamagedFileError where the folder is not a benchmark's, is of another version, or was changed."""
         content = storage.read_json(self.folder / RUN)
         if content.get("schema") != SCHEMA:
-            raise DamagedFileError(f"{self.folder / RUN} is not of a tagxai benchmark")
+            raise DamagedFileError(f"{self.folder / RUN} is not a tagxai benchmark")
         if content.get("schema_version") != SCHEMA_VERSION:
             raise DamagedFileError(
                 f"{self.folder} has schema version {content.get('schema_version')}; this tagxai reads {SCHEMA_VERSION}"
@@ -146,164 +55,92 @@ class Store:
         if content.pop("sha256", None) != storage.json_sha256(content):
             raise DamagedFileError(f"{self.folder / RUN} is damaged: it was changed after it was written")
         try:
-            return [Run.from_json(run) for run in content["runs"]]
+            return [PlannedRun.from_json(run) for run in content["runs"]]
         except (KeyError, TypeError):
-            raise DamagedFileError(f"{self.folder / RUN} is of another version of tagxai") from None
+            raise DamagedFileError(f"{self.folder / RUN} is from another version of tagxai") from None
 
     def check_free(self) -> None:
-        """Raises DamagedFileError where a run would write over what another version of tagxai reads."""
+        """Raises DamagedFileError where a run would overwrite the benchmark of another version of tagxai."""
         try:
             content = storage.read_json(self.folder / RUN)
-        except DamagedFileError:  # not there, or not whole: it is written again
+        except DamagedFileError:  # missing or damaged: the run writes it
             return
         if (content.get("schema"), content.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
             raise DamagedFileError(
-                f"{self.folder / RUN} is of {content.get('schema', 'no benchmark')}, schema version "
+                f"{self.folder / RUN} has schema {content.get('schema', 'none')!r}, schema version "
                 f"{content.get('schema_version')}, and this tagxai writes version {SCHEMA_VERSION}: give another folder"
             )
 
+    # -- clips and explanations ----------------------------------------------------------------------------------
+
+    def remembered(self, kind: ArtefactKind[T], key: str, make: Callable[[], tuple[T, float]]) -> tuple[T, float]:
+        """The artefact under `key` and the seconds that it took; where it is missing or damaged, `make` makes both.
+
+        A new artefact is read back from its file, so that a resumed run continues from the very same numbers. All
+        global random numbers that `make` draws come from the key.
+        """
+        path = self.folder / kind.folder / key[:2] / f"{key}.safetensors"
+        found = read_sealed(path, key)
+        if found is None:
+            with seeded(seed_of(key)):
+                artefact, seconds = make()
+            content, tensors = kind.to_file(artefact)
+            write_sealed(path, key, content | {"seconds": seconds}, tensors)
+            found = read_sealed(path, key)
+            if found is None:
+                return artefact, seconds
+        content, tensors = found
+        seconds = content.pop("seconds")
+        return kind.from_file(content, tensors), seconds
+
     # -- cells ---------------------------------------------------------------------------------------------------
 
-    def cell_path(self, name: str) -> Path:
-        return self.folder / "cells" / name[:2] / f"{name}.json"
-
-    def write_cell(self, name: str, row: Row) -> None:
-        content = asdict(row) | {"name": name}
-        path = self.cell_path(name)
+    def write_cell(self, key: str, measurement: Measurement) -> None:
+        content = asdict(measurement) | {"name": key}
+        path = self._cell_path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         storage.write_json(path, content | {"sha256": storage.json_sha256(content)})
 
-    def read_cell(self, name: str) -> Row | None:
-        """None where it is not there. Raises DamagedFileError where it is not what was written."""
-        path = self.cell_path(name)
+    def read_cell(self, key: str) -> Measurement | None:
+        """The cell, or None where it is missing. Raises DamagedFileError where it is not what was written."""
+        path = self._cell_path(key)
         if not path.is_file():
             return None
         content = storage.read_json(path)
         if content.pop("sha256", None) != storage.json_sha256(content):
             raise DamagedFileError(f"{path} is damaged: it was changed after it was written")
-        if content.pop("name", name) != name:
+        if content.pop("name", key) != key:
             raise DamagedFileError(f"{path} is damaged: it is another cell, under this one's name")
         try:
-            return Row(**content)
+            return Measurement(**content)
         except TypeError:
             raise DamagedFileError(f"{path} is a cell of another version of tagxai") from None
 
-    def is_done(self, name: str) -> bool:
-        """Whether a whole cell is there, with a value or an error."""
+    def is_done(self, key: str) -> bool:
+        """Whether a cell has its value or its error."""
         try:
-            return self.read_cell(name) is not None
+            return self.read_cell(key) is not None
         except DamagedFileError:
             return False
 
-    def forget_failure(self, name: str) -> None:
-        """A cell with an error is then one that is yet to be computed."""
+    def forget_failure(self, key: str) -> None:
+        """Delete a cell that holds an error, so that it is computed again."""
         try:
-            row = self.read_cell(name)
+            cell = self.read_cell(key)
         except DamagedFileError:
             return
-        if row is not None and row.error is not None:
-            self.cell_path(name).unlink()
+        if cell is not None and cell.error is not None:
+            self._cell_path(key).unlink()
 
-    def rows(self, runs: list[Run] | None = None) -> list[Row]:
-        """Every cell of the runs (default: the folder's), done or not, in their order; each once.
-
-        A model, method or metric has its first label throughout: another run may have given it another.
-        """
-        found: dict[str, Row] = {}
-        first: dict[tuple[str, str], str] = {}
-        for run in self.runs() if runs is None else runs:
-            labels = {(kind, own): first.setdefault((kind, key(identity)), own) for kind, own, identity in run.named()}
-            for clip, method, metric in run.cells():
-                name = clip.cell(method, metric)
-                if name not in found:
-                    planned = Row(
-                        labels["generator", clip.label],
-                        clip.prompt,
-                        clip.seed,
-                        labels["method", method.label],
-                        labels["metric", metric.label],
-                    )
-                    done = self.read_cell(name)
-                    # labels are the plan's: the same settings may have had another label
-                    named = {f: getattr(planned, f) for f in ("generator", "method", "metric")}
-                    found[name] = replace(done, **named) if done is not None else planned
-        return list(found.values())
-
-    # -- clips and explanations ----------------------------------------------------------------------------------
-
-    def write_clip(self, name: str, clip: Generation, seconds: float) -> None:
-        content = generation_json.to_json(clip) | {"seconds": seconds}
-        self._write("clips", name, content, {"waveform": clip.waveform, **generation_json.to_tensors(clip)})
-
-    def read_clip(self, name: str, device: torch.device) -> tuple[Generation, float] | None:
-        """The clip and the seconds that it took; None where it is not there or not whole."""
-        found = self._read("clips", name)
-        if found is None:
-            return None
-        content, tensors = found
-        seconds = content.pop("seconds")
-        placed = {name: tensor if name == "waveform" else tensor.to(device) for name, tensor in tensors.items()}
-        return generation_json.from_json(content, placed, tensors["waveform"]), seconds
-
-    def write_explanation(self, name: str, attribution: Attribution, seconds: float) -> None:
-        content = {field: getattr(attribution, field) for field in ("method", "is_mask", "merge")}
-        for field in ("settings", "diagnostics", "versions"):
-            content[field] = dict(getattr(attribution, field))
-        content["cost"] = attribution.cost.to_json()
-        tensors = {"scores": attribution.scores}
-        if attribution.deviation is not None:
-            tensors["deviation"] = attribution.deviation
-        self._write("explanations", name, content | {"seconds": seconds}, tensors)
-
-    def read_explanation(self, name: str, clip: Generation) -> tuple[Attribution, float] | None:
-        found = self._read("explanations", name)
-        if found is None:
-            return None
-        content, tensors = found
-        seconds = content.pop("seconds")
-        content["cost"] = Cost.from_json(content["cost"])
-        placed: dict[str, Any] = {**tensors, **content}
-        return Attribution(clip, **placed), seconds
-
-    def _write(self, kind: str, name: str, content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
-        from safetensors.torch import save_file
-
-        path = self.folder / kind / name[:2] / f"{name}.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        text = json.dumps({**content, "name": name}, allow_nan=False)
-        with storage.whole_file(path) as temporary:
-            save_file(plain, temporary, metadata={"content": text, "sha256": _seal(text, plain)})
-
-    def _read(self, kind: str, name: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
-        from safetensors import SafetensorError, safe_open
-
-        path = self.folder / kind / name[:2] / f"{name}.safetensors"
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata()
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            whole = metadata["sha256"] == _seal(metadata["content"], tensors)
-        except (SafetensorError, OSError, KeyError, TypeError):  # not there or damaged: made again
-            return None
-        if not whole:
-            return None
-        content = json.loads(metadata["content"])
-        return (content, tensors) if content.pop("name", name) == name else None
+    def _cell_path(self, key: str) -> Path:
+        return self.folder / "cells" / key[:2] / f"{key}.json"
 
 
-def finite(value: Any) -> float:
-    """A metric's value as a number. Raises TagxaiError for NaN and infinity."""
-    number = float(value)
-    if not math.isfinite(number):
-        raise TagxaiError(f"it gave {number}, which is no number to compare")
-    return number
+def seed_of(key: str) -> int:
+    """A seed that belongs to a key, for what draws from the global random numbers."""
+    return int(key[:8], 16)
 
 
-def _seal(text: str, tensors: Mapping[str, torch.Tensor]) -> str:
-    return key({"content": text, "tensors": {name: digest(tensor) for name, tensor in tensors.items()}})
-
-
-def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
-    """As it will be read again: lists for tuples."""
+def _as_read(content: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON content as it is when read back: lists for tuples."""
     return json.loads(json.dumps(content))

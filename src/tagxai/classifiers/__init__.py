@@ -17,17 +17,17 @@ from tagxai.lazy import torch
 
 
 class Classifier(ABC):
-    """Clips to probabilities of labels. A subclass sets the attributes and says what its model does with mono sound."""
+    """Clips to probabilities of labels. A subclass sets the attributes and computes probabilities of mono sound."""
 
     labels: tuple[str, ...]
-    sample_rate: int  # Hz, that the model wants
+    sample_rate: int  # Hz, of the model's input
     exclusive: bool
-    """Whether the probabilities of all labels add up to 1, or each label is a yes or no of its own."""
+    """Whether the probabilities of all labels add up to 1, or each label is a yes or no by itself."""
     batch_size: int = 16
 
     @abstractmethod
     def probabilities(self, waveform: Float[torch.Tensor, "clips samples"]) -> Float[torch.Tensor, "clips labels"]:
-        """Of mono clips of one length, at the model's sample rate. Called without gradients."""
+        """The probabilities for mono clips of one length, at the model's sample rate. Called without gradients."""
 
     def __call__(
         self, waveforms: Sequence[Float[torch.Tensor, "channels _"]], sample_rate: int
@@ -47,7 +47,7 @@ class Classifier(ABC):
 
 
 def resampled(waveform: Float[torch.Tensor, "clips samples"], given: int, wanted: int) -> torch.Tensor:
-    """At another sample rate, by torchaudio's windowed sinc."""
+    """The clips at another sample rate, by torchaudio's windowed sinc."""
     if given == wanted:
         return waveform
     try:

@@ -63,6 +63,6 @@ class Clap(Classifier):
 
 
 def _unit(features: Any) -> torch.Tensor:
-    """Of length 1; newer versions of transformers wrap the features in an output."""
+    """The features at length 1; newer versions of transformers wrap them in an output object."""
     vectors = features if isinstance(features, torch.Tensor) else features.pooler_output
     return torch.nn.functional.normalize(vectors, dim=-1)

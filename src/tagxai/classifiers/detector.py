@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Detector(Classifier):
-    """How surely each event is heard somewhere in the clip; several may be, or none."""
+    """The probability that each event is heard anywhere in the clip; several may be heard, or none."""
 
     exclusive = False
 

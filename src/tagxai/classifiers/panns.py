@@ -1,7 +1,7 @@
 """PANNs: 527 sounds of AudioSet by convolutions (Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for
 Audio Tagging and Sound Event Detection", TASLP 2020, section III.A: CNN14).
 
-There is no package to lean on that is kept, so the network is written here, with the names of its published weights.
+No maintained package has it, so the network is written here, with the names of its published weights.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BLOCKS = 6
 
 
 class Panns(Classifier):
-    """CNN14's probabilities: each label is a yes or no of its own, as it was trained.
+    """CNN14's probabilities: each label is a yes or no by itself, as the network was trained.
 
     Labels are "audioset/0" to "audioset/526", by AudioSet's own class indices.
     """
@@ -61,7 +61,7 @@ class Cnn14(torch.nn.Module):
     """Log-mel spectrogram, six blocks of two convolutions, and the sum of mean and maximum over time."""
 
     def __init__(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Of the sizes of a state dict, whose values are not read."""
+        """Build the network to the sizes of a state dict; its values are not read."""
         super().__init__()
         nn, shapes = torch.nn, {name: tensor.shape for name, tensor in state.items()}
         bins, _, self.window = shapes["spectrogram_extractor.stft.conv_real.weight"]
@@ -90,7 +90,7 @@ class Cnn14(torch.nn.Module):
         return self.fc_audioset(features).sigmoid()
 
     def log_mel(self, waveform: Float[torch.Tensor, "clips samples"]) -> Float[torch.Tensor, "clips frames mels"]:
-        """In dB. A clip of less than 0.32 s, of which five halvings leave no frame, is filled up with silence."""
+        """The log-mel spectrogram in dB. A clip under 0.32 s, too short for five halvings, is padded with silence."""
         functional, stft = torch.nn.functional, self.spectrogram_extractor["stft"]
         missing = max(0, 2 ** (_BLOCKS - 1) * self.hop - waveform.shape[-1])
         waveform = functional.pad(waveform, (0, missing))[:, None]

@@ -20,9 +20,9 @@ ARCHITECTURE = "passt_s_swa_p16_128_ap476"
 
 
 class Passt(Classifier):
-    """PaSST's probabilities by a softmax, as in AudioGenX, or by sigmoids, as it was trained.
+    """PaSST's probabilities by a softmax, as in AudioGenX, or by sigmoids, as the network was trained.
 
-    hear21passt does not say what its 527 outputs are called: labels are "audioset/0" to "audioset/526", by AudioSet's
+    hear21passt does not name its 527 outputs: labels are "audioset/0" to "audioset/526", by AudioSet's
     own class indices.
     """
 
@@ -56,7 +56,7 @@ class Passt(Classifier):
 
 
 def architecture(*, pretrained: bool) -> Any:
-    """hear21passt's basic model; without its weights, at random. It prints what it builds, which nobody asked for."""
+    """hear21passt's basic model; with random weights where it is not pretrained. What it prints is dropped."""
     try:
         from hear21passt.base import AugmentMelSTFT, PasstBasicWrapper, get_model_passt
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The command line. Every command is a thin shell around the library; torch is loaded only by those that need it."""
+"""The command line. Every command is a thin layer over the library; only those that need torch load it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from tagxai.cli import ask, bench, catalogue, convert, explain, generate
+from tagxai.cli import ask, bench, catalogue, convert, effects, evaluate, explain, generate, show
 from tagxai.cli.display import complain
 from tagxai.errors import TagxaiError
 
 
 class Commands(TyperGroup):
-    """Says what went wrong in one sentence, whichever command it happened in."""
+    """Reports an error of any command in one sentence."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -35,12 +35,13 @@ def _stop(message: str, code: int) -> NoReturn:
     raise typer.Exit(code) from None
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
         typer.echo(f"tagxai {version('tagxai')}")
         raise typer.Exit
+    return wanted
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
@@ -55,15 +56,11 @@ def _top(
     """Which words of a prompt made which seconds of the audio: heard and measured."""
 
 
-explain.register(app)
-ask.register(app)
-generate.register(app)
-bench.register(app)
-convert.register(app)
-catalogue.register(app)
+for command in (explain, show, ask, effects, generate, bench, evaluate, convert, catalogue):
+    command.register(app)
 
 
 def main() -> None:
-    # progress bars of libraries that load models would draw over ours
+    # the progress bars of libraries that load models would overwrite ours
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     app(prog_name="tagxai")

@@ -1,4 +1,4 @@
-"""`tagxai list` and `tagxai methods`: what is installed and what it can be told. Neither loads torch."""
+"""`tagxai list` and `tagxai methods`: what is installed, and the settings that it takes. Neither loads torch."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperCommand
 
 from tagxai.cli import display
 from tagxai.contract.method import Method
@@ -23,17 +24,26 @@ from tagxai.registering.hookspecs import MethodFamily
 from tagxai.registering.registry import Entry, registry
 
 
+class MethodsCommand(TyperCommand):
+    """`methods NAME --help` describes that method, as `methods NAME` does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any(not argument.startswith("-") for argument in args):
+            args = [argument for argument in args if argument != "--help"]
+        return super().parse_args(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
     app.command("list", epilog="Example: [bold]tagxai list[/]")(list_all)
     app.command(
         epilog="Examples: [bold]tagxai methods[/]\n\n[bold]tagxai methods audiogenx[/]\n\n"
         "[bold]tagxai methods captum:KernelShap --help[/]",
-        context_settings={"help_option_names": []},
+        cls=MethodsCommand,
     )(methods)
 
 
-def list_all(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """List the methods, generators and metrics that are installed, and where each comes from."""
+def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the installed methods, generators and metrics, and where each comes from."""
     known = registry()
     kinds: dict[str, Mapping[str, Entry[Any]]] = {
         "methods": known.methods,
@@ -57,18 +67,14 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="For programs.
 
 
 def methods(
-    context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A method; without it, all are listed.")] = None,
-    asked_for_help: Annotated[
-        bool, typer.Option("--help", help="Show this message; with NAME, what that method takes.")
-    ] = False,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A method, whose settings are shown; default: list all.")
+    ] = None,
 ) -> None:
-    """Describe a method: what it does, its paper, what it needs and costs, and every setting that --set takes."""
+    """Describe a method: what it does, its paper, what it needs and costs, and all its settings."""
     console = display.out()
     if name is not None:
         _describe(console, name, registry().method(name))
-    elif asked_for_help:
-        typer.echo(context.get_help())
     else:
         _print_methods(console)
 
@@ -86,14 +92,14 @@ def _describe(console: Console, name: str, cls: type[Method]) -> None:
         console.print("\nIt has no settings.")
         return
     table = display.plain_table("setting", "default", "takes", "what it does")
-    kinds, texts = get_type_hints(cls), field_docs(cls)
+    types, texts = get_type_hints(cls), field_docs(cls)
     for field in fields(cls):
         default = "(required)" if field.default is MISSING else str(field.default).lower()
         text = texts.get(field.name, "")
         table.add_row(
             Text(field.name, style="bold"),
             Text(default),
-            Text(kind_name(kinds[field.name])),
+            Text(type_in_words(types[field.name])),
             Text(text),
         )
     console.print()
@@ -102,30 +108,31 @@ def _describe(console: Console, name: str, cls: type[Method]) -> None:
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """The string below each field of a class, by name; what has no source to read has none."""
+    """The string below each field of a class, by name; empty where the source cannot be read."""
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__[:-1]):
         try:
             (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        except (OSError, TypeError):  # made without a source file
+        except (OSError, TypeError):  # a class without a source file
             continue
         body = tree.body if isinstance(tree, ast.ClassDef) else []
-        for field, below in pairwise(body):
-            match field, below:
+        for statement, below in pairwise(body):
+            match statement, below:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                     docs[name] = " ".join(text.split())
-    if is_dataclass(cls):  # a class made by `make_dataclass` has its texts in its fields
+    if is_dataclass(cls):  # `make_dataclass` leaves the texts in the fields
         docs |= {field.name: field.metadata["text"] for field in fields(cls) if "text" in field.metadata}
     return docs
 
 
-def kind_name(kind: Any) -> str:
-    """A field's type as a reader of the command line would write its values."""
-    if get_origin(kind) is Literal:
-        return " | ".join(map(str, get_args(kind)))
-    if get_args(kind):
-        return " | ".join("none" if part is type(None) else kind_name(part) for part in get_args(kind))
-    return {"bool": "true | false", "str": "text"}.get(kind.__name__, kind.__name__)
+def type_in_words(annotation: Any) -> str:
+    """A field's type as a user would write its values on the command line."""
+    choices = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return " | ".join(map(str, choices))
+    if choices:
+        return " | ".join("none" if choice is type(None) else type_in_words(choice) for choice in choices)
+    return {"bool": "true | false", "str": "text"}.get(annotation.__name__, annotation.__name__)
 
 
 def _print_methods(console: Console) -> None:

@@ -1,4 +1,4 @@
-"""`tagxai convert`: checkpoints of audiocraft as transformers' MusicGen, and back."""
+"""`tagxai convert`: checkpoints from audiocraft to transformers' MusicGen, and back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from tagxai.cli import display
+from tagxai.cli.progress import stages
 
 
 def register(app: typer.Typer) -> None:
@@ -23,13 +24,13 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="DST", help="The folder to write; new or empty.")],
     to: Annotated[Literal["transformers", "audiocraft"], typer.Option("--to", help="The format to write.")],
 ) -> None:
-    """Convert a checkpoint from audiocraft to transformers or back, bit for bit, and test that it is the same model."""
+    """Convert a checkpoint from audiocraft to transformers or back, bit for bit, and verify the result."""
     from tagxai import conversion
 
-    with display.stages() as stage:
+    with stages() as stage:
         report = conversion.convert(source, target, to=to, on_progress=stage("converting"))
     if report.differences is None:
-        tested = "not compared with the original, which needs audiocraft"
+        tested = "not compared with the original, because audiocraft is not installed"
     else:
         tested = "largest differences: " + ", ".join(f"{name} {x:.1e}" for name, x in report.differences.items())
     display.out().print(Text(f"wrote {report.tensors} tensors to {report.folder}; {tested}"), soft_wrap=True)

@@ -1,29 +1,22 @@
-"""What is shown: errors and progress on stderr, tables on stdout."""
+"""What commands print: messages on stderr, tables on stdout."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tagxai.contract.values import OnProgress, Progress
-from tagxai.explaining.comparison import passes
+from tagxai.contract.attribution import Attribution, Score
+from tagxai.explaining.comparison import passes_in_words
 from tagxai.text.printable import printable
-
-if TYPE_CHECKING:
-    from tagxai.contract.attribution import Attribution, Score
-    from tagxai.text.words import Unit
-
-Stage = Callable[[str], OnProgress]
+from tagxai.text.words import Unit
 
 
 def out() -> Console:
-    """A console on stdout. Piped, its lines are as wide as they need to be: whoever reads them next can cut them."""
+    """A console on stdout. Its lines are wide where they are piped: the next program can cut them."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200
@@ -35,45 +28,21 @@ def err() -> Console:
 
 
 def complain(message: str) -> None:
-    """One sentence on stderr, in red."""
+    """Print an error on stderr, in red."""
     err().print(Text(printable(message), style="red"), soft_wrap=True)
 
 
 def note(message: str) -> None:
+    """Print a remark on stderr."""
     err().print(Text(printable(message)), soft_wrap=True)
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without frames, which stays readable in a pipe."""
+    """A table without borders, which stays readable in a pipe."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column)
     return table
-
-
-@contextmanager
-def stages() -> Iterator[Stage]:
-    """A progress bar for each stage of the work, made by calling what this gives: `stage("generating")(progress)`."""
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    console = err()
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(24), TimeRemainingColumn())
-    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
-
-        def stage(title: str) -> OnProgress:
-            for earlier in bars.tasks:  # whatever stopped before its last step is done all the same
-                bars.update(earlier.id, total=earlier.total or 1, completed=earlier.total or 1)
-            task = bars.add_task(title, total=None)
-
-            def report(progress: Progress) -> None:
-                bars.update(task, total=progress.total, completed=progress.done, description=progress.message)
-
-            return report
-
-        yield stage
-        for task in bars.tasks:
-            bars.update(task.id, total=task.total or 1, completed=task.total or 1)
 
 
 def score_table(
@@ -95,7 +64,7 @@ def columns_table(units: Sequence[Unit], columns: Mapping[str, Sequence[Score]],
 def bar_table(
     heading: str, labels: Sequence[tuple[str, bool]], columns: Mapping[str, Sequence[float]], console: Console
 ) -> Table:
-    """A row for each label (and whether it is dim), with a number and a bar in every column."""
+    """A row for each (label, whether it is dim), with a number and a bar in every column."""
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, header_style="bold", pad_edge=False)
     longest = max(len(label) for label, _ in labels)
     beside = max(14, *(len(title) + 7 for title in columns))
@@ -126,19 +95,22 @@ def matrix_table(names: Sequence[str], matrix: Sequence[Sequence[float | None]])
 
 
 def cost_table(attributions: Mapping[str, Attribution], generation_seconds: float | None) -> Table:
-    """What each method took, also beside the time that generating the clip took."""
+    """What each method took, also relative to the time for generating the clip."""
     table = plain_table("method", "seconds", "of generating", "passes")
     for name, attribution in attributions.items():
         seconds = attribution.cost.seconds
         share = "-" if seconds is None or not generation_seconds else f"{seconds / generation_seconds:.2g}x"
         table.add_row(
-            Text(name, style="bold"), "-" if seconds is None else f"{seconds:.3g}", share, passes(attribution.cost)
+            Text(name, style="bold"),
+            "-" if seconds is None else f"{seconds:.3g}",
+            share,
+            passes_in_words(attribution.cost),
         )
     return table
 
 
 def _bar(value: float, largest: float, width: int, ascii_only: bool, dim: bool) -> Text:
-    """As long as the value is large beside the largest of its column; red where it is negative."""
+    """A bar whose length is the value relative to the largest of its column; red where it is negative."""
     eighths = round(abs(value) / largest * width * 8)
     whole, rest = divmod(eighths, 8)
     bar = "#" * round(eighths / 8) if ascii_only else "█" * whole + (chr(0x2590 - rest) if rest else "")

@@ -1,4 +1,4 @@
-"""`tagxai generate`: clips of one prompt or of a list of prompts, with what is already made left as it is."""
+"""`tagxai generate`: clips of one prompt or of a list of prompts; existing clips are skipped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +18,12 @@ from rich.text import Text
 
 from tagxai import storage
 from tagxai.cli import display, options
+from tagxai.cli.progress import stages
+from tagxai.cli.slugs import slug, unique_slug
 from tagxai.contract import generation_json
 from tagxai.contract.attribution import installed_versions
 from tagxai.contract.generator import Generator
+from tagxai.contract.values import OnProgress, Progress
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.text.lists import Prompt, is_list, read_prompts
 
@@ -30,7 +32,7 @@ SCHEMA = "tagxai.clip"
 
 @dataclass(frozen=True)
 class Job:
-    """One clip to make. What decides its sound decides its name, so that a finished clip is known again."""
+    """One clip to make. Its name is a hash of what decides its sound, so that an existing clip is recognised."""
 
     prompt: Prompt
     seed: int
@@ -42,10 +44,10 @@ class Job:
     def name(self) -> str:
         content = [self.prompt.text, self.seed, self.generator, self.duration, sorted(self.sampling.items())]
         digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]
-        return f"{options.slug(self.prompt.text)}-{digest}"
+        return f"{slug(self.prompt.text)}-{digest}"
 
     def is_done(self, folder: Path) -> bool:
-        """Whether the clip's JSON, which is written last, is there and its files are what it says."""
+        """Whether the clip's JSON, which is written last, exists and its checksums are those of the files."""
         try:
             written = storage.read_json(folder / f"{self.name}.json")["sha256"]
             return bool(written) and all(storage.sha256(folder / file) == digest for file, digest in written.items())
@@ -63,14 +65,7 @@ class Job:
             {
                 "schema": SCHEMA,
                 "schema_version": 2,
-                "prompt": clip.prompt,
-                "generator": clip.generator,
-                "seed": clip.seed,
-                "settings": dict(clip.settings),
-                "tokens": list(clip.tokens),
-                "duration": clip.duration,
-                "sample_rate": clip.sample_rate,
-                "timeline": clip.timeline.to_json(),
+                **generation_json.to_json(clip),
                 "versions": installed_versions(),
                 "seconds": round(monotonic() - started, 3),
                 "sha256": {name: storage.sha256(folder / name) for name in (audio, codes)},
@@ -78,8 +73,8 @@ class Job:
         )
 
 
-class Result(NamedTuple):
-    """What became of a job."""
+class Outcome(NamedTuple):
+    """What happened to a job."""
 
     job: Job
     status: Literal["made", "kept", "failed"]
@@ -90,7 +85,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog='Examples: [bold]tagxai generate "a dog barks" --repeats 5[/]\n\n'
         "[bold]tagxai generate audiocaps_val.csv --limit 100 --out clips[/]\n\n"
-        "The same command again goes on where it was interrupted."
+        "The same command resumes a run that was interrupted."
     )(generate)
 
 
@@ -99,14 +94,14 @@ def generate(
         str,
         typer.Argument(
             metavar="PROMPTS",
-            help="A prompt; or a .csv or .tsv with a column caption or prompt; or a .txt with one prompt a line.",
+            help="A prompt; or a .csv or .tsv with a column caption or prompt; or a .txt with one prompt per line.",
         ),
     ],
     generator: options.GeneratorOption = "tiny",
     duration: options.DurationOption = None,
     seed: options.SeedOption = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Clips of each prompt, with seeds from --seed upwards.")] = 1,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first prompts of a list.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only the first prompts of a list.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Default: tagxai-out/ and a name from PROMPTS.")
     ] = None,
@@ -117,7 +112,7 @@ def generate(
     dtype: options.DtypeOption = "auto",
     memory_check: options.MemoryOption = True,
 ) -> None:
-    """Make audio and its codes from a prompt or a list of them; what is already made is not made again."""
+    """Make audio and its codes from a prompt or a list of prompts; existing clips are skipped."""
     if is_list(prompts):
         chosen = read_prompts(Path(prompts))[:limit]
     else:
@@ -127,7 +122,7 @@ def generate(
     options.check_duration(duration)
     sampling = options.sampling_options(guidance_scale, top_k, temperature)
     jobs = [Job(p, s, generator, duration, sampling) for p in chosen for s in range(seed, seed + repeats)]
-    target = out or Path("tagxai-out", Path(prompts).stem if is_list(prompts) else options.unique_slug(prompts))
+    target = out or Path("tagxai-out", Path(prompts).stem if is_list(prompts) else unique_slug(prompts))
 
     def load() -> Generator:
         model = options.load_model(generator, device, dtype)
@@ -137,81 +132,56 @@ def generate(
         return model
 
     with storage.new_folder(target) as folder:
-        results: list[Result] = []
+        outcomes: list[Outcome] = []
         try:
-            for result in _run(jobs, folder, load):
-                results.append(result)
+            with stages(counted=True) as stage:
+                for outcome in _run(jobs, folder, load, stage("clips")):
+                    outcomes.append(outcome)
         finally:
-            if results:
-                _write_index(folder, results)
-    count = Counter(result.status for result in results)
+            if outcomes:
+                _write_index(folder, outcomes)
+    count = Counter(outcome.status for outcome in outcomes)
     summary = f"made {count['made']}, already there {count['kept']}, failed {count['failed']}: {folder / 'index.csv'}"
     display.out().print(Text(summary), soft_wrap=True)
     if count["failed"]:
         raise typer.Exit(1)
 
 
-def _run(jobs: Sequence[Job], folder: Path, load: Callable[[], Generator]) -> Iterator[Result]:
-    """Make what is not made yet. The model is loaded for the first clip that needs it; a clip that fails is told."""
+def _run(
+    jobs: Sequence[Job], folder: Path, load: Callable[[], Generator], on_progress: OnProgress
+) -> Iterator[Outcome]:
+    """Make the missing clips. The model is loaded for the first of them; a clip that fails is reported."""
     generator = None
-    looked_at = set()
-    with _progress(len(jobs)) as advance:
-        for job in jobs:
-            result = Result(job, "kept")
-            try:
-                if not job.is_done(folder):
-                    options.check_prompt(job.prompt.text)
-                    generator = generator or load()
-                    if job.prompt not in looked_at:
-                        looked_at.add(job.prompt)
-                        options.note_doubts(generator, job.prompt.text, f"line {job.prompt.line}: ")
-                    job.make(generator, folder)
-                    result = Result(job, "made")
-            except TagxaiError as error:
-                if generator is None and job.prompt.text:  # no model: no clip can be made
-                    raise
-                result = Result(job, "failed", str(error))
-                display.complain(f"line {job.prompt.line}: {error}")
-            advance(result)
-            yield result
+    checked, kept = set(), 0
+    for number, job in enumerate(jobs, 1):
+        outcome = Outcome(job, "kept")
+        try:
+            if not job.is_done(folder):
+                options.check_prompt(job.prompt.text)
+                generator = generator or load()
+                if job.prompt not in checked:
+                    checked.add(job.prompt)
+                    options.warn_about_prompt(generator, job.prompt.text, f"line {job.prompt.line}: ")
+                job.make(generator, folder)
+                outcome = Outcome(job, "made")
+        except TagxaiError as error:
+            if generator is None and job.prompt.text:  # without a model, no clip can be made
+                raise
+            outcome = Outcome(job, "failed", str(error))
+            display.complain(f"line {job.prompt.line}: {error}")
+        kept += outcome.status == "kept"  # kept clips take no time, so they would spoil the estimate of what is left
+        on_progress(Progress(number - kept, len(jobs) - kept, job.name))
+        yield outcome
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[Result], None]]:
-    """A bar with the time left; in a log, a line for each clip."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    console = display.err()
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(24),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
-        task = bars.add_task("clips", total=total)
-        started, made, done = monotonic(), 0, 0
-
-        def advance(result: Result) -> None:
-            nonlocal made, done
-            made, done = made + (result.status == "made"), done + 1
-            bars.update(task, completed=done, description=display.printable(result.job.prompt.text)[:40])
-            if not console.is_terminal and result.status == "made":
-                left = (monotonic() - started) / made * (total - done)
-                display.note(f"{done}/{total} {result.job.name}.flac, at most {left:.0f} s left")
-
-        yield advance
-
-
-def _write_index(folder: Path, results: Sequence[Result]) -> None:
-    """index.csv: which line of the list became which file."""
+def _write_index(folder: Path, outcomes: Sequence[Outcome]) -> None:
+    """index.csv: the file that each line of the list became."""
     with (
         storage.whole_file(folder / "index.csv") as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(["line", "prompt", "seed", "clip", "error"])
-        for job, status, error in results:
+        for job, status, error in outcomes:
             clip = "" if status == "failed" else f"{job.name}.flac"
             writer.writerow([job.prompt.line, job.prompt.text, job.seed, clip, error])

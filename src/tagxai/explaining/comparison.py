@@ -1,4 +1,4 @@
-"""Several methods on one clip: their maps side by side, how far they agree, and what each of them cost.
+"""Several methods on one clip: how far their explanations agree, and what each of them cost.
 
 A comparison's folder holds `comparison.json` and a whole explanation for each method, in a folder of its own.
 """
@@ -22,10 +22,7 @@ from tagxai.metrics.families.rank_correlation import rank_correlation
 from tagxai.text.words import Unit
 
 COMPARISON = "comparison.json"
-
-
 SCHEMA_VERSION = 1
-
 
 Matrix = tuple[tuple[float | None, ...], ...]
 """A value for each pair of methods, in order; None where there is none."""
@@ -33,7 +30,7 @@ Matrix = tuple[tuple[float | None, ...], ...]
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Explanations of one clip by method, in the order that was asked for, and a sentence for each that failed."""
+    """Explanations of one clip by method, in the requested order, and a sentence for each method that failed."""
 
     explanations: Mapping[str, Explanation]
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +68,7 @@ class Comparison:
         return tuple(tuple(None if value is None else round(value, 6) for value in row) for row in found)
 
     def save(self, folder: str | Path) -> Path:
-        """Write all of it into `folder`, an explanation in a folder of each method; `comparison.json` comes last."""
+        """Write everything into `folder`, with a folder for each method; `comparison.json` comes last."""
         target = storage.output_folder(folder)
         for earlier in (COMPARISON, "explanation.json"):
             (target / earlier).unlink(missing_ok=True)
@@ -104,7 +101,7 @@ class Comparison:
             explanations = {}
             for method, name in content["methods"].items():
                 if name != method_folder(method):
-                    raise ValueError(f"no folder is called {name!r}")
+                    raise ValueError(f"{name!r} is not the folder of method {method!r}")
                 explanations[method] = Explanation.load(source / name)
             return cls(explanations, content["failures"], content["generation_seconds"])
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -112,12 +109,12 @@ class Comparison:
 
 
 def method_folder(method: str) -> str:
-    """The folder of a method's explanation: its name, with dashes for what file systems do not like."""
+    """The folder of a method's explanation: its name, with dashes for characters that file systems do not like."""
     return re.sub(r"[^\w-]+", "-", method).strip("-") or "method"
 
 
-def passes(cost: Cost) -> str:
-    """The passes in a method's cost, in words."""
+def passes_in_words(cost: Cost) -> str:
+    """The passes of the model that a method's cost counts: "12 forward, 2 epochs"."""
     counted = cost.to_json()
     known = {
         "forward_passes": "forward",

@@ -1,7 +1,7 @@
 """How much memory a run will take, from the shapes of the model and the clip, and how much is free.
 
-The estimate counts the large tensors alone. It is meant to be right within a factor of `MARGIN`, so only what would not
-fit even then is refused.
+The estimate counts only the large tensors. It is meant to be right within a factor of `MARGIN`, so a run is refused
+only where it would not fit even then.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tagxai.errors import TagxaiError
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes of a run's parts. `free` is what is left beside the weights, which are there already; None if unknown."""
+    """Bytes for each part of a run. `free` is what is left beside the loaded weights; None if unknown."""
 
     weights: int
     generating: int
@@ -25,7 +25,7 @@ class Estimate:
 
     @property
     def needed(self) -> int:
-        """At the peak, beside the weights."""
+        """The peak beside the weights."""
         return max(self.generating, self.explaining)
 
     def __str__(self) -> str:
@@ -39,13 +39,13 @@ class Estimate:
         if self.free is not None and self.needed > MARGIN * self.free:
             raise TagxaiError(
                 f"this run needs about {_size(self.needed)} of memory beside the model's weights, and "
-                f"{_size(self.free)} are free; take a shorter --duration or --dtype bfloat16, or go on all the same "
+                f"{_size(self.free)} are free; use a shorter --duration or --dtype bfloat16, or run it anyway "
                 "with --no-memory-check"
             )
 
 
 def estimate(generator: Generator, prompt: str, duration: float | None, *methods: Method) -> Estimate:
-    """Of generating `duration` seconds, and of explaining them by the most demanding of `methods`."""
+    """The memory for generating `duration` seconds and explaining them by the most demanding of `methods`."""
     conditioning = generator.encode_prompt([prompt])
     work = Workload.of(generator, generator.timeline(duration).positions, conditioning)
     return Estimate(

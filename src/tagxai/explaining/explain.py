@@ -10,7 +10,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.values import OnProgress
 from tagxai.errors import TagxaiError
-from tagxai.explaining.loading import doubts, load_generator, make_method
+from tagxai.explaining.loading import load_generator, make_method, prompt_warnings
 
 
 def explain(
@@ -28,16 +28,16 @@ def explain(
 ) -> Attribution:
     """Generate `duration` seconds of audio from `prompt` and say which words made which seconds.
 
-    `options` are the method's hyper-parameters, where it is given by name. Raises TagxaiError; warns of what the
-    model cannot read of the prompt (`doubts`).
+    `options` are the hyper-parameters of a method that is given by name. Raises TagxaiError; warns where the model
+    cannot read all of the prompt (`prompt_warnings`).
     """
     if isinstance(method, Method) and options:
-        raise TagxaiError("options go with a method's name; give them to the method itself")
+        raise TagxaiError("options are for a method given by name; give them to the method itself")
     chosen = make_method(method, options) if isinstance(method, str) else method
     model = load_generator(generator) if isinstance(generator, str) else generator
     chosen.check_supported(model)
-    for doubt in doubts(model, prompt) if prompt.strip() else ():
-        warnings.warn(doubt, stacklevel=2)
+    for warning in prompt_warnings(model, prompt) if prompt.strip() else ():
+        warnings.warn(warning, stacklevel=2)
     generation = model.generate(
         prompt,
         duration=duration,

@@ -1,4 +1,4 @@
-"""What a folder of `tagxai explain` holds."""
+"""The folder that `tagxai explain` writes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from typing import get_args
 from tagxai import storage
 from tagxai.contract.attribution import Attribution
 from tagxai.errors import DamagedFileError, TagxaiError
-from tagxai.explaining.listening import Kind, Track
+from tagxai.explaining.listening import Track, TrackKind
 
 Interval = tuple[float, float]
 """[start, end) in seconds."""
 
-
-_TRACK_FILE = rf"(({'|'.join(get_args(Kind))})(?:-(\d+))?)\.flac"
+_TRACK_FILE = rf"(({'|'.join(get_args(TrackKind))})(?:-(\d+))?)\.flac"
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What a folder of `tagxai explain` holds: an attribution, the intervals that were asked about, and audio."""
+    """What a folder of `tagxai explain` holds: an attribution, the requested intervals, and audio."""
 
     attribution: Attribution
     intervals: Sequence[Interval] = ()
@@ -33,9 +32,12 @@ class Explanation:
             self.attribution.generation.frame_range(*interval)
 
     def save(self, folder: str | Path) -> Path:
-        """Write all of it into `folder`, in place of an explanation that is already there; the JSON comes last."""
+        """Write everything into `folder`, in place of an existing explanation; the JSON comes last."""
         target = storage.output_folder(folder)
-        for earlier in ("explanation.json", "comparison.json"):  # from here on the folder holds no whole explanation
+        for earlier in (
+            "explanation.json",
+            "comparison.json",
+        ):  # until the new JSON is written, the folder holds no explanation
             (target / earlier).unlink(missing_ok=True)
         for previous in target.glob("*.flac"):
             if re.fullmatch(_TRACK_FILE, previous.name):
@@ -63,11 +65,11 @@ class Explanation:
 
 
 def _read_track(folder: Path, file: str, first_seed: int) -> Track:
-    """The clip in `file`, whose name says what it is: clip number i has the i-th seed from the original's upwards."""
+    """The clip in `file`, whose name holds its kind and number: number i has the i-th seed from the original's up."""
     match = re.fullmatch(_TRACK_FILE, file)
     if match is None:
-        raise ValueError(f"no audio is called {file!r}")
+        raise ValueError(f"{file!r} is not the name of a track")
     name, number = match[1], match[3]
-    kind: Kind = match[2]  # type: ignore[assignment]
+    kind: TrackKind = match[2]  # type: ignore[assignment]
     waveform, sample_rate = storage.read_audio(folder / file)
     return Track(name, kind, first_seed + int(number or 1) - 1, waveform, sample_rate)

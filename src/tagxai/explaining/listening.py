@@ -14,16 +14,16 @@ from tagxai.contract.request import Request
 from tagxai.contract.values import OnProgress
 from tagxai.lazy import torch
 
-Kind = Literal["factual", "counterfactual", "unconditional"]
-"""Sampled under the explanation's mask, under one minus it, and without the prompt."""
+TrackKind = Literal["factual", "counterfactual", "unconditional"]
+"""Sampled under the explanation's mask, under one minus it, or without the prompt."""
 
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """One clip that was sampled to hear an explanation."""
+    """A clip that was sampled to make an explanation audible."""
 
     name: str
-    kind: Kind
+    kind: TrackKind
     seed: int
     waveform: Float[torch.Tensor, "channels samples"]
     sample_rate: int
@@ -36,10 +36,10 @@ class Track:
 def listen(
     generator: Generator, attribution: Attribution, *, repeats: int = 1, on_progress: OnProgress | None = None
 ) -> tuple[Track, ...]:
-    """Sample `repeats` factual and counterfactual clips, with seeds from the original's upwards, and one without the
-    prompt: what stays, what goes, and what comes by itself."""
+    """Sample `repeats` factual and counterfactual clips, with seeds from the original's upwards, and one clip without
+    the prompt."""
     original, mask = attribution.generation, attribution.to_mask()
-    plan: list[tuple[Kind, int]] = [
+    plan: list[tuple[TrackKind, int]] = [
         *(("factual", i) for i in range(repeats)),
         *(("counterfactual", i) for i in range(repeats)),
         ("unconditional", 0),

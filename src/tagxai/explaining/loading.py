@@ -14,8 +14,6 @@ from tagxai.registering.registry import registry
 from tagxai.text import words
 
 Device = Literal["auto", "cpu", "cuda", "mps", "sharded"]
-
-
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -30,12 +28,12 @@ def choose_device(device: Device) -> str:
         "mps": torch.backends.mps.is_available(),
     }
     if not available[device]:
-        raise TagxaiError(f"this machine has no {device} device that torch can use; take --device cpu")
+        raise TagxaiError(f"this machine has no {device} device that torch can use; use --device cpu")
     return device
 
 
 def choose_dtype(dtype: Dtype, device: str) -> str:
-    """The weights' type on a device that `choose_device` gave. Loads torch for cuda alone."""
+    """The dtype of the weights on a device from `choose_device`. Loads torch only for cuda."""
     if dtype != "auto":
         return dtype
     on_cuda = device == "cuda" or (device == "sharded" and torch.cuda.is_available())
@@ -47,7 +45,7 @@ def load_generator(spec: str = "tiny", *, device: str = "cpu", dtype: str = "flo
     name, _, source = spec.partition(":")
     generator = registry().generator(name)
     if device == "sharded" and not generator.shards:
-        raise UnsupportedError(f"generator {name!r} cannot be sharded; take one device, or the generator 'musicgen'")
+        raise UnsupportedError(f"generator {name!r} cannot be sharded; use one device, or the generator 'musicgen'")
     return generator.load(source or None, device=device, dtype=dtype)
 
 
@@ -56,8 +54,8 @@ def make_method(name: str, options: Mapping[str, Any] | None = None) -> Method:
     return registry().method(name).configure(options or {})
 
 
-def doubts(generator: Generator, prompt: str) -> list[str]:
-    """What a model cannot read of a prompt, in a sentence each; nothing for most prompts."""
+def prompt_warnings(generator: Generator, prompt: str) -> list[str]:
+    """What a model cannot read in a prompt, a sentence for each problem; empty for most prompts."""
     (tokens,), (spans,) = (encoded := generator.encode_prompt([prompt])).tokens, encoded.spans
     found = []
     if strange := words.unknown(prompt, spans, tokens):
@@ -65,12 +63,12 @@ def doubts(generator: Generator, prompt: str) -> list[str]:
         every = sum(not word.special for word in words.words(prompt, spans, tokens))
         found.append(
             f"the tokenizer of {generator.name!r} does not know {len(strange)} of the prompt's {every} words, or not "
-            f"all of their characters ({shown}): what is unknown is one and the same to the model, whatever it says"
+            f"all of their characters ({shown}): the model sees everything unknown as the same `<unk>` token"
         )
     longest = getattr(getattr(generator, "tokenizer", None), "model_max_length", inf)  # transformers: 1e30 if unknown
     if len(tokens) > longest:
         found.append(
             f"the prompt has {len(tokens)} tokens, and the text encoder of {generator.name!r} is made for at most "
-            f"{longest}: it will be slow, and the model may not follow it"
+            f"{longest}: generating will be slow, and the model may ignore part of the prompt"
         )
     return found

@@ -1,6 +1,6 @@
 """The embedded text-to-audio model: procedural sounds, a grammar with truth as data, training code and weights.
 
-Importing this package is light; `sounds`, `grammar` and `clips` need numpy only, `detector` and `train` need torch.
+Importing this package is light; `sounds` and `language` need numpy only, `judging` and `train` need torch.
 """
 
 from pathlib import Path

@@ -30,8 +30,8 @@ def bootstrap(
 ) -> Interval:
     """The mean of `values`, or of `values - others` clip by clip, with its percentile interval over resampled clips.
 
-    Both scores of a clip are drawn together: what makes a clip hard for two methods alike does not widen the interval
-    of their difference.
+    Both scores of a clip are drawn together: a clip that is hard for both methods does not widen the interval of
+    their difference.
 
     >>> import torch
     >>> bootstrap(torch.tensor([1.0, 1.0, 1.0]))

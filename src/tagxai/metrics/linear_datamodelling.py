@@ -45,7 +45,7 @@ class LinearDatamodelling(ScoringMetric):
 
     samples: int = 64
     seed: int = 20_000
-    """Of the sets: unlike the seeds that methods use, so that they are held out."""
+    """Seed of the sets' draws; methods use other seeds, so these sets are held out."""
 
     def __post_init__(self) -> None:
         self.require("samples", self.samples >= 2, "at least 2")

@@ -28,7 +28,7 @@ class MaxSensitivity(MethodMetric):
     expense: ClassVar[str] = "`samples` explanations"
 
     radius: float = 0.1
-    """Of the uniform noise, in units of the embeddings' root mean square."""
+    """Largest absolute value of the uniform noise, in units of the embeddings' root mean square."""
     samples: int = 4
     seed: int = 0
 

@@ -26,7 +26,7 @@ class CascadingRandomisation(MethodMetric):
     expense: ClassVar[str] = "a copy of the model, and `stages` explanations"
 
     stages: int = 3
-    """How many times the method is asked on the way from the first part to all; the last time all are random."""
+    """How many times the model is explained on the way from one random part to all of them."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -40,7 +40,7 @@ class CascadingRandomisation(MethodMetric):
         self, generator: Generator, generation: Generation, attribution: Attribution, method: Method
     ) -> float:
         """The mean rank correlation, over tokens x frames, with the explanations of the same clip. Weights are
-        shuffled, not drawn anew: their distribution stays."""
+        shuffled, not redrawn, so their distribution is unchanged."""
         copy, parts = copy_to_randomise(generator), self.parts(generator)
         if not parts:
             raise UnsupportedError(f"metric {self.name!r} finds no such weights in generator {generator.name!r}")

@@ -32,7 +32,7 @@ class ParaphraseRobustness(MethodMetric):
     given: Mapping[str, str] = field(default_factory=dict)
     """Prompts to their paraphrases; a prompt that is not in it is paraphrased by the laboratory's grammar."""
     seed: int = 0
-    """Of the grammar's choice."""
+    """Seed of the grammar's choice."""
 
     def score_method(
         self, generator: Generator, generation: Generation, attribution: Attribution, method: Method
@@ -66,18 +66,16 @@ def paraphrase(prompt: str, seed: int) -> str:
     """
     import numpy as np
 
-    from tagxai.laboratory.language.grammar import compose
+    from tagxai.laboratory.language.composing import compose
     from tagxai.laboratory.language.parsing import parse
 
     parsed = parse(prompt)
     if parsed is None:
-        raise TagxaiError(
-            f"the laboratory's grammar cannot say {prompt!r} in other words; give a paraphrase in `given`"
-        )
+        raise TagxaiError(f"the laboratory's grammar cannot paraphrase {prompt!r}; give a paraphrase in `given`")
     rng = np.random.default_rng(seed)
     drawn = [compose(parsed.scene, rng).text.rstrip(".") for _ in range(TRIES)]
     said = {word.text for word in parsed.words() if word.kind in ("event", "attribute", "negation")}
     others = [text for text in drawn if text != prompt.rstrip(".") and said & set(text.split())]
     if not others:
-        raise TagxaiError(f"the laboratory's grammar found no other words for {prompt!r}; give a paraphrase in `given`")
+        raise TagxaiError(f"the laboratory's grammar found no paraphrase of {prompt!r}; give a paraphrase in `given`")
     return max(others, key=lambda text: len(said & set(text.split())))

@@ -44,8 +44,8 @@ class Removal(Metric):
         self.require("repeats", self.repeats >= 1, "at least 1")
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
-        """Clips of the whole prompt and of what is left have the same seeds; neither has the original's, whose top
-        label would be high by selection."""
+        """Clips of the whole prompt and of what is left have the same seeds; neither has the original's seed, whose
+        top label would be high by selection."""
         units = [unit for unit in attribution.words() if not unit.special]
         gone = top_words(attribution.over_time(units).mean(1).tolist(), self.k)
         left = without(generation.prompt, units, [i not in gone for i in range(len(units))])

@@ -31,7 +31,7 @@ class SeedRobustness(MethodMetric):
     def score_method(
         self, generator: Generator, generation: Generation, attribution: Attribution, method: Method
     ) -> float:
-        """The mean rank correlation, over tokens x frames, with the explanation at hand."""
+        """The mean rank correlation, over tokens x frames, with the given explanation."""
         settings = method.settings()
         if "seed" not in settings:
             return 1.0

@@ -1,4 +1,4 @@
-"""What tagxai brings itself, registered through the same hooks as any plugin."""
+"""The built-in generators, methods and metrics, registered through the same hooks as any plugin."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
 
 
 def method_families() -> Mapping[str, MethodFamily]:
-    """Methods that another library brings: their classes are made when one is asked for."""
+    """Methods from other libraries, whose classes are created when they are first requested."""
     from tagxai.methods.captum.factory import captum_method
     from tagxai.methods.captum.names import ALGORITHMS, PREFIX
 

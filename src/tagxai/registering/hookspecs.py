@@ -1,4 +1,4 @@
-"""The three hooks by which generators, methods and metrics come in. Each returns classes.
+"""The three hooks through which generators, methods and metrics are registered. Each returns classes.
 
 A plugin is a package with an entry point in the group `tagxai` that names a module (or object) with such functions:
 
@@ -26,7 +26,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class MethodFamily(NamedTuple):
-    """Methods named `PREFIX:NAME` of one distribution, with a line on each; `resolve` makes the class of a name."""
+    """Methods named `PREFIX:NAME` from one distribution, with a line about each; `resolve` creates a name's class."""
 
     distribution: str
     summaries: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Names -> classes: everything that built-ins and installed plugins registered."""
+"""Names -> classes: everything that tagxai and the installed plugins registered."""
 
 from __future__ import annotations
 
@@ -115,21 +115,21 @@ def load(*plugins: object, entry_points: bool = True) -> Registry:
 
 
 def _load_installed(manager: pluggy.PluginManager) -> None:
-    """Entry points one by one, so that one that cannot be imported is named."""
+    """Load entry points one at a time, so that an error can name the one that cannot be imported."""
     names = [point.name for point in metadata.entry_points(group=hookspecs.PROJECT)]
     for name in sorted(set(names)):
-        if names.count(name) > 1 or name == BUILT_IN:  # pluggy would take one of them, and say nothing
+        if names.count(name) > 1 or name == BUILT_IN:  # pluggy would silently take one of them
             raise TagxaiError(f"several installed plugins call their entry point {name!r}; uninstall all but one")
         try:
             manager.load_setuptools_entrypoints(hookspecs.PROJECT, name=name)
         except Exception as error:  # importing someone else's code can raise anything
             raise TagxaiError(
                 f"the installed plugin {name!r} cannot be loaded ({type(error).__name__}: {error}); "
-                "mend or uninstall its package"
+                "fix or uninstall its package"
             ) from error
 
 
 @cache
 def registry() -> Registry:
-    """The registry of this process, made once."""
+    """The registry of this process, built once."""
     return load()

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from tagxai import storage
 from tagxai.contract.attribution import Attribution
-from tagxai.explaining.comparison import Comparison, Matrix, method_folder, passes
+from tagxai.explaining.comparison import Comparison, Matrix, method_folder, passes_in_words
 from tagxai.report.figures.colours import Scale, full_colour
 from tagxai.report.figures.heat_map import heat_maps
 from tagxai.report.figures.spectrogram import LOWEST, spectrogram
-from tagxai.report.page import coloured, data_uri, gradient, ink, png, rounded, short, template, write_report
+from tagxai.report.html import coloured, data_uri, gradient, ink, listed, png, rounded, template
+from tagxai.report.page import write_explanation
 from tagxai.text.printable import printable
 
 
@@ -25,8 +26,8 @@ class Panel(NamedTuple):
     scores: list[list[float]]
 
 
-class Cost(NamedTuple):
-    """What one method cost, as it is shown."""
+class CostLine(NamedTuple):
+    """The cost of one method, as text."""
 
     method: str
     seconds: str
@@ -35,8 +36,8 @@ class Cost(NamedTuple):
     completeness: str
 
 
-class Cell(NamedTuple):
-    """A rank correlation; `strength` in [-1, 1] is its colour."""
+class Correlation(NamedTuple):
+    """A rank correlation of two methods; `strength` in [-1, 1] is its colour, `own` marks a method with itself."""
 
     text: str
     strength: float
@@ -46,7 +47,7 @@ class Cell(NamedTuple):
 def write_comparison(folder: Path) -> list[Path]:
     """Make the pages and pictures of a comparison and of each explanation in it. Raises DamagedFileError."""
     comparison = Comparison.load(folder)
-    files = [file for method in comparison.explanations for file in write_report(folder / method_folder(method))]
+    files = [file for method in comparison.explanations for file in write_explanation(folder / method_folder(method))]
     picture, page = folder / "heatmaps.png", folder / "report.html"
     words = comparison.generation_words()
     maps = {name: e.attribution.over_time(words) for name, e in comparison.explanations.items()}
@@ -75,8 +76,8 @@ def render(comparison: Comparison, folder: Path) -> str:
         gradient=gradient(scale),
         intervals=comparison.intervals,
         agreement=[
-            ("Words by seconds", _cells(comparison.map_agreement())),
-            ("Words over the clip", _cells(comparison.word_agreement())),
+            ("Words by seconds", _correlations(comparison.map_agreement())),
+            ("Words over the clip", _correlations(comparison.word_agreement())),
         ],
         costs=[_cost(name, e.attribution, comparison) for name, e in comparison.explanations.items()],
         data={
@@ -102,10 +103,10 @@ def _panel(name: str, attribution: Attribution, scale: Scale) -> Panel:
     )
 
 
-def _cells(matrix: Matrix) -> list[list[Cell]]:
+def _correlations(matrix: Matrix) -> list[list[Correlation]]:
     return [
         [
-            Cell(
+            Correlation(
                 "–" if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", "−"),
                 0.0 if value is None else value,
                 i == j,
@@ -116,14 +117,14 @@ def _cells(matrix: Matrix) -> list[list[Cell]]:
     ]
 
 
-def _cost(name: str, attribution: Attribution, comparison: Comparison) -> Cost:
+def _cost(name: str, attribution: Attribution, comparison: Comparison) -> CostLine:
     seconds, whole = attribution.cost.seconds, comparison.generation_seconds
     error = attribution.diagnostics.get("completeness_error_mean")
-    return Cost(
+    return CostLine(
         name,
         "–" if seconds is None else f"{seconds:.3g}",
         "–" if seconds is None or not whole else f"{seconds / whole:.2g}×",
-        passes(attribution.cost),
+        passes_in_words(attribution.cost),
         "–" if error is None else f"{error:.2g}",
     )
 
@@ -133,9 +134,9 @@ def _details(comparison: Comparison) -> list[tuple[str, str]]:
     rows: list[tuple[str, Any]] = [
         ("generator", clip.generator),
         ("clip", f"{clip.duration:g} s, {clip.sample_rate} Hz, {clip.frame_rate:g} frames a second, seed {clip.seed}"),
-        ("generator settings", ", ".join(f"{k} {short(v)}" for k, v in clip.settings.items())),
+        ("generator settings", listed(clip.settings)),
     ]
     for name, explanation in comparison.explanations.items():
         settings = explanation.attribution.settings
-        rows.append((name, ", ".join(f"{k} {short(v)}" for k, v in settings.items()) or "no settings"))
+        rows.append((name, listed(settings) or "no settings"))
     return rows

@@ -1,39 +1,32 @@
-"""`report.html` and `heatmap.png` of a saved explanation. The page asks nothing of any network."""
+"""`report.html` and `heatmap.png` of a saved explanation. The page needs no network."""
 
 from __future__ import annotations
 
-import json
-from base64 import b64encode
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tagxai import storage
 from tagxai.contract.attribution import Score
-from tagxai.explaining.comparison import COMPARISON
 from tagxai.explaining.explanation import Explanation
-from tagxai.explaining.listening import Kind
+from tagxai.explaining.listening import TrackKind
 from tagxai.report.figures.colours import Scale
 from tagxai.report.figures.spectrogram import LOWEST, spectrogram
+from tagxai.report.html import coloured, data_uri, drawn, gradient, ink, listed, png, rounded, template
 from tagxai.text.printable import printable
 
-if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.figure import Figure
-
-TELL: dict[Kind, tuple[str, str]] = {
+TRACK_TEXTS: dict[TrackKind, tuple[str, str]] = {
     "factual": (
         "Factual",
-        "Made again with only what the explanation keeps. If it is right, the clip's sounds are still here.",
+        "Generated again with only what the explanation keeps. If it is right, the clip's sounds are still here.",
     ),
     "counterfactual": (
         "Counterfactual",
-        "Made again without what the explanation keeps. If it is right, the clip's sounds are gone or weaker.",
+        "Generated again without what the explanation keeps. If it is right, the clip's sounds are gone or weaker.",
     ),
     "unconditional": (
         "Unconditional",
-        "Made with no prompt at all: what the model plays when nobody asks for anything.",
+        "Generated with no prompt at all: what the model makes up by itself.",
     ),
 }
 
@@ -48,7 +41,7 @@ class Player(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A word and its colour, `strength` on the scale of its column; `share` is its size beside the largest score."""
+    """A word and its colour: `strength` on the scale of its column. `share` is its score relative to the largest."""
 
     text: str
     score: str
@@ -64,22 +57,14 @@ class Column(NamedTuple):
     words: list[Word]
 
 
-def write_report(folder: str | Path) -> list[Path]:
-    """Make `heatmap.png` and `report.html` from the explanation, or the comparison, in `folder`.
-
-    Raises DamagedFileError.
-    """
-    target = Path(folder)
-    if (target / COMPARISON).is_file():
-        from tagxai.report.comparison import write_comparison
-
-        return write_comparison(target)
-    explanation = Explanation.load(target)
-    picture, page = target / "heatmap.png", target / "report.html"
+def write_explanation(folder: Path) -> list[Path]:
+    """Make the page and the picture of the explanation in `folder`. Raises DamagedFileError."""
+    explanation = Explanation.load(folder)
+    picture, page = folder / "heatmap.png", folder / "report.html"
     with storage.whole_file(picture) as temporary:
         explanation.attribution.plot(intervals=explanation.intervals).savefig(temporary, format="png")
     with storage.whole_file(page) as temporary:
-        temporary.write_text(render(explanation, target), encoding="utf-8")
+        temporary.write_text(render(explanation, folder), encoding="utf-8")
     return [page, picture]
 
 
@@ -110,15 +95,6 @@ def render(explanation: Explanation, folder: Path) -> str:
     )
 
 
-def template(name: str) -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tagxai.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template(name)
-
-
 def _column(title: str, scores: Sequence[Score]) -> Column:
     scale = Scale.of([score.score for score in scores])
     largest = max(abs(score.score) for score in scores) or 1.0
@@ -139,10 +115,10 @@ def _column(title: str, scores: Sequence[Score]) -> Column:
 
 def _players(explanation: Explanation, folder: Path) -> list[Player]:
     clip = explanation.attribution.generation
-    first = f"What {clip.generator} made of the prompt. This is the clip that is explained."
+    first = f"What {clip.generator} made from the prompt. This is the clip that is explained."
     players = [Player("Original", first, data_uri((folder / "original.flac").read_bytes()), original=True)]
     for track in explanation.tracks:
-        title, text = TELL[track.kind]
+        title, text = TRACK_TEXTS[track.kind]
         number = track.name.removeprefix(track.kind).lstrip("-")
         players.append(Player(f"{title} {number}".strip(), text, data_uri((folder / track.file).read_bytes())))
     return players
@@ -162,53 +138,4 @@ def _details(explanation: Explanation) -> list[tuple[str, str]]:
         ("clip", f"{clip.duration:g} s, {clip.sample_rate} Hz, {clip.frame_rate:g} frames a second, seed {clip.seed}"),
         ("tokens", " ".join(printable(token) for token in clip.tokens)),
     ]
-    rows += [(name, ", ".join(f"{k} {short(v)}" for k, v in group.items())) for name, group in groups.items() if group]
-    return rows
-
-
-def short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False).strip('"')
-
-
-def rounded(rows: list[list[float]]) -> list[list[float]]:
-    return [[float(f"{value:.3g}") for value in row] for row in rows]
-
-
-def data_uri(data: bytes, kind: str = "audio/flac") -> str:
-    return f"data:{kind};base64,{b64encode(data).decode()}"
-
-
-def coloured(values: np.ndarray, scale: Scale) -> np.ndarray:
-    from matplotlib import colormaps
-
-    return colormaps[scale.colour_map]((values - scale.low) / (scale.high - scale.low))
-
-
-def gradient(scale: Scale) -> str:
-    """The colours of the scale as CSS colour stops."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    return ", ".join(to_hex(colormaps[scale.colour_map](i / 8)) for i in range(9))
-
-
-def ink(loudness: np.ndarray) -> np.ndarray:
-    """Loudness as see-through grey, which shows on light and on dark ground."""
-    import numpy as np
-
-    return np.stack([np.full_like(loudness, 0.5)] * 3 + [loudness], axis=-1)
-
-
-def drawn(figure: Figure) -> str:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return data_uri(buffer.getvalue(), "image/png")
-
-
-def png(pixels: np.ndarray) -> str:
-    """A picture of one pixel for each value, which the page stretches."""
-    from matplotlib.image import imsave
-
-    buffer = BytesIO()
-    imsave(buffer, pixels.clip(0, 1), format="png")
-    return data_uri(buffer.getvalue(), "image/png")
+    return rows + [(name, listed(group)) for name, group in groups.items() if group]

@@ -23,16 +23,15 @@ from tagxai.scoring.questions import (
     Effects,
     PromptAndHistory,
     effects,
-    instead,
     interval_difference,
     prompt_and_history,
+    replacement_contrast,
 )
 from tagxai.scoring.surrogates import banzhaf_values, context_cite, kernel_shap, lime
-from tagxai.scoring.table import NEEDS_ATTENTION, By, Operator, Prefix, ScoreTable, Target
+from tagxai.scoring.table import NEEDS_ATTENTION, Operator, Prefix, ScoreTable, Target
 
 __all__ = [
     "NEEDS_ATTENTION",
-    "By",
     "Contrast",
     "Effects",
     "Operator",
@@ -46,7 +45,6 @@ __all__ = [
     "cached",
     "context_cite",
     "effects",
-    "instead",
     "interval_difference",
     "kernel_shap",
     "leave_one_out",
@@ -57,6 +55,7 @@ __all__ = [
     "permuted",
     "prompt_and_history",
     "random_subsets",
+    "replacement_contrast",
     "score",
     "shapley",
     "shapley_interactions",

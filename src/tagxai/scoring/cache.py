@@ -1,7 +1,7 @@
-"""Scores kept on disk: what was scored once is not run again, in this process or another.
+"""Scores kept on disk: a coalition is scored once, by this process or another.
 
 Files are named after the hash of their own content, written under another name and renamed when they are whole. So
-writers never meet, a killed one leaves nothing that is read, and a damaged file is as good as none.
+writers never collide, a killed one leaves nothing that is read, and a damaged file is ignored.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _folder: ContextVar[Path | None] = ContextVar("tagxai_score_cache", default=None
 
 @contextmanager
 def cached(folder: str | Path) -> Iterator[None]:
-    """Inside the block, `score` takes what it can from files in `folder`, and leaves there what it runs.
+    """Inside the block, `score` reads known rows from files in `folder`, and writes the rows that it runs.
 
-    What a file answers for is known by its content: the clip's codes, prompt and delays, the operator, the target, the
+    A file is identified by its content: the clip's codes, prompt and delays, the operator, the target, the
     frames, and how the generator itself scores the clip, bit for bit. Another model, device or number of threads
-    therefore finds nothing, and never something wrong.
+    therefore finds nothing, rather than something wrong.
     """
     token = _folder.set(storage.output_folder(folder))
     try:
@@ -43,7 +43,7 @@ def is_active() -> bool:
 
 
 def digest(tensor: torch.Tensor) -> str:
-    """Of a tensor's exact bits and shape."""
+    """Hash of a tensor's exact bits and shape."""
     plain = tensor.detach().cpu().contiguous()
     return hashlib.sha256(
         repr((plain.dtype, plain.shape)).encode() + plain.view(torch.uint8).numpy().tobytes()
@@ -80,7 +80,7 @@ class ScoreCache:
 
 @lru_cache(maxsize=1024)
 def _rows(file: Path, changed: int, size: int) -> dict[str, torch.Tensor]:
-    """What a file holds, read once as long as it is not `changed`: questions about one clip come one after another."""
+    """A file's rows, read once until it has `changed`: questions about one clip come one after another."""
     if storage.sha256(file) != file.stem:
         raise DamagedFileError(f"{file} is damaged")
     return storage.read_tensors(file)

@@ -23,8 +23,8 @@ def all_subsets(units: int) -> Bool[torch.Tensor, "coalitions units"]:
 def random_subsets(
     units: int, samples: int, *, by_size: bool = False, seed: int = 0
 ) -> Bool[torch.Tensor, "coalitions units"]:
-    """`samples` subsets that keep each unit with probability 1/2; with `by_size`, as many of each size from 1 to
-    `units - 1`, and all units, and none. All subsets where these are no more.
+    """`samples` subsets that keep each unit with probability 1/2; with `by_size`, each size from 1 to
+    `units - 1` is equally likely, after all units and none. Returns all subsets where `samples` is enough for them.
     """
     if 2**units <= samples:
         return all_subsets(units)
@@ -38,7 +38,7 @@ def random_subsets(
 
 
 def permuted(orders: Sequence[Sequence[int]]) -> Bool[torch.Tensor, "coalitions units"]:
-    """For each order of the units, the subsets that it builds: none, its first, its first two, ... all."""
+    """For each order of the units, the subsets that it builds up: none, its first, its first two, ... all."""
     ranks = torch.tensor([list(order) for order in orders]).argsort(1)
     sizes = torch.arange(ranks.shape[1] + 1)
     return (ranks[:, None] < sizes[None, :, None]).flatten(0, 1)

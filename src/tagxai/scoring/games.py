@@ -6,6 +6,7 @@ for one output (`table.value(frames)`) or all codes at once (`table.log_prob`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations, product
 from math import comb
 from typing import Literal
@@ -55,7 +56,7 @@ def banzhaf_interactions(
 def leave_one_out_values(
     masks: Bool[torch.Tensor, "coalitions units"], values: Float[torch.Tensor, " coalitions *outputs"]
 ) -> Float[torch.Tensor, " units *outputs"]:
-    """What is lost when one unit alone is taken away; needs the coalitions of `leave_one_out`, among any others."""
+    """The loss when one unit alone is taken away; needs the coalitions of `leave_one_out`, among any others."""
     units = masks.shape[1]
     whole = _row(masks, range(units))
     return torch.stack([values[whole] - values[_row(masks, set(range(units)) - {u})] for u in range(units)])
@@ -68,7 +69,7 @@ def minimal_sufficient(
 
     The effect of a set is its value less that of no unit. Smallest sets first, of one size the most effective first.
     All sets among the coalitions are tried, so with all subsets none is missed. Raises TagxaiError where the whole
-    prompt has no positive effect, which no set could be said to keep.
+    prompt has no positive effect, since no set could keep it.
     """
     effect, whole = _effects(masks, values)
     return _minimal(masks, effect, effect >= share * whole)
@@ -78,7 +79,7 @@ def minimal_necessary(
     masks: Bool[torch.Tensor, "coalitions units"], values: Float[torch.Tensor, " coalitions"], share: float = 0.9
 ) -> list[tuple[int, ...]]:
     """The sets of units without which at least `share` of the prompt's effect is gone, while none of their subsets
-    is needed so much: what is left has at most `1 - share` of it. Order and errors as for `minimal_sufficient`.
+    is: the remaining units keep at most `1 - share` of it. Order and errors as for `minimal_sufficient`.
     """
     effect, whole = _effects(masks, values)
     return _minimal(~masks, -effect, effect <= (1 - share) * whole)
@@ -122,8 +123,8 @@ def _by_subset(masks: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 
 
 def _mean_difference(worth: torch.Tensor, chosen: tuple[int, ...], index: Index) -> torch.Tensor:
-    """The discrete derivative by the `chosen` units, averaged over the subsets of the others: over all alike (Banzhaf),
-    or over their sizes alike, and over all of one size alike (Shapley)."""
+    """The discrete derivative by the `chosen` units, averaged over the subsets of the others: each subset has
+    the same weight (Banzhaf), or each size has, shared equally by its subsets (Shapley)."""
     subsets = torch.arange(len(worth))
     units = len(worth).bit_length() - 1
     others = [unit for unit in range(units) if unit not in chosen]
@@ -140,10 +141,10 @@ def _mean_difference(worth: torch.Tensor, chosen: tuple[int, ...], index: Index)
     return torch.tensordot(torch.tensor(weights, dtype=worth.dtype)[sizes], difference, dims=1)
 
 
-def _row(masks: torch.Tensor, kept: object) -> int:
+def _row(masks: torch.Tensor, kept: Iterable[int]) -> int:
     """The first coalition that keeps exactly `kept`."""
     wanted = torch.zeros(masks.shape[1], dtype=torch.bool)
-    wanted[list(kept)] = True  # type: ignore[call-overload]
+    wanted[list(kept)] = True
     rows = (masks == wanted).all(1).nonzero()
     if not len(rows):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""From coalitions to scores: the teacher-forced passes, in batches that fit, none of them twice."""
+"""From coalitions to scores: the teacher-forced passes, in batches that fit, each coalition once."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ def score(
     """Score every coalition in `masks`. Tokens outside all units (`</s>`, say) are always kept.
 
     `frames` limits the table to an interval; the clip after it is then not run. With `prefix="shared"` units are
-    missing from the interval on only, and what comes before it is run once.
+    missing only from the interval on, and the frames before it are run once.
 
-    Coalitions that come to the same tokens, or to the same text, are run once, and those that `cached` knows not at
-    all. Batches are as large as memory allows: one that does not fit is halved. Results do not depend on the split
-    beyond rounding.
+    Coalitions with the same tokens, or the same text, are run once, and those in the cache (`cached`) are not run.
+    Batches are as large as memory allows: one that does not fit is halved. The split changes results only by rounding.
     """
     started = perf_counter()
     for what, given, kind in (("operator", operator, Operator), ("target", target, Target), ("prefix", prefix, Prefix)):
@@ -165,7 +164,7 @@ class _Passes:
         return "guided" if self.target == "guided" else "conditional"
 
     def _edited(self, keys: Sequence[str]) -> tuple[Conditioning, AbstractContextManager[None]]:
-        """What makes the rows of a batch the coalitions `keys`: other conditioning, or edits of the attention."""
+        """How a batch becomes the coalitions `keys`: by other conditioning, or by edits of the attention."""
         if self.operator == "delete":
             return self.generator.encode_prompt(list(keys)), nullcontext()
         bits = torch.tensor([[bit == "1" for bit in key] for key in keys])
@@ -195,12 +194,12 @@ class _Passes:
 
     @cached_property
     def plain(self) -> StepOutput:
-        """Under the whole prompt."""
+        """The pass under the whole prompt."""
         self.rows, self.calls = self.rows + 1, self.calls + 1
         return self.generator.forward(self.clip, self.conditioning)
 
     def content(self) -> dict[str, object]:
-        """All that a row depends on but its coalition. How the generator runs the clip stands for its weights."""
+        """Everything that a row depends on except its coalition; the scores of the plain pass stand for the weights."""
         return {
             "format": 2,
             "prompt": self.generation.prompt,
@@ -218,7 +217,7 @@ class _Passes:
 
 
 class _Gated:
-    """An edit that cuts tokens after the softmax, at all steps alike; the others keep their weights."""
+    """An edit that cuts tokens after the softmax, at every step; the others keep their weights."""
 
     def __init__(self, kept: Float[torch.Tensor, "batch tokens"]) -> None:
         self.kept = kept[:, None, None]

@@ -22,7 +22,7 @@ from tagxai.text.words import Unit
 
 @dataclass(frozen=True)
 class Effects:
-    """What taking away each unit costs: in `total`, of that through its own tokens (`direct`), and the rest.
+    """The loss from taking away each unit: in `total`, through its own tokens (`direct`), and the rest (`indirect`).
 
     The three are log-probabilities (or whatever the tables hold) of every code.
     """
@@ -60,10 +60,10 @@ class Contrast(NamedTuple):
     difference: Float[torch.Tensor, "streams frames"]
 
 
-def instead(generator: Generator, generation: Generation, replacements: Mapping[str, str]) -> Contrast:
+def replacement_contrast(generator: Generator, generation: Generation, replacements: Mapping[str, str]) -> Contrast:
     """Why this word and not another: log p(code | the prompt) - log p(code | the prompt with words replaced).
 
-    Every place where a word (or several in a row) stands is replaced, whatever its case. Raises TagxaiError for a word
+    Every occurrence of a word (or of several in a row) is replaced, whatever its case. Raises TagxaiError for a word
     that the prompt does not have.
     """
     other = replace_words(generation.prompt, replacements)
@@ -88,7 +88,7 @@ def replace_words(prompt: str, replacements: Mapping[str, str]) -> str:
     replaced = pattern.sub(lambda match: replacements[by_length[(match.lastindex or 1) - 1]], prompt)
     if replaced == prompt:
         raise TagxaiError(
-            f"with {', '.join(f'{a!r} for {b!r}' for a, b in replacements.items())} the prompt stays itself"
+            f"with {', '.join(f'{a!r} for {b!r}' for a, b in replacements.items())} the prompt does not change"
         )
     return replaced
 
@@ -109,7 +109,7 @@ def interval_difference(
 
 
 class PromptAndHistory(NamedTuple):
-    """The log-probability of each code: what the audio so far makes of it, and what the prompt adds to that.
+    """The log-probability of each code in two parts: what the audio before it predicts, and what the prompt adds.
 
     `history` + `prompt` is the log-probability with the prompt; `history` alone is that of the unconditional branch.
     """

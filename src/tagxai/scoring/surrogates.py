@@ -1,4 +1,4 @@
-"""Surrogate models: the linear model of units kept that fits a score table best, by several measures of "best".
+"""Surrogate models: the linear model of units kept that fits a score table best, by several definitions of "best".
 
 Each takes `masks[coalitions, units]` and `values[coalitions, *outputs]`, fits every output by itself, and gives the
 coefficients `[units, *outputs]`.
@@ -33,9 +33,9 @@ def lime(
     """Ridge regression, coalitions near the whole prompt weighing most (LIME; Ribeiro et al., KDD 2016, section 3.3).
 
     The weight is exp(-D^2 / kernel_width^2) for the cosine distance D = 1 - sqrt(kept / units), divided by the sum of
-    all weights. `penalty` is what the squared coefficients cost, each times its unit's weighted variance, as for units
-    of unit variance: of a single unit, nearly all the weight is on its presence, and one cost for all would leave
-    nothing of it. The intercept is free.
+    all weights. `penalty` multiplies the squared coefficients, each times its unit's weighted variance, as for units of
+    unit variance: with a single unit, nearly all the weight is on its presence, and an unscaled penalty would shrink it
+    to nothing. The intercept is free.
     """
     kept = masks.double()
     distance = 1 - kept.mean(1).sqrt()
@@ -61,14 +61,14 @@ def kernel_shap(
     if not len(whole) or not len(none):
         raise ValueError("kernel SHAP needs the coalition of all units and that of none")
     outputs = _flat(values)
-    base, effect = outputs[none[0, 0]], outputs[whole[0, 0]] - outputs[none[0, 0]]
+    base, gain = outputs[none[0, 0]], outputs[whole[0, 0]] - outputs[none[0, 0]]
     inner = (sizes > 0) & (sizes < units)
     inputs, size = masks[inner].double(), sizes[inner]
     weighted = inputs * ((units - 1) / (size * (units - size) * size.bincount()[size]).double())[:, None]
-    # the coefficients add up to the effect: one more equation, and a Lagrange multiplier
+    # the coefficients add up to the gain: one more equation, and a Lagrange multiplier
     ones = torch.ones(units, 1, dtype=torch.float64)
     bordered = torch.cat([torch.cat([weighted.T @ inputs, ones], 1), torch.cat([ones.T, ones.new_zeros(1, 1)], 1)])
-    right = torch.cat([weighted.T @ (outputs[inner] - base), effect[None]])
+    right = torch.cat([weighted.T @ (outputs[inner] - base), gain[None]])
     return _shaped(_solve(bordered, right)[:-1], values)
 
 

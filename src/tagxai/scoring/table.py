@@ -11,27 +11,24 @@ from jaxtyping import Bool, Float
 from tagxai.lazy import torch
 from tagxai.text.words import Unit
 
-By = Literal["word", "phrase", "token"]
-"""The units of a prompt that are taken away: its words, its noun phrases, or the model's own tokens."""
-
 Operator = Literal["delete", "null", "attention", "gate", "value"]
-"""What it means that a unit is not in a coalition.
+"""What happens to a unit that is not in a coalition.
 
     delete      its characters are removed before the prompt is tokenised: its total effect, through all other words
     null        its tokens' encoded embeddings become the null condition's (zero): keys and values are
-    attention   its tokens get no cross-attention, and the others share what it had
+    attention   its tokens get no cross-attention, and the others share its weight
     gate        its tokens' cross-attention is cut after the softmax, the others keep theirs: its direct effect
-    value       its tokens' value vectors become the null condition's (zero) at every cross-attention: the gate again,
-                since a unit is gone at all steps alike, but without a look at the weights, so attention stays fused
+    value       its tokens' value vectors become the null condition's (zero) at every cross-attention: the same as the
+                gate, since a unit is gone at every step, but without reading the weights, so attention stays fused
 """
 
 Target = Literal["conditional", "guided", "contrast", "hidden"]
-"""Log-probability with the prompt, under classifier-free guidance, or with the prompt minus without it; or how alike
-(cosine, 1 is the same) the hidden state that predicts a code is to the one under the whole prompt."""
+"""Log-probability with the prompt, under classifier-free guidance, or with the prompt minus without it; or how
+similar (cosine; 1 is equal) the hidden state that predicts a code is to the one under the whole prompt."""
 
 Prefix = Literal["own", "shared"]
-"""What comes before the frames that are scored: the clip as each coalition hears it, or the clip under the whole
-prompt, run once for all. `shared` asks what a unit does from the interval's first step on."""
+"""The prompt of the frames before the scored ones: each coalition's `own`, or the whole prompt, run once and `shared`
+by all, so that a unit acts only from the interval's first step on."""
 
 NEEDS_ATTENTION: tuple[Operator, ...] = ("attention", "gate", "value")
 

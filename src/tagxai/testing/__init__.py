@@ -5,7 +5,7 @@
     def test_my_method_keeps_the_contract():
         check_method(MyMethod())
 
-Every check raises ConformanceError, which says which promise of `tagxai.base` was broken, and how.
+Every check raises ConformanceError, which names the broken promise of `tagxai.contract`, and how it was broken.
 """
 
 from tagxai.testing.audiocraft import random_audiocraft_checkpoint

@@ -15,10 +15,11 @@ from tagxai.lazy import torch
 
 @cache
 def random_generator(*, truth: bool = False) -> Generator:
+    """A small untrained generator; with `truth`, one that also makes up a truth for every prompt."""
     from tagxai.generators.transformers.model import TransformersGenerator
 
-    class Knowing(TransformersGenerator):
-        """Says that the first word of every prompt makes the first half of the clip, which nothing bears out."""
+    class WithMadeUpTruth(TransformersGenerator):
+        """Claims, without evidence, that the first word of every prompt makes the first half of the clip."""
 
         offers = TransformersGenerator.offers | {"truth"}
 
@@ -28,7 +29,7 @@ def random_generator(*, truth: bool = False) -> Generator:
             return Truth((word,), mask[None], generation.frame_rate)
 
     with TemporaryDirectory() as folder:
-        return (Knowing if truth else TransformersGenerator).load(str(random_checkpoint(folder)))
+        return (WithMadeUpTruth if truth else TransformersGenerator).load(str(random_checkpoint(folder)))
 
 
 def random_checkpoint(
@@ -49,7 +50,7 @@ def random_checkpoint(
 
     `codebooks` are those of one channel: a stereo decoder (`channels=2`) has twice as many. `layers`, `heads`, `width`,
     `feed_forward` (None: twice the width) and `max_steps` are the decoder's, `text_width` the text encoder's. Its
-    weights are large enough that the prompt changes the audio codes. The same arguments write the same weights.
+    weights are large enough that the prompt changes the audio codes. The same arguments always write the same weights.
     """
     from transformers import (
         EncodecConfig,

@@ -14,9 +14,9 @@ from tagxai.contract.values import Generation, Progress
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.lazy import torch
 from tagxai.probing.edits import Capture, Gate
+from tagxai.testing.failures import DeliberateFailure, FailingEdit, fail
 from tagxai.testing.methods import PROMPTS
 from tagxai.testing.promises import Promise, check_progress, global_seed, log_prob_of, models_of
-from tagxai.testing.saboteurs import FailingEdit, Failure, fail
 
 
 def check_generator(
@@ -25,12 +25,12 @@ def check_generator(
     """Check a loaded generator with at least three `prompts` of different lengths.
 
     `tolerance` (absolute and relative) is for log-probabilities, hidden states and attention weights that are computed
-    in two ways; what is repeated in the same way must be equal bit for bit.
+    in two ways; the same computation repeated must be equal bit for bit.
     """
     promise = Promise("generator", generator)
     promise.is_described(type(generator))
     unknown = set(generator.offers) - set(get_args(Capability))
-    promise(not unknown, f"offers {unknown}; there is only {get_args(Capability)}")
+    promise(not unknown, f"offers {unknown}; the capabilities are {get_args(Capability)}")
     promise(generator.sample_rate > 0 and generator.frame_rate > 0, "has no positive sample rate and frame rate")
     promise(generator.max_duration > 0, "has no positive max_duration")
 
@@ -77,7 +77,7 @@ def _check_generation(
     samples = clip.duration * clip.sample_rate
     promise(
         abs(clip.waveform.shape[1] - samples) <= clip.sample_rate / clip.frame_rate,
-        f"makes {clip.waveform.shape[1]} samples for {clip.frames} frames; expected {samples:g}, or a frame about it",
+        f"makes {clip.waveform.shape[1]} samples for {clip.frames} frames; expected {samples:g}, to within a frame",
     )
     promise.is_close(
         generator.decode(clip), clip.waveform, tolerance, "decodes the record to another sound than it returned"
@@ -117,13 +117,13 @@ def _check_forward(
         length = len(alone.tokens[0])
         promise(
             batch.tokens[row] == alone.tokens[0] and batch.mask[row].sum().item() == length,
-            f"splits {prompt!r} into other tokens, or masks others as padding, in a batch than alone",
+            f"splits {prompt!r} into different tokens, or masks different padding, in a batch than alone",
         )
         for found, expected, what in (
             (batch.embeddings[row][batch.mask[row]], alone.embeddings[0], "encodes a prompt"),
             (together.hidden[row], generator.forward(clip, alone).hidden[0], "computes hidden states"),
         ):
-            promise.is_close(found, expected, tolerance, f"{what} otherwise in a padded batch than alone")
+            promise.is_close(found, expected, tolerance, f"{what} differently in a padded batch than alone")
 
     null = [generator.forward(clip, generator.encode_prompt([p]), branch="unconditional").hidden for p in prompts[:2]]
     promise.is_close(null[0], null[1], tolerance, "has an unconditional branch that depends on the prompt")
@@ -205,7 +205,7 @@ def _check_attention(
         gated_hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
     with scale_values(cross, constant):
         hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
-    promise.is_close(hidden, gated_hidden, tolerance, "scales value vectors otherwise than a gate that never changes")
+    promise.is_close(hidden, gated_hidden, tolerance, "scales value vectors differently than a gate that never changes")
 
     # The weights that a masked, streaming, guided run shows are those of a masked teacher-forced pass over its codes.
     # They are seen before the mask, so that from the second layer or position on they show what it did to the states.
@@ -229,10 +229,10 @@ def _check_attention(
     for site in sites:
         situation = f" after an exception in an edit at {site.name}"
         with promise.leaves_alone(generator, clip, situation), edit_attention([site], FailingEdit(1)):
-            promise.raises(Failure, lambda: generator.forward(clip), situation.strip())
+            promise.raises(DeliberateFailure, lambda: generator.forward(clip), situation.strip())
     with promise.leaves_alone(generator, clip, " after an exception while generating"):
         promise.raises(
-            Failure,
+            DeliberateFailure,
             lambda: generator.generate(clip.prompt, duration=clip.duration, mask=gates[0], on_progress=fail),
             "when on_progress raises",
         )
@@ -244,12 +244,12 @@ def _check_truth(promise: Promise, generator: Generator, clip: Generation) -> No
         return
     shape = (len(truth.words), clip.frames)
     promise(
-        truth.mask.shape == shape, f"tells a truth of shape {tuple(truth.mask.shape)} [words, frames], not of {shape}"
+        truth.mask.shape == shape, f"gives a truth of shape {tuple(truth.mask.shape)} [words, frames], not of {shape}"
     )
-    promise(truth.frame_rate == clip.frame_rate, "tells a truth at another frame rate than the clip's")
-    promise(all(word.end <= len(clip.prompt) for word in truth.words), "tells a truth about words beyond the prompt")
+    promise(truth.frame_rate == clip.frame_rate, "gives a truth at another frame rate than the clip's")
+    promise(all(word.end <= len(clip.prompt) for word in truth.words), "gives a truth about words beyond the prompt")
     owned = sorted(token for unit in truth.units(clip) for token in unit.tokens)
-    promise(owned == list(range(len(clip.tokens))), "tells a truth whose words share tokens")
+    promise(owned == list(range(len(clip.tokens))), "gives a truth whose words share tokens")
 
 
 def _check_refusals(promise: Promise, generator: Generator) -> None:

@@ -14,8 +14,8 @@ from tagxai.contract.values import Generation, Progress
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
 from tagxai.testing.checkpoints import random_generator
+from tagxai.testing.failures import DeliberateFailure, FailingEdit, OffersNothing, fail
 from tagxai.testing.promises import Promise, check_progress, global_seed
-from tagxai.testing.saboteurs import FailingEdit, Failure, OffersNothing, fail
 
 PROMPTS = ("a dog barks while rain falls", "thunder then a bell", "the sound of a bell ringing then a siren")
 
@@ -37,7 +37,7 @@ def check_method(
     parameters = getattr(type(method), "__dataclass_params__", None)
     promise(parameters is not None and parameters.frozen, "is not a frozen dataclass")
     unknown = set(method.needs) - set(get_args(Capability))
-    promise(not unknown, f"needs {unknown}; there is only {get_args(Capability)}")
+    promise(not unknown, f"needs {unknown}; the capabilities are {get_args(Capability)}")
     promise.is_json(method.settings(), "settings")
     promise(type(method).configure(method.settings()) == method, "is not rebuilt by `configure` from its own settings")
 
@@ -61,7 +61,7 @@ def check_method(
         again = method.attribute(generator, clip)
     promise(
         torch.equal(again.scores, attribution.scores),
-        "gives other scores in a second run: state is kept between clips, or randomness does not come from its seed",
+        "gives different scores in a second run: it keeps state between clips, or draws without its seed",
     )
     _check_failure(promise, method, generator, clip, reported=bool(reports))
 
@@ -96,8 +96,12 @@ def _check_failure(promise: Promise, method: Method, generator: Generator, clip:
         for call in sorted({1, calls.seen}) if calls.seen else ():
             situation = f" after an exception in call {call} of an attention site"
             with promise.leaves_alone(generator, clip, situation), edit_attention(site, FailingEdit(call)):
-                promise.raises(Failure, lambda: method.attribute(generator, clip), situation.strip())
+                promise.raises(DeliberateFailure, lambda: method.attribute(generator, clip), situation.strip())
     if reported:
         situation = " after an exception in on_progress"
         with promise.leaves_alone(generator, clip, situation):
-            promise.raises(Failure, lambda: method.attribute(generator, clip, on_progress=fail), situation.strip())
+            promise.raises(
+                DeliberateFailure,
+                lambda: method.attribute(generator, clip, on_progress=fail),
+                situation.strip(),
+            )

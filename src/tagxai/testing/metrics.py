@@ -14,9 +14,9 @@ from tagxai.contract.values import Generation
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
 from tagxai.testing.checkpoints import random_generator
+from tagxai.testing.failures import OffersNothing
 from tagxai.testing.methods import PROMPTS
 from tagxai.testing.promises import Promise, global_seed
-from tagxai.testing.saboteurs import OffersNothing
 
 
 def check_metric(
@@ -26,10 +26,10 @@ def check_metric(
     prompt: str = PROMPTS[0],
     duration: float = 0.6,
 ) -> None:
-    """Check a metric on masks and on signed scores: random, all equal, and all zero; one that asks the method again, on
-    the explanation of a method that looks at attention.
+    """Check a metric on masks and on signed scores: random, all equal, and all zero; a metric that runs the
+    method again, on an explanation by cross-attention.
 
-    The default `generator` is a small random one; for a metric that needs the truth, made-up truth goes with it.
+    The default `generator` is a small random one; for a metric that needs the truth, it makes up a truth.
     """
     metric = metric() if isinstance(metric, type) else metric
     promise = Promise("metric", metric)
@@ -40,7 +40,7 @@ def check_metric(
     promise(len(bounds) == 2 and bounds[0] < bounds[1], "declares no `bounds`: (smallest, largest)")
 
     unknown = set(metric.needs) - set(get_args(Capability))
-    promise(not unknown, f"needs {unknown}; there is only {get_args(Capability)}")
+    promise(not unknown, f"needs {unknown}; the capabilities are {get_args(Capability)}")
 
     generator = generator or random_generator(truth="truth" in metric.needs)
     clip = generator.generate(prompt, duration=duration, seed=5)
@@ -92,4 +92,4 @@ def _check_value(
     promise(math.isfinite(value), f"is {value} for {what}")
     promise(bounds[0] <= value <= bounds[1], f"is {value:g} for {what}, outside its bounds {bounds}")
     with global_seed(2):
-        promise(call() == value, f"gives another value for {what} again")
+        promise(call() == value, f"gives a different value for {what} in a second run")

@@ -1,4 +1,4 @@
-"""What a check asks for, promise by promise, and what a plugin may not leave behind."""
+"""The promises of a contract, each with the sentence for a plugin that breaks it."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def models_of(generator: Generator) -> list[torch.nn.Module]:
 
 
 def _state(generator: Generator) -> dict[str, object]:
-    """What nothing but loading may change, in words that complete "changes ...".
+    """State that only loading may change, named by words that complete "changes ...".
 
-    Python's own random state is not among it: MusicGen in transformers draws from it in every layer (for a layer drop
-    that is off), to no effect.
+    Python's own random state is not included: MusicGen in transformers draws from it in every layer (for a layer
+    drop that is off), without consequence.
     """
     import numpy
 
@@ -111,7 +111,7 @@ def _state(generator: Generator) -> dict[str, object]:
 
 @contextmanager
 def global_seed(seed: int) -> Iterator[None]:
-    """Another global random state inside the block: results may not depend on it (nor change it)."""
+    """A different global random state inside the block: results may neither depend on it nor change it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
@@ -123,7 +123,7 @@ def log_prob_of(generator: Generator, generation: Generation) -> torch.Tensor:
 
 
 def _outputs(generator: Generator, generation: Generation) -> torch.Tensor:
-    """A plain pass, and one with an edit that only looks: what was left behind may sleep until hooks are in use."""
+    """A plain pass, and one with an edit that only reads: leftovers may show only once hooks are in use."""
     plain = log_prob_of(generator, generation)
     with edit_attention(generator.attention_sites(), lambda site, weights: None):
         return torch.cat([plain, log_prob_of(generator, generation)])

@@ -1,4 +1,4 @@
-"""Lists of prompts: CSV with a `caption` or `prompt` column (AudioCaps has the former), TSV, or text, one a line."""
+"""Lists of prompts: CSV with a column `prompt` or `caption` (as in AudioCaps), TSV, or text with one on each line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUFFIXES = (*DELIMITERS, ".txt")
 
 
 class Prompt(NamedTuple):
-    """A prompt and the line of its file that it stands in."""
+    """A prompt and the line of its file that it is on."""
 
     text: str
     line: int
@@ -28,7 +28,7 @@ def is_list(argument: str) -> bool:
 
 
 def read_prompts(path: Path, column: str | None = None) -> list[Prompt]:
-    """The prompts of a file, empty ones too; in a table, those of `column`, if it is not called prompt or caption.
+    """The prompts of a file, empty ones too; in a table, those of `column`, or of the column prompt or caption.
 
     Raises TagxaiError naming the line that cannot be read.
     """
@@ -45,7 +45,7 @@ def read_prompts(path: Path, column: str | None = None) -> list[Prompt]:
 
 def _read_text(path: Path) -> str:
     if not path.is_file():
-        raise TagxaiError(f"there is no file {str(path)!r}")
+        raise TagxaiError(f"file {str(path)!r} does not exist")
     content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")

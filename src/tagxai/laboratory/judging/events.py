@@ -1,4 +1,4 @@
-"""What clips say of themselves: events heard, their order, denied events kept out, attributes measured."""
+"""Figures of generated clips: events heard, their order, denied events absent, attributes as measured."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from torch import Tensor
 from tagxai.laboratory import CLIP_FRAMES, FRAME_RATE, HOP
 from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.judging.meters import Boundaries, value_of
-from tagxai.laboratory.language.grammar import Mention, Prompt
+from tagxai.laboratory.language.prompt import Mention, Prompt
 from tagxai.laboratory.sounds.clips import SLOTS
 
 MARGIN = 0.1
@@ -34,7 +34,7 @@ class Tally:
         return round(sum(values) / len(values), 4) if values else None
 
     def means(self, prefix: str) -> dict[str, float | None]:
-        """Of all names that start with `prefix`, which is cut off."""
+        """The means of all names that start with `prefix`, which is removed."""
         return {name[len(prefix) :]: self.mean(name) for name in sorted(self.outcomes) if name.startswith(prefix)}
 
     def count(self, name: str) -> int:
@@ -46,8 +46,8 @@ def judge(
 ) -> dict[str, object]:
     """Events, order and denials of clips that were made for prompts.
 
-    - recall: share of named events that are heard, in all and by form, by event, and by whether they have an attribute;
-    - false_presence: share of the events that a prompt does not name that are heard in its clip all the same;
+    - recall: share of named events that are heard, overall, by form, by event, and with or without an attribute;
+    - false_presence: share of the events not named by a prompt that are heard in its clip anyway;
     - order: share of clips with several slots in which all events are heard, each centred before those of later slots;
     - negation: share of denied events that are not heard.
     """
@@ -85,7 +85,7 @@ def judge(
 
 
 def stretch(probability: Float[Tensor, " frames"], mention: Mention) -> slice | None:
-    """The samples in which a mention's event is heard within its slot, give or take the margin; None if it is not."""
+    """The samples in which a mention's event is heard within its slot, to within the margin; None if it is not."""
     first = max(0, round((mention.start_s - MARGIN) * FRAME_RATE))
     last = min(CLIP_FRAMES, round((mention.end_s + MARGIN) * FRAME_RATE))
     frames = (probability[first:last] > 0.5).nonzero()[:, 0]
@@ -124,7 +124,7 @@ def attributes(
 
 
 def bars(figures: Mapping[str, float | None], limits: Mapping[str, tuple[str, float]]) -> dict[str, Any]:
-    """Each figure beside its bar `(">=" or "<=", value)`, and whether it is met."""
+    """Each figure with its bar `(">=" or "<=", value)`, and whether it is met."""
     table = {}
     for name, (relation, limit) in limits.items():
         value = figures.get(name)

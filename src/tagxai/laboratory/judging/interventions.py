@@ -1,7 +1,7 @@
-"""Interventions: does a clip lose an event when the prompt loses the words for it? And by which way do words act?
+"""Interventions: does a clip lose an event when the prompt loses the words for it? And by which path do words act?
 
-The truth of the grammar says what a prompt *means*. Whether the trained model uses the words is a question to the
-model: a word is causal truth only where an intervention on it confirms it.
+The grammar's truth is what a prompt *means*. Whether the trained model uses the words has to be tested on the model: a
+word is causal truth only where an intervention on it confirms it.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +13,9 @@ from torch import Tensor
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.laboratory.judging.detector import EventDetector
-from tagxai.laboratory.language.grammar import Mention, Prompt
 from tagxai.laboratory.language.phrases import PHRASES
-from tagxai.laboratory.sounds.synthesis import Rng
+from tagxai.laboratory.language.prompt import Mention, Prompt
+from tagxai.laboratory.sounds.waves import Rng
 from tagxai.lazy import torch
 from tagxai.scoring import score, without
 from tagxai.text.words import Unit
@@ -75,7 +75,7 @@ def intervene(
         for mention in prompt.present:
             text, other = replaced(prompt, mention, rng)
             rows.append((prompt, mention, text, other, removed(prompt, mention)))
-    texts = [text for prompt, _, instead, _, less in rows for text in (prompt.text, instead, less)]
+    texts = [text for prompt, _, replacing, _, less in rows for text in (prompt.text, replacing, less)]
     waveform = synthesise(texts, seed).unflatten(0, (len(rows), 3))
     table = []
     for (prompt, mention, _, other, _), clips in zip(rows, waveform, strict=True):
@@ -86,7 +86,7 @@ def intervene(
 
 
 @dataclass(frozen=True)
-class Effect:
+class WordEffect:
     """How much log-probability of a clip's own codes, in an event's interval, hangs on the event's words (nats).
 
     `total`: their replacement by another event's before the text is encoded. `direct`: their tokens blocked in every
@@ -98,7 +98,7 @@ class Effect:
 
 
 @torch.no_grad()
-def effect(generator: Generator, generation: Generation, prompt: Prompt, mention: Mention, rng: Rng) -> Effect:
+def word_effect(generator: Generator, generation: Generation, prompt: Prompt, mention: Mention, rng: Rng) -> WordEffect:
     """The total and the direct effect of a mention's content words."""
     frames = generation.frame_range(mention.start_s, min(mention.end_s, generation.duration))
     start, end = mention.start_char, mention.end_char
@@ -109,9 +109,9 @@ def effect(generator: Generator, generation: Generation, prompt: Prompt, mention
         score(generator, generation, [unit], kept, operator="attention", frames=frames).value().tolist()
     )
     instead = generator.forward(generation, generator.encode_prompt([replaced(prompt, mention, rng)[0]])).log_prob
-    return Effect(with_words - float(instead[0, :, frames.start : frames.stop].sum()), with_words - blocked)
+    return WordEffect(with_words - float(instead[0, :, frames.start : frames.stop].sum()), with_words - blocked)
 
 
-def direct_share(effects: Sequence[Effect]) -> float:
-    """Of the sum of all total effects, the part that the direct effects make up."""
+def direct_share(effects: Sequence[WordEffect]) -> float:
+    """The sum of the direct effects divided by the sum of the total effects."""
     return sum(effect.direct for effect in effects) / sum(effect.total for effect in effects)

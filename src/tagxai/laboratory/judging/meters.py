@@ -1,9 +1,9 @@
 """Meters: which attribute a sound has, measured on the waveform, with thresholds taken from the sounds' own procedures.
 
-Each kind of attribute has one number, so that it takes no trained judge: level, brightness, pitch, change from frame to
-frame, strikes. What counts as loud for a dog is loud for a clock no longer, so the boundary between the two values of a
-kind lies half way between their medians over synthesised sounds of that event, as the codec renders them: what the
-codec takes from both is no mistake of the model. The boundaries are kept beside the weights (`meters.json`).
+Each kind of attribute is one number, so no trained judge is needed: level, brightness, pitch, change from frame to
+frame, strikes. A level that is loud for a clock is not loud for a dog, so the boundary between the two values of a kind
+lies half way between their medians over synthesised sounds of that event. The medians are of sounds rendered by the
+codec, since its losses are no mistake of the model. The boundaries are kept with the weights (`meters.json`).
 """
 
 import json
@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from tagxai.laboratory import FRAME_RATE, HOP, SAMPLE_RATE, WEIGHTS
-from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, VALUES, Kind, Style, Wave, synthesise
+from tagxai.laboratory.sounds.styles import VALUES, AttributeKind, Style
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, synthesise
+from tagxai.laboratory.sounds.waves import Wave
 
 Boundaries = dict[str, dict[str, dict[str, float]]]
-"""Of an event, a kind and a number of frames."""
+"""The boundary between a kind's two values, by event, kind and number of frames."""
 
 SLOT_FRAMES = (75, 37, 25)
 """Frames of a slot where the clip has one, two or three."""
@@ -32,7 +34,7 @@ def frames_of(wave: Wave, hop: int = HOP) -> Wave:
 
 
 def level(wave: Wave) -> float:
-    """Of the loudest frame, in dB."""
+    """Level of the loudest frame, in dB."""
     return 20 * float(np.log10(np.sqrt((frames_of(wave) ** 2).mean(1)).max() + FLOOR))
 
 
@@ -82,7 +84,7 @@ def strikes(wave: Wave, rest: int = 16) -> int:
     return found
 
 
-METERS: dict[Kind, Callable[[Wave], float]] = {
+METERS: dict[AttributeKind, Callable[[Wave], float]] = {
     "level": level,
     "rate": change,
     "pitch": pitch,
@@ -96,7 +98,7 @@ def calibrate(
 ) -> Boundaries:
     """The boundaries of every event and kind, for each length of a slot in frames.
 
-    `render` gives back clips `[clips, samples]` as the codec does.
+    `render` returns clips `[clips, samples]` as the codec renders them.
     """
     rng = np.random.default_rng(seed)
     table: Boundaries = {}
@@ -115,18 +117,18 @@ def calibrate(
 
 @cache
 def boundaries(folder: Path = WEIGHTS) -> Boundaries:
-    """Those of the codec whose weights are in a folder."""
+    """The boundaries for the codec whose weights are in a folder."""
     return json.loads((folder / "meters.json").read_text())
 
 
-def boundary(event: str, kind: Kind, frames: int, table: Boundaries | None = None) -> float:
-    """What parts the two values of a kind for an event in a stretch of about `frames` codec frames."""
+def boundary(event: str, kind: AttributeKind, frames: int, table: Boundaries | None = None) -> float:
+    """The boundary between a kind's two values, for an event in a stretch of about `frames` codec frames."""
     lengths = (table or boundaries())[event][kind]
     return lengths[min(lengths, key=lambda length: abs(int(length) - frames))]
 
 
-def value_of(event: str, kind: Kind, wave: Wave, table: Boundaries | None = None) -> str:
-    """The value of a kind that an event has in a stretch of sound that holds nothing else."""
+def value_of(event: str, kind: AttributeKind, wave: Wave, table: Boundaries | None = None) -> str:
+    """The value of a kind that an event has in a stretch of sound that contains nothing else."""
     measured = METERS[kind](wave)
     if kind == "count":
         return {1: "once", 2: "twice", 3: "three times"}.get(int(measured), f"{int(measured)} times")

@@ -17,11 +17,11 @@ from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.judging.events import MARGIN, stretch
 from tagxai.laboratory.judging.interventions import removed, replaced
 from tagxai.laboratory.judging.meters import value_of
-from tagxai.laboratory.language.grammar import Attribute, Mention, Prompt, Word
 from tagxai.laboratory.language.parsing import parse
 from tagxai.laboratory.language.phrases import ADJECTIVES, ADVERBS
+from tagxai.laboratory.language.prompt import Attribute, Mention, Prompt, Word
 from tagxai.laboratory.sounds.clips import SLOTS
-from tagxai.laboratory.sounds.synthesis import VALUES
+from tagxai.laboratory.sounds.styles import VALUES
 from tagxai.lazy import torch
 
 MARGIN_FRAMES = ceil(MARGIN * FRAME_RATE)
@@ -116,8 +116,8 @@ def truth(generator: Generator, generation: Generation, detector: EventDetector,
             frames = heard[word.mention] if causal else frames
         elif word.kind == "negation":
             start, end = prompt.negations[0]
-            instead = (start, end) if level == "attention" else f"{prompt.text[:start]}and{prompt.text[end:]}"
-            causal = bool(heard[-1].sum() <= 2 < witness.frames(instead, prompt.mentions[-1]).sum())
+            change: Change = (start, end) if level == "attention" else f"{prompt.text[:start]}and{prompt.text[end:]}"
+            causal = bool(heard[-1].sum() <= 2 < witness.frames(change, prompt.mentions[-1]).sum())
         kind: Kind = "count" if word.attribute == "count" else word.kind
         words.append(TrueWord(word.start_char, word.end_char, kind, causal))
         rows.append(frames)
@@ -135,8 +135,8 @@ def _attribute_confirmed(prompt: Prompt, mention: Mention, word: Word, witness: 
     before = attribute.start_char < mention.start_char
     values = VALUES[attribute.kind]
     opposite = values[(values.index(attribute.value) + 1) % len(values)]
-    instead = (ADJECTIVES if before else ADVERBS)[opposite][0]
-    change: Change = prompt.text[: attribute.start_char] + instead + prompt.text[attribute.end_char :]
+    other_word = (ADJECTIVES if before else ADVERBS)[opposite][0]
+    change: Change = prompt.text[: attribute.start_char] + other_word + prompt.text[attribute.end_char :]
     if level == "attention":
         change = attribute.start_char, attribute.end_char
     return witness.value(change, mention, attribute) not in (attribute.value, None)  # not heard: nothing was measured

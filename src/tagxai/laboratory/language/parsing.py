@@ -1,18 +1,29 @@
-"""The way back from words to meaning: the truth of a sentence that somebody typed, if the grammar can say it."""
+"""From words back to their meaning: the truth of any sentence of the grammar."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
-from tagxai.laboratory.language.grammar import Attribute, Mention, Prompt
-from tagxai.laboratory.language.phrases import ADJECTIVES, ADVERBS, NEGATIONS, PATTERNS, PHRASES, PREFIXES, SUFFIXES
+from tagxai.laboratory.language.phrases import (
+    ADJECTIVES,
+    ADVERBS,
+    NEGATIONS,
+    PATTERNS,
+    PHRASES,
+    PREFIXES,
+    SUFFIXES,
+    Filler,
+)
+from tagxai.laboratory.language.prompt import Attribute, Mention, Prompt
 from tagxai.laboratory.sounds.clips import Form, intervals
 from tagxai.laboratory.sounds.scenes import Scene
-from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, VALUES, Kind, Style
+from tagxai.laboratory.sounds.styles import VALUES, AttributeKind, Style
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES
 
 _EVENT_OF = {phrase.content: event for event, phrases in PHRASES.items() for phrase in phrases}
 _VALUE_OF = {word: value for words in (ADJECTIVES, ADVERBS) for value, forms in words.items() for word in forms}
-_KIND_OF: dict[str, Kind] = {value: kind for kind, values in VALUES.items() for value in values}
+_KIND_OF: dict[str, AttributeKind] = {value: kind for kind, values in VALUES.items() for value in values}
 
 
 def _either(options: set[str]) -> str:
@@ -39,7 +50,7 @@ def _skeletons() -> dict[str, tuple[Form, tuple[int, ...]]]:
 
 
 def parse(text: str) -> Prompt | None:
-    """The prompt that a text is, with its truth; None where the grammar has no such sentence.
+    """The text as a prompt with its truth; None if it is not a sentence of the grammar.
 
     >>> [mention.event for mention in parse("a dog barks while rain falls").mentions]
     ['dog', 'rain']
@@ -85,8 +96,8 @@ def parse(text: str) -> Prompt | None:
     return Prompt(text, scene, tuple(mentions), *words)
 
 
-def _unfilled(words: str, fillers: list) -> str:
-    """What the opening or closing words hold beyond a filler; commas and spaces aside."""
+def _unfilled(words: str, fillers: Sequence[Filler]) -> str:
+    """The opening or closing words, or nothing if they are only a filler; commas and spaces aside."""
     bare = words.strip(" ,")
     return "" if bare in {filler.text for filler in fillers} else words
 

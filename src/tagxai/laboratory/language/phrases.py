@@ -19,7 +19,7 @@ class Phrase(NamedTuple):
 
 
 class Filler(NamedTuple):
-    """Words that name no event; `kinds` of all phrases beside it; `closed`: after it no verb may follow."""
+    """Words that name no event; `kinds` of phrase that it can stand beside; `closed`: no verb may follow it."""
 
     text: str
     kinds: tuple[PhraseKind, ...] = _ANY
@@ -136,7 +136,7 @@ PHRASES: dict[str, list[Phrase]] = {
 }
 
 FUNCTION_WORDS = {"a", "an", "the", "of", "on", "is", "are", "down", "at", "in"}
-"""Words inside a phrase's content, or an attribute's, that name nothing themselves."""
+"""Words inside a phrase's or an attribute's content that name nothing themselves."""
 
 ADJECTIVES: dict[str, tuple[str, ...]] = {
     "loud": ("loud",),
@@ -205,7 +205,7 @@ PATTERNS: dict[Form, list[Pattern]] = {
         Pattern("after {0} and {1}, {2}", (("noun",), ("noun",), ("clause",))),
     ],
 }
-"""Numbers follow the sounds: "{1} after {0}" says last what is heard first."""
+"""Numbers follow the sounds: in "{1} after {0}" the event named last is heard first."""
 
 NEGATIONS = ("without", "but no", "with no", "and no")
-"""What comes between a sentence and the event that it denies; after "no", the phrase loses its article."""
+"""Words between a sentence and the event that it denies; after "no", the phrase loses its article."""

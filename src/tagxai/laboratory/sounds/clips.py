@@ -6,7 +6,9 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from tagxai.laboratory import CLIP_FRAMES, CLIP_SECONDS, FRAME_RATE, HOP, SAMPLE_RATE
-from tagxai.laboratory.sounds.synthesis import Rng, Sound, Style, synthesise
+from tagxai.laboratory.sounds.styles import Style
+from tagxai.laboratory.sounds.synthesis import synthesise
+from tagxai.laboratory.sounds.waves import Rng, Sound
 
 Form = Literal["single", "while", "followed", "sequence", "layered"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -18,14 +20,14 @@ SLOTS: dict[Form, tuple[int, ...]] = {
     "sequence": (0, 1, 2),
     "layered": (0, 0, 1),
 }
-"""Which stretch of the clip each event has, in order of sound: events of one slot sound together; slots share the clip
-evenly, give or take 0.1 s."""
+"""The slot of each event, in order of sounding. Events of one slot sound together; slots share the clip evenly, to
+within 0.1 s."""
 
 AUDIBLE = 0.05
 """An event is audible in a frame that has at least this share of the root mean square of the event's loudest frame."""
 
 
-class Clip(NamedTuple):
+class RenderedClip(NamedTuple):
     """A rendered clip, where each of its events may sound (seconds), and in which frames it is audible.
 
     `intervals` has one pair per event in the events' order, `audible` is `[events, frames]`.
@@ -49,7 +51,7 @@ def intervals(form: Form, boundaries: Sequence[float] | None = None) -> list[tup
     return [(edges[slot], edges[slot + 1]) for slot in SLOTS[form]]
 
 
-def render(form: Form, events: Sequence[str], rng: Rng, styles: Sequence[Style] | None = None) -> Clip:
+def render(form: Form, events: Sequence[str], rng: Rng, styles: Sequence[Style] | None = None) -> RenderedClip:
     """The clip for `events` in the order of their sounding, each in its style."""
     even = [edge for edge, _ in intervals(form) if edge > 0]
     frames = sorted({round(edge * FRAME_RATE) for edge in even})
@@ -69,4 +71,4 @@ def render(form: Form, events: Sequence[str], rng: Rng, styles: Sequence[Style] 
         level = np.sqrt((sound.mix.reshape(-1, HOP) ** 2).mean(axis=1))
         audible[row, first:last] = level > AUDIBLE * level.max()
     peak = np.abs(total.mix).max()
-    return Clip(total.scaled(min(1.0, 0.98 / (peak + 1e-9))), tuple(spans), audible)
+    return RenderedClip(total.scaled(min(1.0, 0.98 / (peak + 1e-9))), tuple(spans), audible)

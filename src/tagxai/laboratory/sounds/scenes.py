@@ -1,19 +1,21 @@
-"""Scenes: what is to sound, before any words are found for it."""
+"""Scenes: which events sound when and how, before any words describe them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from tagxai.laboratory.sounds.clips import FORMS, Clip, Form, intervals, render
+from tagxai.laboratory.sounds.clips import FORMS, Form, RenderedClip, intervals, render
 from tagxai.laboratory.sounds.splits import Split, combinations, split_of
-from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, EVENTS, VALUES, Rng, Style
+from tagxai.laboratory.sounds.styles import VALUES, Style
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, EVENTS
+from tagxai.laboratory.sounds.waves import Rng
 
 ROUND: tuple[Form, ...] = (
     "single", "while", "followed", "layered", "single", "while", "followed", "sequence",
     "single", "while", "followed", "layered", "while", "followed", "single", "followed",
 )  # fmt: skip
-"""The forms of a stream of scenes, by turns."""
+"""The forms of a stream of scenes, one after another."""
 
 STYLED, NEGATED = 0.5, 0.25
 """Share of events with an attribute, and of scenes of one or two events that name an event to be absent."""
@@ -28,7 +30,7 @@ class Scene:
     styles: tuple[Style, ...]
     absent: str | None = None
 
-    def render(self, rng: Rng) -> Clip:
+    def render(self, rng: Rng) -> RenderedClip:
         return render(self.form, self.events, rng, self.styles)
 
 
@@ -42,7 +44,7 @@ def draw_style(event: str, seconds: float, rng: Rng) -> Style:
 
 
 def scenes(split: Split, seed: int | list[int], forms: tuple[Form, ...] = FORMS) -> Iterator[Scene]:
-    """Endless scenes of a split: forms by turns, and each form's event combinations by turns in shuffled order."""
+    """Endless scenes of a split: forms in rotation, and each form's event combinations in shuffled order."""
     rng = np.random.default_rng(seed)
     decks: dict[Form, list[tuple[str, ...]]] = {form: [] for form in forms}
     while True:
@@ -65,6 +67,6 @@ def scenes(split: Split, seed: int | list[int], forms: tuple[Form, ...] = FORMS)
 
 
 def _may_be_absent(form: Form, events: tuple[str, ...], name: str, split: Split) -> bool:
-    if form == "single":  # held out by its wording, but for the pair of event and absent event
+    if form == "single":  # held out by its wording, except for the pair of event and absent event
         return split_of(form, events, name) == split
     return split_of(form, events, name) == split and (split == "train" or split_of("single", events[:1], name) == split)

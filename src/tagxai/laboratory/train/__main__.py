@@ -10,13 +10,13 @@ NEEDED = {
     "lm": {"text": "text", "tokenizer": "text"},
     "export": {"decoder.pt": "codec", "encoder.pt": "codec", "text": "text", "detector": "detector", "lm.pt": "lm"},
 }
-"""What a stage reads from the working folder, and the stage that writes it."""
+"""The files that a stage reads from the working folder, and the stage that writes each."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tagxai.laboratory.train",
-        description="Train the embedded model from nothing. Run again with the same --out to resume; all is seeded.",
+        description="Train the embedded model from nothing, seeded. Run it again with the same --out to resume.",
     )
     parser.add_argument("--out", type=Path, required=True, help="working folder for checkpoints")
     parser.add_argument("--stage", choices=STAGES, help="one stage only (default: all, in this order)")
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _mistake(options: argparse.Namespace) -> str | None:
-    """What is wrong with the options, before anything is made; None where nothing is."""
+    """The first mistake in the options, before anything is written; None without one."""
     for name, value in vars(options).items():
         smallest = 1 if name in ("threads", "clips") else 0
         if isinstance(value, int) and value < smallest:

@@ -14,9 +14,11 @@ from tagxai.laboratory import HOP, SAMPLE_RATE
 from tagxai.laboratory.sounds.clips import render
 from tagxai.laboratory.sounds.scenes import draw_style
 from tagxai.laboratory.sounds.synthesis import EVENTS
-from tagxai.laboratory.train.common import load, rendered, report, save, schedule
+from tagxai.laboratory.train.checkpoints import load, save
 from tagxai.laboratory.train.latents import LatentSpace, fit
+from tagxai.laboratory.train.loop import report, schedule
 from tagxai.laboratory.train.losses import CodecLoss
+from tagxai.laboratory.train.rendering import rendered
 
 Objective = Callable[[EncodecModel, Tensor], dict[str, Tensor]]
 

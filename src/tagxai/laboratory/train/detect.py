@@ -1,8 +1,8 @@
-"""Stage `detector`: trained on synthesised clips alone, tested on those and on what the codec makes of them.
+"""Stage `detector`: trained on synthesised clips only, tested on these and on the codec's reconstructions of them.
 
-The detector is the judge, not the judged: it hears all combinations of events, also those that the language model never
-trains on. A detector without the held-out combinations missed a tenth of the events in them. It never hears the codec
-in training, so that its recall on reconstructions judges the codec and not its own adaptation to it.
+The detector is the judge, not the judged: it hears all combinations of events, including those held out from the
+language model. A detector trained without these missed a tenth of the events in them. It never hears the codec in
+training, so that its recall on reconstructions judges the codec and not its own adaptation to it.
 """
 
 from pathlib import Path
@@ -19,9 +19,10 @@ from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.sounds.scenes import scenes
 from tagxai.laboratory.sounds.splits import Split
 from tagxai.laboratory.sounds.synthesis import EVENTS
+from tagxai.laboratory.train.checkpoints import load, save
 from tagxai.laboratory.train.codec import assemble, latent_space
-from tagxai.laboratory.train.common import load, report, save, schedule
 from tagxai.laboratory.train.latents import LatentSpace
+from tagxai.laboratory.train.loop import report, schedule
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -98,7 +99,7 @@ def train(out: Path, steps: int = 2000, clips: int = 5000, seed: int = 0, batch:
 
 
 def mixed(data: Labelled, count: int, generator: torch.Generator) -> Labelled:
-    """A batch in which every fourth clip is the sum of two: what is audible must not depend on what else is."""
+    """A batch in which every fourth clip is the sum of two: whether an event is heard must not depend on the others."""
     first, second = (torch.randint(len(data.waveform), (count,), generator=generator) for _ in range(2))
     both = (torch.arange(count) % 4 == 0).float()[:, None]
     waveform = data.waveform[first].float() + both * data.waveform[second].float()

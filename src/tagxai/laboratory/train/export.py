@@ -12,9 +12,9 @@ from transformers.utils import logging
 
 from tagxai.laboratory import CLIP_FRAMES, CODEBOOKS
 from tagxai.laboratory.judging import meters
-from tagxai.laboratory.sounds.synthesis import Wave
+from tagxai.laboratory.sounds.waves import Wave
 from tagxai.laboratory.train import codec, lm
-from tagxai.laboratory.train.common import load
+from tagxai.laboratory.train.checkpoints import load
 from tagxai.laboratory.train.detect import reconstruct
 
 
@@ -50,7 +50,7 @@ def export(out: Path, weights: Path) -> None:
     """Write the model folder `weights`."""
     weights.mkdir(parents=True, exist_ok=True)
     (weights / "meters.json").write_text(json.dumps(meters.calibrate(_rendering(out)), indent=1) + "\n")
-    assemble(out).half().save_pretrained(weights)  # half the megabytes; the figures are measured on what is shipped
+    assemble(out).half().save_pretrained(weights)  # half the megabytes; all figures are those of the rounded weights
     _load_as_float32(weights / "config.json")
     AutoTokenizer.from_pretrained(out / "tokenizer").save_pretrained(weights)
     for name in ("detector.safetensors", "detector.json"):
@@ -58,7 +58,7 @@ def export(out: Path, weights: Path) -> None:
 
 
 def _rendering(out: Path) -> Callable[[Wave], Wave]:
-    """What the codec's decoder makes of clips `[clips, samples]` from their exact codes."""
+    """A function that renders clips `[clips, samples]` by the codec's decoder, from their exact codes."""
     decoder, space = codec.assemble(out), codec.latent_space(out)
     return lambda waves: reconstruct(decoder, space, torch.from_numpy(waves).float().clamp(-1, 1)).double().numpy()
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from transformers import MusicgenDecoderConfig, MusicgenForCausalLM, T5EncoderModel
 
 from tagxai.laboratory import CODEBOOKS
-from tagxai.laboratory.train.common import load, report, save, schedule
+from tagxai.laboratory.train.checkpoints import load, save
+from tagxai.laboratory.train.loop import report, schedule
 from tagxai.laboratory.train.pairs import Pairs
 
 PAD = 512
@@ -16,8 +17,8 @@ PAD = 512
 
 CODEBOOK_WEIGHTS = (0.4, 0.25, 0.2, 0.15)
 FORGETFUL, LAST_PART = 2 / 3, 0.77
-"""Share of clips with a wrong history (`forget`), and the share of the steps after which it is halved: who is to count
-strikes has to learn from true histories, too."""
+"""Share of clips with a wrong history (`forget`), and the share of the steps after which it is halved: counting
+strikes has to be learned from true histories."""
 
 NULL_SHARE = 0.12
 """Share of clips trained without their prompt, for classifier-free guidance."""
@@ -111,7 +112,7 @@ def loss_of(logits: list[Tensor], codes: Int[Tensor, "batch codebooks frames"]) 
 
 
 def optimisers_of(model: Conditioned) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the layers, AdamW for the rest: after 400 steps where AdamW alone was after 800."""
+    """Muon for the matrices of the layers, AdamW for the rest: as far after 400 steps as AdamW alone after 800."""
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and ".layers." in name]
     others = [weight for weight in model.parameters() if all(weight is not matrix for matrix in matrices)]
     return [

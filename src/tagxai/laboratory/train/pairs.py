@@ -9,10 +9,11 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from tagxai.laboratory.language.grammar import stream
+from tagxai.laboratory.language.streams import stream
+from tagxai.laboratory.train.checkpoints import load, save
 from tagxai.laboratory.train.codec import latent_space
-from tagxai.laboratory.train.common import load, report, save
-from tagxai.laboratory.train.text import LENGTH
+from tagxai.laboratory.train.loop import report
+from tagxai.laboratory.train.text_labels import LENGTH
 
 BLOCK = 2000
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from tagxai.laboratory.language.grammar import prompts
+from tagxai.laboratory.language.streams import prompts
 
 SPECIAL = ["<pad>", "</s>", "<unk>", "<extra_id_0>"]
 PAD, EOS, UNKNOWN, MASK = range(4)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +11,7 @@ from jaxtyping import Float
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
+from tagxai.contract.seeding import seeded
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.methods.captum.names import Algorithm
@@ -71,7 +70,7 @@ class CaptumMethod(Method):
         scores = torch.zeros(1, run.generation.frames, len(run.generation.tokens))
         errors = []
         for done, window in enumerate(targets):
-            with torch.enable_grad(), _seeded(self.seed, function.inputs.device):
+            with torch.enable_grad(), seeded(self.seed):
                 attributions = self._ask_captum(function, window)
             outcomes = len(window) * run.generation.streams
             if self.algorithm.adds_up:
@@ -99,18 +98,3 @@ class CaptumMethod(Method):
         except AssertionError as error:  # captum's way of refusing options
             raise TagxaiError(f"captum cannot work with these options of {self.name!r}: {error}") from None
         return found[0].detach().float().cpu()
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """captum draws from the global random states of torch and numpy; afterwards they are as they were."""
-    import numpy as np
-
-    state = np.random.get_state()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        try:
-            yield
-        finally:
-            np.random.set_state(state)

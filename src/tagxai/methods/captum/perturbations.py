@@ -11,8 +11,9 @@ from tagxai.contract.run import Run
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.methods.captum.method import CaptumMethod, WindowFunction
-from tagxai.scoring import By, Operator, Target, score
+from tagxai.scoring import Operator, Target, score
 from tagxai.text import words
+from tagxai.text.words import By
 
 MOST_UNITS = {"captum:ShapleyValues": 6}
 """Units up to which an algorithm ends in good time: exact Shapley values go through all orders of the words."""
@@ -48,8 +49,7 @@ class CoalitionFunction(WindowFunction):
 
     def __init__(self, method: CaptumPerturbations, run: Run) -> None:
         self.method, self.run, clip = method, run, run.generation
-        prompt = clip.prompt, clip.spans, clip.tokens
-        self.units = {"word": words.words, "phrase": words.phrases, "token": words.tokens}[method.by](*prompt)
+        self.units = words.units(method.by, clip.prompt, clip.spans, clip.tokens)
         most = MOST_UNITS.get(method.name)
         if most is not None and len(self.units) > most:
             raise TagxaiError(

@@ -1,4 +1,4 @@
-"""The base of methods that are arithmetic on a score table: they choose coalitions, and say what a table means."""
+"""The base of methods that are arithmetic on a score table: they choose coalitions, and compute values from a table."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.scoring import NEEDS_ATTENTION, By, Operator, ScoreTable, Target, score
+from tagxai.scoring import NEEDS_ATTENTION, Operator, ScoreTable, Target, score
 from tagxai.text import words
-from tagxai.text.words import Unit
+from tagxai.text.words import By, Unit
 
 
 @dataclass(frozen=True)
 class TableMethod(Method):
-    """A method fills in `coalitions` and `values`; more than one table takes a `tables` of its own."""
+    """A method implements `coalitions` and `values`."""
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
 
@@ -49,7 +49,7 @@ class TableMethod(Method):
 
     @abstractmethod
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
-        """What to score for a prompt of so many units."""
+        """The coalitions to score for a prompt of this many units."""
 
     @abstractmethod
     def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
@@ -61,8 +61,7 @@ class TableMethod(Method):
 
     def units(self, generation: Generation) -> Sequence[Unit]:
         """The words, phrases or tokens that are taken away."""
-        split = {"word": words.words, "phrase": words.phrases, "token": words.tokens}[self.by]
-        return split(generation.prompt, generation.spans, generation.tokens)
+        return words.units(self.by, generation.prompt, generation.spans, generation.tokens)
 
     def score(
         self, run: Run, units: Sequence[Unit], masks: Bool[torch.Tensor, "coalitions units"], *, quiet: bool = False

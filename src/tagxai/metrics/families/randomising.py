@@ -11,13 +11,13 @@ from tagxai.lazy import torch
 
 
 def copy_to_randomise(generator: Generator) -> Generator:
-    """A copy with its own weights. Raises UnsupportedError where the parts of a model are not known.
+    """A copy with its own weights. Raises UnsupportedError where the generator does not report its parts.
 
-    A model of its own that has none of the parts, such as a codec, is shared: torch cannot copy every codec.
+    A model with none of these weights, such as a codec, is shared: torch cannot copy every codec.
     """
     parts = {id(weight) for part in generator.parameters_by_part().values() for weight in part}
     if not parts:
-        raise UnsupportedError(f"generator {generator.name!r} does not say which weights its parts have")
+        raise UnsupportedError(f"generator {generator.name!r} does not report the weights of its parts")
     shared: dict[int, object] = {}
     for model in vars(generator).values():
         if isinstance(model, torch.nn.Module) and not any(id(weight) in parts for weight in model.parameters()):

@@ -20,7 +20,7 @@ from tagxai.metrics.families.sampled_clips import classifier_for, sampled
 def top_share(mask: Float[torch.Tensor, "positions tokens"], share: float) -> Float[torch.Tensor, "positions tokens"]:
     """A mask of the best tokens of each step whose mean is `share` at every step, whatever mask it is made from.
 
-    The token at the border is kept in part, and equal ones share what is left for them.
+    The token at the border is kept in part, and equal tokens share the rest equally.
 
     >>> import torch
     >>> top_share(torch.tensor([[0.9, 0.1, 0.2], [0.3, 0.3, 0.3]]), 0.5).tolist()
@@ -43,9 +43,9 @@ class RegenerationMetric(Metric):
     mask: Literal["own", "matched"] = "own"
     """The method's own mask, or one of its best tokens at each step, of the same size for all methods."""
     size: float = 0.5
-    """Of matched masks: the share of tokens."""
+    """The share of tokens in a matched mask."""
     unit: Literal["absolute", "noise_floor"] = "absolute"
-    """As it is, or divided by what another sample of the same prompt has."""
+    """The number itself, or divided by that of another sample of the same prompt."""
     repeats: int = 2
     classifier: str | None = None
     """By name; None takes the embedded detector for `tiny`, else `passt`."""

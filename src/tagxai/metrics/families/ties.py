@@ -37,7 +37,7 @@ def scored_rows(
     truth: Bool[torch.Tensor, "words frames"],
     scored: Bool[torch.Tensor, " words"] | None = None,
 ) -> tuple[Float[torch.Tensor, "scored frames"], Bool[torch.Tensor, "scored frames"]]:
-    """Scores and truth of the words that count. Raises ValueError where nothing is true, for then nothing is right."""
+    """Scores and truth of the words that count. Raises ValueError where none is true: no explanation is then right."""
     if scored is not None:
         scores, truth = scores[scored], truth[scored]
     if not truth.any():

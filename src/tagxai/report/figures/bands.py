@@ -9,10 +9,10 @@ from jaxtyping import Float
 
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
+from tagxai.report.figures.labels import label_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-from tagxai.report.figures.labels import label_words
 
 
 def bands(

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 
 from tagxai.lazy import torch
-
-if TYPE_CHECKING:
-    pass
 from tagxai.text.printable import printable
 
 _HOT, _COLD = (230, 126, 34), (52, 120, 246)
 
 
+@runtime_checkable
 class Scored(Protocol):
     """A word and its score (`tagxai.contract.attribution.Score` is one)."""
 
@@ -40,7 +38,7 @@ class Scale(NamedTuple):
         if low < 0:
             high = max(-low, high)
             return cls(-high, high)
-        margin = 1e-3 * max(high, 1e-9)  # scores that are all alike must not look different
+        margin = 1e-3 * max(high, 1e-9)  # nearly equal scores must not look different
         return cls(low, high) if high - low > margin else cls(0.0, max(high, 1e-9) * 2)
 
     @property

@@ -9,12 +9,12 @@ from jaxtyping import Float
 
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 from tagxai.report.figures.colours import Scale, full_colour
 from tagxai.report.figures.labels import label_words
 from tagxai.report.figures.spectrogram import draw_spectrogram
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def heat_map(

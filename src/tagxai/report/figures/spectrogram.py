@@ -12,10 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-
 LOWEST = 50.0  # Hz, the lower end of every spectrogram
-
-
 RANGE = 70.0  # dB below the loudest point, drawn as silence
 
 

@@ -1,6 +1,6 @@
 """A gallery of the laboratory's sounds: one picture of all spectrograms, and a file to listen to for each.
 
-python -m tagxai.laboratory.sounds.gallery docs/laboratory
+uv run python benchmarks/sound_gallery.py docs/laboratory
 """
 
 import argparse
@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from tagxai.laboratory import CLIP_FRAMES, SAMPLE_RATE
-from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, EVENTS, VALUES, Style, Wave, synthesise
+from tagxai.laboratory.sounds.styles import VALUES, Style
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES, EVENTS, synthesise
+from tagxai.laboratory.sounds.waves import Wave
 
 
 def decibels(wave: Wave, window: int = 512, step: int = 160) -> Wave:

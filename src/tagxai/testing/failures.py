@@ -1,4 +1,4 @@
-"""What fails on purpose, and what offers nothing: to see what a plugin makes of it."""
+"""Deliberate failures, and a generator without capabilities, to see how a plugin handles them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tagxai.lazy import torch
 from tagxai.testing.promises import ConformanceError
 
 
-class Failure(Exception):
-    """Raised on purpose, to see what is left behind."""
+class DeliberateFailure(Exception):
+    """Raised on purpose, to see whether anything is left behind."""
 
 
 def fail(progress: Progress) -> NoReturn:
-    raise Failure
+    raise DeliberateFailure
 
 
 class FailingEdit:
@@ -28,11 +28,11 @@ class FailingEdit:
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
         self.seen += 1
         if self.seen == self.at:
-            raise Failure
+            raise DeliberateFailure
 
 
 class OffersNothing(Generator):
-    """A generator without capabilities; whoever uses it did not ask first."""
+    """A generator without capabilities, which raises when it is used nevertheless."""
 
     name = "offers_nothing"
     offers = frozenset()

@@ -1,0 +1,51 @@
+"""A method or metric of a plan, with all its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tagxai.benchmark.controls import CONTROLS, ORIGIN
+from tagxai.contract.method import Method
+from tagxai.contract.metric import Metric
+from tagxai.registering.registry import registry
+
+
+@dataclass(frozen=True)
+class PlanEntry:
+    """A method or metric with all its settings; `label` is its name in tables.
+
+    `origin` is the plugin that it came from, with its version. The last three fields are for metrics: an expensive one
+    may be limited to the first `prompts`.
+    """
+
+    name: str
+    label: str
+    origin: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    family: str = ""
+    higher_is_better: bool = True
+    prompts: int | None = None
+
+    @property
+    def is_control(self) -> bool:
+        return self.origin == ORIGIN
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything about it that decides a result."""
+        return {"name": self.name, "origin": self.origin, "settings": dict(self.settings)}
+
+    def method(self) -> Method:
+        cls = CONTROLS[self.name] if self.is_control else registry().method(self.name)
+        return cls.configure(self.settings)
+
+    def metric(self) -> Metric:
+        return registry().metric(self.name).configure(self.settings)
+
+
+def control_entries() -> tuple[PlanEntry, ...]:
+    """The control rows that every plan has."""
+    return tuple(PlanEntry(name, name, ORIGIN, needs=tuple(sorted(cls.needs))) for name, cls in CONTROLS.items())

@@ -1,0 +1,121 @@
+"""A plan as users write it: command-line options and the keys of a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_args
+
+from tagxai.benchmark.controls import CONTROLS
+from tagxai.benchmark.entry_syntax import ALL, parse_methods, parse_metrics
+from tagxai.benchmark.executors import ExecutorName
+from tagxai.benchmark.number_checks import check_number, check_seeds
+from tagxai.benchmark.plan import Plan
+from tagxai.benchmark.plan_entry import control_entries
+from tagxai.benchmark.prompts import find_prompts
+from tagxai.errors import TagxaiError, UnknownNameError
+from tagxai.explaining.loading import Device, Dtype
+from tagxai.registering.registry import registry
+
+DEFAULT_PROMPTS = "laboratory:test:60"
+DEFAULT_METHODS = ("audiogenx", "cross_attention", "input_x_gradient", "occlusion")
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """A plan as it is written, which may be anything; `make` checks it. The fields are the keys of a TOML file.
+
+    `executor` and `workers` decide where it runs and no result, so they are not part of the plan.
+    """
+
+    generators: Any = ("tiny",)  # a list of names
+    methods: Any = DEFAULT_METHODS  # text, or a list of texts and tables: see `entry_syntax`
+    metrics: Any = ALL  # likewise
+    prompts: Any = DEFAULT_PROMPTS  # text, a list of texts, or a table: see `find_prompts`
+    seeds: Any = (0,)  # a list of whole numbers
+    duration: Any = None
+    guidance_scale: Any = None
+    top_k: Any = None
+    temperature: Any = None
+    reference: Any = None  # the label of a method
+    device: Any = "auto"
+    dtype: Any = "auto"
+    threads: Any = None
+    time_limit: Any = None
+    executor: Any = "local"
+    workers: Any = None
+
+    def make(self, *, folder: Path = Path()) -> Plan:
+        """The plan; files of prompts are looked up from `folder`. Raises TagxaiError."""
+        self._check()
+        for spec in self.generators:
+            registry().generator(spec.partition(":")[0])
+        methods = parse_methods(self.methods)
+        for entry in methods:
+            if entry.label in CONTROLS:
+                raise TagxaiError(
+                    f"{entry.label!r} is a control, which every table has: leave it out, or give it another label"
+                )
+        methods_and_controls = (*control_entries(), *methods)
+        reference = self.reference or methods[0].label
+        labels = [entry.label for entry in methods_and_controls]
+        if reference not in labels:
+            raise UnknownNameError("method of this benchmark, for reference,", reference, labels)
+        return Plan(
+            generators=tuple(dict.fromkeys(self.generators)),
+            methods=methods_and_controls,
+            metrics=parse_metrics(self.metrics),
+            prompts=tuple(find_prompts(self.prompts, folder)),
+            seeds=tuple(dict.fromkeys(self.seeds)),
+            duration=self.duration,
+            sampling={"guidance_scale": self.guidance_scale, "top_k": self.top_k, "temperature": self.temperature},
+            reference=reference,
+            device=self.device,
+            dtype=self.dtype,
+            threads=self.threads,
+            time_limit=self.time_limit,
+        )
+
+    def _check(self) -> None:
+        generators = self.generators
+        named = isinstance(generators, (list, tuple)) and all(isinstance(spec, str) for spec in generators)
+        if not named or not generators:
+            raise TagxaiError(f"generators takes a list of names, not {generators!r}")
+        check_seeds(self.seeds)
+        for name in ("duration", "time_limit", "guidance_scale", "top_k", "temperature", "threads", "workers"):
+            check_number(name, getattr(self, name))
+        if self.reference is not None and not isinstance(self.reference, str):
+            raise TagxaiError(f"reference takes the name of a method, not {self.reference!r}")
+        for name, choices in (("device", Device), ("dtype", Dtype), ("executor", ExecutorName)):
+            if getattr(self, name) not in get_args(choices):
+                raise UnknownNameError(name, str(getattr(self, name)), get_args(choices))
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """The keys and values of a TOML file. Raises TagxaiError."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TagxaiError(f"no plan at {str(path)!r}; give a TOML file") from None
+    except ValueError as error:  # bad TOML, bad UTF-8, or a number of thousands of digits
+        raise TagxaiError(f"{path} is not TOML: {error}") from None
+    known = [each.name for each in fields(PlanOptions)]
+    for key in content:
+        if key not in known:
+            raise UnknownNameError(f"key of a plan (in {path})", key, known)
+    return content
+
+
+def find_suite(name: str) -> Path:
+    """The file of a plan that comes with tagxai. Raises UnknownNameError."""
+    files = {path.stem: path for path in Path(__file__).with_name("suites").glob("*.toml")}
+    if name not in files:
+        raise UnknownNameError("suite", name, files)
+    return files[name]
+
+
+def make_plan(content: Mapping[str, Any], *, folder: Path = Path()) -> Plan:
+    """A plan from the keys of `PlanOptions`, such as `read_options` gives."""
+    return PlanOptions(**content).make(folder=folder)

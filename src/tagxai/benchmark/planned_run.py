@@ -1,0 +1,63 @@
+"""A plan together with the models that it met: from here on, every cell has a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tagxai.benchmark.clip_spec import ClipSpec
+from tagxai.benchmark.plan import Plan
+from tagxai.benchmark.plan_entry import PlanEntry
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A plan, and what `models.inspect` found about the generator of each label."""
+
+    plan: Plan
+    generators: Mapping[str, Mapping[str, Any]]
+    provenance: Mapping[str, Any]
+
+    def clips(self) -> Iterator[ClipSpec]:
+        for label in self.plan.generators:
+            identity = self.generators[label]["identity"]
+            for prompt in self.plan.prompts:
+                for seed in self.plan.seeds:
+                    yield ClipSpec(label, identity, prompt, seed, self.plan.duration, self.plan.sampling)
+
+    def supported(self, label: str, entries: tuple[PlanEntry, ...]) -> list[PlanEntry]:
+        """The methods or metrics that work with what a generator offers."""
+        offers = set(self.generators[label]["offers"])
+        return [entry for entry in entries if offers.issuperset(entry.needs)]
+
+    def work_on(self, clip: ClipSpec) -> list[tuple[PlanEntry, list[PlanEntry]]]:
+        """The methods that explain a clip, each with the metrics that measure its explanation."""
+        metrics = self.supported(clip.label, self.plan.metrics_of(clip.prompt))
+        return [(method, metrics) for method in self.supported(clip.label, self.plan.methods)]
+
+    def cells(self) -> Iterator[tuple[ClipSpec, PlanEntry, PlanEntry]]:
+        """Clip, method and metric of every cell, in the order of the plan."""
+        for clip in self.clips():
+            for method, metrics in self.work_on(clip):
+                for metric in metrics:
+                    yield clip, method, metric
+
+    def named(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """(kind, label, identity) of every generator, method and metric."""
+        for label in self.plan.generators:
+            yield "generator", label, self.generators[label]["identity"]
+        for kind, entries in (("method", self.plan.methods), ("metric", self.plan.metrics)):
+            for entry in entries:
+                yield kind, entry.label, entry.identity
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "plan": self.plan.to_json(),
+            "generators": dict(self.generators),
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> PlannedRun:
+        return cls(Plan.from_json(content["plan"]), content["generators"], content["provenance"])

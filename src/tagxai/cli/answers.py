@@ -1,0 +1,90 @@
+"""The answers of `ask` and `effects`: a table over units or over time, or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import typer
+from rich.text import Text
+
+from tagxai.cli import display
+from tagxai.contract.values import Generation
+from tagxai.text.printable import printable
+from tagxai.text.words import Unit
+
+SLICES = 10
+"""Rows of a table over time."""
+
+
+def mean_per_unit(values: Any, frames: range) -> list[float]:
+    """`values[units, codebooks, frames]` averaged over codebooks and some frames."""
+    return values[..., frames.start : frames.stop].mean((1, 2)).tolist()
+
+
+def print_units(
+    clip: Generation, units: Sequence[Unit], columns: Mapping[str, list[float]], title: str, as_json: bool
+) -> None:
+    if as_json:
+        rows = [
+            {**asdict(unit), **dict(zip(columns, row, strict=True))}
+            for unit, *row in zip(units, *columns.values(), strict=True)
+        ]
+        _print_json({"prompt": clip.prompt, "meaning": title, "units": rows})
+        return
+    _print_title(clip, title)
+    labels = [(unit.text, unit.function or unit.special) for unit in units]
+    display.out().print(display.bar_table("word", labels, columns, display.out()))
+
+
+def print_frames(
+    clip: Generation,
+    columns: Mapping[str, list[float]],
+    here: range,
+    there: range | None,
+    title: str,
+    as_json: bool,
+) -> None:
+    """Means over codebooks in slices of time, or in the two intervals and their difference."""
+    intervals = [frames for frames in (here, there) if frames is not None]
+    means = [{name: _mean(values, frames) for name, values in columns.items()} for frames in intervals]
+    if as_json:
+        answers = [
+            {
+                **_seconds(clip, frames),
+                "mean": mean,
+                "frames": {name: values[frames.start : frames.stop] for name, values in columns.items()},
+            }
+            for frames, mean in zip(intervals, means, strict=True)
+        ]
+        _print_json({"prompt": clip.prompt, "meaning": title, "intervals": answers})
+        return
+    size = -(-len(here) // SLICES)
+    shown = intervals if there is not None else [here[i : i + size] for i in range(0, len(here), size)]
+    labels = [("{start:.3g}-{end:.3g} s".format(**_seconds(clip, frames)), False) for frames in shown]
+    rows = {name: [_mean(values, frames) for frames in shown] for name, values in columns.items()}
+    labels.append(("difference" if there is not None else "all", False))
+    for name, column in rows.items():
+        column.append(column[0] - column[1] if there is not None else means[0][name])
+    _print_title(clip, title)
+    display.out().print(display.bar_table("time", labels, rows, display.out()))
+
+
+def _mean(values: Sequence[float], frames: range) -> float:
+    return sum(values[frame] for frame in frames) / len(frames)
+
+
+def _seconds(clip: Generation, frames: range) -> dict[str, float]:
+    return {"start": frames.start / clip.frame_rate, "end": frames.stop / clip.frame_rate}
+
+
+def _print_title(clip: Generation, title: str) -> None:
+    display.out().print(
+        Text.assemble((printable(clip.prompt), "bold"), (f"\n{printable(title)}; nats per code", "dim"))
+    )
+
+
+def _print_json(content: Mapping[str, Any]) -> None:
+    typer.echo(json.dumps(content, ensure_ascii=False, indent=2))

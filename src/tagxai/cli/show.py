@@ -1,0 +1,91 @@
+"""`tagxai show` and `tagxai report`: a saved explanation, or comparison, printed and drawn again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from tagxai import storage
+from tagxai.cli import display, options, parsing
+from tagxai.cli.saved import ByOption, FolderArgument, attributions_of, load
+from tagxai.explaining.comparison import COMPARISON, Comparison, method_folder
+from tagxai.explaining.explanation import Explanation, Interval
+from tagxai.text import words
+from tagxai.text.printable import printable
+from tagxai.text.words import By
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print explanation.json on stdout instead of the table.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: [bold]tagxai show OUT --interval 0:1.5[/]")(show)
+    app.command(epilog="Example: [bold]tagxai report OUT[/]")(report)
+
+
+def show(
+    folder: FolderArgument,
+    interval: options.IntervalOption = None,
+    by: ByOption = "word",
+    as_json: JsonOption = False,
+) -> None:
+    """Print the scores of a saved explanation, or comparison, again."""
+    saved = load(folder)
+    asked = parsing.parse_intervals(interval or [], None)
+    print_scores(folder, saved, asked or saved.intervals, by, as_json)
+
+
+def report(folder: FolderArgument) -> None:
+    """Make report.html and the pictures of a saved explanation, or comparison, again."""
+    for file in write_pictures(folder):
+        display.out().print(Text(str(file)), soft_wrap=True)
+
+
+def write_pictures(folder: Path) -> list[Path]:
+    from tagxai.report import write_report
+
+    return write_report(folder)
+
+
+def print_scores(
+    folder: Path, saved: Explanation | Comparison, intervals: Sequence[Interval], by: By, as_json: bool
+) -> None:
+    attributions = attributions_of(saved)
+    first = next(iter(attributions.values()))
+    console, clip = display.out(), first.generation
+    for start, end in intervals:
+        clip.frame_range(start, end)
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder), **_content(folder, saved)}, ensure_ascii=False, indent=2))
+        return
+    console.print(
+        Text.assemble(
+            (printable(clip.prompt), "bold"),
+            (f"\n{', '.join(attributions)} on {clip.generator}, {clip.duration:g} s, seed {clip.seed}", "dim"),
+        )
+    )
+    units = words.units(by, clip.prompt, clip.spans, clip.tokens)
+    if not isinstance(saved, Comparison):
+        console.print(display.score_table(first, units, intervals, console))
+        return
+    for span in [(None, None), *intervals]:
+        if span[0] is not None:
+            console.print(f"\n{span[0]:g}-{span[1]:g} s")
+        columns = {name: attribution.per_unit(units, *span) for name, attribution in attributions.items()}
+        console.print(display.columns_table(units, columns, console))
+    console.print("\nAgreement of the methods: rank correlation of words by seconds")
+    console.print(display.matrix_table(list(attributions), saved.map_agreement()))
+    console.print()
+    console.print(display.cost_table(attributions, saved.generation_seconds))
+
+
+def _content(folder: Path, saved: Explanation | Comparison) -> dict[str, Any]:
+    """What the folder's JSON files hold."""
+    if not isinstance(saved, Comparison):
+        return storage.read_json(folder / "explanation.json")
+    each = {name: storage.read_json(folder / method_folder(name) / "explanation.json") for name in saved.explanations}
+    return {**storage.read_json(folder / COMPARISON), "explanations": each}

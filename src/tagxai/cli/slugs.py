@@ -1,0 +1,22 @@
+"""Prompts as names of files and folders."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+
+def slug(text: str, longest: int = 48) -> str:
+    """As many words of `text` as fit into a file name."""
+    name = "-".join(re.findall(r"\w+", text.casefold()))
+    while len(name.encode()) > longest:
+        name = name[:-1]
+    return name.strip("-") or "prompt"
+
+
+def unique_slug(text: str) -> str:
+    """`slug`, with some digits that distinguish it where it leaves out part of `text`."""
+    name = slug(text)
+    if name == text.replace(" ", "-"):
+        return name
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
