@@ -3,13 +3,13 @@
     uv run python benchmarks/laboratory.py [--clips 60] [--seed 0] [--methods "audiogenx,audiogenx(noise=yes),random"]
         [--against random] [--out FOLDER]
 
-Prompts come from the test split (`--split validation` is for choices): training included none of their combinations of events. The truth of a clip is the
-grammar's, in the frames where the detector hears the event, and only for words whose effect is confirmed by an
-intervention on the model: on the words themselves or, with `--level attention`, on their own tokens in the
-cross-attention. Prints Markdown. All measurements go to FOLDER/laboratory.json, clip by clip, and an interrupted run
-resumes from there. Intervals are percentile bootstraps over clips (95 %). `oracle`, `degraded oracle` and `random` are
-controls. Cost is CPU time on one thread, summed over clips, relative to that of generating the same clips, which is
-measured before and after the methods of each clip; a first clip warms up.
+Prompts come from the test split (`--split validation` is for choices): training included none of their combinations
+of events. The truth of a clip is the grammar's, in the frames where the detector hears the event, and only for words
+whose effect is confirmed by an intervention on the model: on the words themselves or, with `--level attention`, on
+their own tokens in the cross-attention. Prints Markdown. All measurements go to FOLDER/laboratory.json, clip by clip,
+and an interrupted run resumes from there. Intervals are percentile bootstraps over clips (95 %). `oracle`, `degraded
+oracle` and `random` are controls. Cost is CPU time on one thread, summed over clips, relative to that of generating
+the same clips, which is measured before and after the methods of each clip; a first clip warms up.
 """
 
 from __future__ import annotations

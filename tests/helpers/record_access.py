@@ -105,7 +105,7 @@ AUDIOGENX_THEN = {"warm_start": "half", "start_scale": 1.0, "adam_beta1": 0.9, "
 def attribute(name, settings, model, clip):
     if name == "audiogenx":
         learns_logits = settings.get("explainer", "mlp" if settings.get("mode") == "reference" else "logits") == "logits"
-        settings = {"patience": 5, **(AUDIOGENX_THEN | {"alpha": 2e-2} if learns_logits else {}), **settings}
+        settings = {"patience": 5, **(AUDIOGENX_THEN | {"alpha": 2e-2, "learning_rate": 1.0} if learns_logits else {}), **settings}
     return tagxai.registry().method(name).configure(settings).attribute(model, clip)
 
 

@@ -60,7 +60,7 @@ class AudioGenX(Method):
     epochs: int | None = None
     """None takes the paper's 50 for the MLP and 10 for logits."""
     learning_rate: float | None = None
-    """Adam's learning rate. None takes the paper's 1e-3 for the MLP and 1 for logits."""
+    """Adam's learning rate. None takes the paper's 1e-3 for the MLP and 1.5 for logits."""
     weight_decay: float | None = None
     """Adam's weight decay. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would pull
     to a mask of 0.5."""
@@ -68,7 +68,7 @@ class AudioGenX(Method):
     """Adam's decay of the mean gradient. None takes Adam's own 0.9 for the MLP and 0.5 for logits, whose few epochs
     are too short for a longer memory."""
     alpha: float | None = None
-    """Weight of the mask's L1 norm. None takes the paper's 1e-3 for the MLP and ALPHA for logits: they reach the optimum
+    """Weight of the mask's L1 norm. None takes the paper's 1e-3 for the MLP and 3e-2 for logits: they reach the optimum
     of the loss, where 1e-3 leaves every token that helps a little at 1."""
     beta: float = PAPER_BETA
     """Weight of the mask's L2 norm."""

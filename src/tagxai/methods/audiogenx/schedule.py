@@ -41,10 +41,10 @@ PAPER = Schedule(
 )
 LOGITS = Schedule(
     epochs=10,
-    learning_rate=1.0,
+    learning_rate=1.5,
     weight_decay=0.0,
     adam_beta1=0.5,
-    alpha=2e-2,
+    alpha=3e-2,
     smoothness=0.01,
     noise=False,
     warm_start="value_zeroing",
