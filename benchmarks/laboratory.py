@@ -30,7 +30,7 @@ import torch
 
 from tagxai import storage
 from tagxai.benchmark import controls
-from tagxai.benchmark.plan import split
+from tagxai.benchmark.entry_syntax import split
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
