@@ -65,8 +65,8 @@ def measure(spec: str, prompts: list[str], settings: dict[str, Any] | None, thre
     row: dict[str, Any] = {"seconds": fmean(seconds), "peak_mib": peak() - before}
     if found:
         row |= {
-            "epochs": fmean(each.cost["epochs"] for each in found),
-            "trainable_parameters": fmean(each.cost["trainable_parameters"] for each in found),
+            "epochs": fmean(each.diagnostics["epochs"] for each in found),
+            "trainable_parameters": fmean(each.diagnostics["trainable_parameters"] for each in found),
             "losses": [each.diagnostics["paper_loss_teacher_forced"] for each in found],
             "cosine_factual": fmean(each.diagnostics["cosine_factual"] for each in found),
             "cosine_counterfactual": fmean(each.diagnostics["cosine_counterfactual"] for each in found),

@@ -229,7 +229,7 @@ class Stages:
 
         started = times[0]
         found = AudioGenX().attribute(self.generator, self.clip, on_progress=report)
-        seconds, epochs = perf_counter() - started, found.cost["epochs"]
+        seconds, epochs = perf_counter() - started, found.diagnostics["epochs"]
         # Two rows, forwards and backwards (gradients of the input cost as much as the pass), and two plain passes.
         return self.figures(
             seconds,

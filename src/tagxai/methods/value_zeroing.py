@@ -43,6 +43,12 @@ class ValueZeroing(LayerMethod):
         return Scores(run.generation.timeline.to_frames(distances))
 
 
+def shares_of_frames(run: Run) -> Float[torch.Tensor, "streams frames tokens"]:
+    """Each token's share of what value zeroing finds at a frame; they sum to one."""
+    distances = ValueZeroing().explain(run).values.float().cpu().clamp(min=0)
+    return distances / distances.sum(-1, keepdim=True).clamp(min=torch.finfo(distances.dtype).tiny)
+
+
 class _Repeated:
     """A hook that runs its layer again on the input that it has just had, a row for each token that is zeroed."""
 
@@ -56,7 +62,7 @@ class _Repeated:
             return
         self.is_repeating = True
         try:
-            plain = _stream(output)
+            plain = stream_of(output)
             kept = 1 - torch.eye(self.tokens).to(plain)
             turned = []
             for part in kept.split(max(1, ROWS_AT_ONCE // plain.shape[1])):
@@ -67,14 +73,15 @@ class _Repeated:
                         *(_expand(value, rows) for value in arguments),
                         **{name: _expand(value, rows) for name, value in options.items()},
                     )
-                similarity = torch.nn.functional.cosine_similarity(_stream(again).float(), plain.float(), dim=-1)
+                similarity = torch.nn.functional.cosine_similarity(stream_of(again).float(), plain.float(), dim=-1)
                 turned.append(1 - similarity)
             self.distances = torch.cat(turned).T
         finally:
             self.is_repeating = False
 
 
-def _stream(output: Any) -> torch.Tensor:
+def stream_of(output: Any) -> torch.Tensor:
+    """What a layer hands to the next, of all that it returns."""
     return output[0] if isinstance(output, tuple) else output
 
 
