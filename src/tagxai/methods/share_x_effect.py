@@ -23,7 +23,7 @@ from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
 from tagxai.methods.families.pair_removal import effects_beside, one_or_two_left_out
 from tagxai.methods.families.table import TableMethod
-from tagxai.methods.value_zeroing import shares_of_frames
+from tagxai.probing.zeroed_values import shares_of_frames
 from tagxai.scoring import Operator, ScoreTable
 
 
