@@ -43,8 +43,9 @@ class ShareXEffect(TableMethod):
         super().__post_init__()
         self.require("distance", self.distance >= 0, "at least 0")
 
-    def check_supported(self, generator: Generator) -> None:
-        Method.check_supported(self, generator)  # value zeroing needs attention, whatever the operator
+    def needed(self) -> frozenset[Capability]:
+        """Attention, for value zeroing, whatever the operator."""
+        return self.needs
 
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
         return one_or_two_left_out(units, self.distance)

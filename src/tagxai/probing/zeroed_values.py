@@ -18,7 +18,7 @@ from tagxai.probing.hooks import hook_after
 
 
 def zeroing_distances(run: Run, sites: Sequence[AttentionSite]) -> Float[torch.Tensor, "streams frames tokens"]:
-    """How far each layer's output turns without a token's value (cosine distance), averaged over the layers of `sites`."""
+    """How far each layer's output turns without a token's value (cosine distance), averaged over `sites`."""
     watched = [_Repeated(site, len(run.generation.tokens)) for site in sites]
     with ExitStack() as hooks:
         for each in watched:
