@@ -42,8 +42,12 @@ METRICS = {
 RATES = (0.5, 1.0, 1.5)
 WARM_STARTS = ("half", "attention", "gradient", "value_zeroing")
 BEFORE = {
-    **{"learning_rate": 1.0, "adam_beta1": 0.9, "alpha": 2e-2, "smoothness": 0.0},
-    **{"noise": True, "warm_start": "half"},
+    "learning_rate": 1.0,
+    "adam_beta1": 0.9,
+    "alpha": 2e-2,
+    "smoothness": 0.0,
+    "noise": True,
+    "warm_start": "half",
 }
 """The defaults until the sampling noise was found to cost average precision."""
 

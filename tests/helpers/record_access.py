@@ -99,8 +99,13 @@ def metric_names():
 
 
 AUDIOGENX_LOGITS = {
-    **{"learning_rate": 1.0, "adam_beta1": 0.9, "alpha": 2e-2, "smoothness": 0.0},
-    **{"noise": True, "warm_start": "half", "start_scale": 1.0},
+    "learning_rate": 1.0,
+    "adam_beta1": 0.9,
+    "alpha": 2e-2,
+    "smoothness": 0.0,
+    "noise": True,
+    "warm_start": "half",
+    "start_scale": 1.0,
 }
 """What AudioGenX took by default for free logits at the record's commit; today's defaults are others."""
 

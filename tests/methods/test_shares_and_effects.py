@@ -47,7 +47,9 @@ def table_of(values, units, distance):
     """The table of a game: `values(kept)` for each coalition."""
     masks = one_or_two_left_out(units, distance)
     worth = torch.tensor([float(values(set(row.nonzero()[:, 0].tolist()))) for row in masks])
-    return ScoreTable(tuple(Unit(str(u), u, u + 1, (u,)) for u in range(units)), masks, worth[:, None, None], 0.0, len(masks))
+    return ScoreTable(
+        tuple(Unit(str(u), u, u + 1, (u,)) for u in range(units)), masks, worth[:, None, None], 0.0, len(masks)
+    )
 
 
 def test_two_words_that_say_the_same_are_each_worth_both():

@@ -21,6 +21,7 @@ from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
 from tagxai.methods.families.one_pass import OnePassMethod
+from tagxai.probing.hooks import hook_before
 
 AT_ONCE = 2**22
 """Numbers in one piece of `[queries, keys, dim]`."""
@@ -53,7 +54,7 @@ def follow(run: Run, sites: Sequence[AttentionSite], flow: Flow) -> None:
         site.check_plain_residual()
     with ExitStack() as hooks:
         for block in {id(site.block): site.block for site in sites}.values():
-            hooks.callback(block.register_forward_pre_hook(flow.enter_layer).remove)
+            hooks.enter_context(hook_before(block, flow.enter_layer))
         hooks.enter_context(edit_attention(sites, flow))
         run.hidden_states()
 

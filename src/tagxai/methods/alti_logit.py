@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite
+from tagxai.contract.cost import count
 from tagxai.contract.generator import Capability
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
@@ -22,6 +23,7 @@ from tagxai.contract.workload import Workload
 from tagxai.lazy import torch
 from tagxai.methods.alti import Flow, follow, transformed_values
 from tagxai.methods.value_zeroing import stream_of
+from tagxai.probing.hooks import hook_after
 
 
 @dataclass(frozen=True)
@@ -61,19 +63,16 @@ def last_stream(
     """
     left: list[torch.Tensor] = []
 
-    def cut(_: torch.nn.Module, arguments: tuple[Any, ...], output: Any) -> Any:
+    def cut(_: torch.nn.Module, arguments: tuple[Any, ...], options: dict[str, Any], output: Any) -> Any:
         stream = stream_of(output).detach()[:1]
         left.append(torch.cat([stream, torch.zeros_like(stream), torch.ones_like(stream)]).requires_grad_())
         return (left[0], *output[1:]) if isinstance(output, tuple) else left[0]
 
-    hook = block.register_forward_hook(cut)
-    try:
-        with torch.enable_grad():
-            output = run.forward(run.conditioning.expand(3))
-            both = (left[0], output.hidden)
-            gradients = [torch.autograd.grad(each.sum(), both, retain_graph=True) for each in output.log_prob[0]]
-    finally:
-        hook.remove()
+    with hook_after(block, cut), torch.enable_grad():
+        output = run.forward(run.conditioning.expand(3))
+        both = (left[0], output.hidden)
+        count(backward_passes=len(output.log_prob[0]))
+        gradients = [torch.autograd.grad(each.sum(), both, retain_graph=True) for each in output.log_prob[0]]
     of_stream, of_hidden = (torch.stack(each)[:, 0].float() for each in zip(*gradients, strict=True))
     hidden, of_zeros, of_ones = output.hidden.detach().float()
     stream = left[0].detach()[0].float()

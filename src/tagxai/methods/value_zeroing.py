@@ -21,6 +21,7 @@ from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.lazy import torch
 from tagxai.methods.families.layers import LayerMethod
 from tagxai.probing.edits import Gate
+from tagxai.probing.hooks import hook_after
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,7 @@ class ValueZeroing(LayerMethod):
         watched = [_Repeated(site, len(run.generation.tokens)) for site in sites]
         with ExitStack() as hooks:
             for each in watched:
-                handle = each.site.block.register_forward_hook(each, with_kwargs=True)
-                hooks.callback(handle.remove)
+                hooks.enter_context(hook_after(each.site.block, each))
             run.hidden_states()
         distances = torch.stack([each.distances for each in watched]).mean(0)
         return Scores(run.generation.timeline.to_frames(distances))
