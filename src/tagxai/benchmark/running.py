@@ -21,7 +21,6 @@ from tagxai.benchmark.store import Store
 from tagxai.errors import TagxaiError, error_sentence
 from tagxai.explaining.making import AT_ONCE
 
-
 JOBS_OF_A_WORKER = 4
 """At least, where there are so many clips: workers that end early find more to do."""
 

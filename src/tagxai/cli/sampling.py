@@ -21,6 +21,8 @@ _GIVEN = "tagxai.cli.sampling"
 class SamplingCommand(TyperCommand):
     """A command that keeps options which it does not know, such as `--denoising-steps 50`, for `given_sampling`."""
 
+    context_class = typer.Context  # what functions ask for by type
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         own = [param for param in self.get_params(ctx) if isinstance(param, TyperOption)]
         takes_value = {name: not each.is_flag for each in own for name in (*each.opts, *each.secondary_opts)}
@@ -69,7 +71,7 @@ def check_sampling(declared: Iterable[Setting], given: Mapping[str, Any], owner:
     names = {setting.name for setting in declared}
     for name in given:
         if name not in names:
-            raise UnknownNameError(f"option, or sampling setting of {owner},", _option(name), map(_option, names))
+            raise UnknownNameError(f"option, or sampling setting of {owner},", option_of(name), map(option_of, names))
     read_settings(declared, given, owner)
 
 
@@ -77,7 +79,8 @@ def _name(option: str) -> str:
     return option.removeprefix("--").replace("-", "_")
 
 
-def _option(name: str) -> str:
+def option_of(name: str) -> str:
+    """The option of a setting."""
     return f"--{name.replace('_', '-')}"
 
 
