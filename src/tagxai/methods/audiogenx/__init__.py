@@ -6,22 +6,25 @@ hidden states under M stay close to the original ones (factual) and those under 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 from jaxtyping import Float
 
+from tagxai.contract.attribution import Attribution
 from tagxai.contract.cost import count
-from tagxai.contract.generator import Capability
+from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
+from tagxai.contract.values import Generation, OnProgress
 from tagxai.contract.workload import Workload
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.lazy import torch
 from tagxai.methods.audiogenx import masks
-from tagxai.methods.audiogenx.masks import Distribution, WarmStart
-from tagxai.methods.audiogenx.objective import PAPER_ALPHA, PAPER_BETA, Similarity, compare, objective
+from tagxai.methods.audiogenx.masks import Distribution, Explainer, WarmStart
+from tagxai.methods.audiogenx.objective import PAPER_ALPHA, PAPER_BETA, Similarity, compare, compare_each, objective
 
 Mode = Literal["teacher_forced", "reference"]
 
@@ -85,24 +88,43 @@ class AudioGenX(Method):
     """Learn this many masks, with seeds from `seed` upwards; scores are their mean, `deviation` tells their spread."""
 
     def __post_init__(self) -> None:
-        for field, choices in _CHOICES.items():
-            if getattr(self, field) not in choices:
+        for option, choices in _CHOICES.items():
+            if getattr(self, option) not in choices:
                 raise UnknownNameError(
-                    f"value for option {field!r} of method 'audiogenx'", str(getattr(self, field)), map(str, choices)
+                    f"value for option {option!r} of method 'audiogenx'", str(getattr(self, option)), map(str, choices)
                 )
-        for field, smallest in _SMALLEST.items():
-            value = getattr(self, field)
+        for option, smallest in _SMALLEST.items():
+            value = getattr(self, option)
             if value is not None and not value >= smallest:
                 raise TagxaiError(
-                    f"option {field!r} of method 'audiogenx' must be at least {smallest:g}, not {value:g}"
+                    f"option {option!r} of method 'audiogenx' must be at least {smallest:g}, not {value:g}"
                 )
         if self.warm_start and self._explainer == "mlp":
             raise TagxaiError("option 'warm_start' of method 'audiogenx' is for explainer=logits, not for mlp")
 
     def explain(self, run: Run) -> Scores:
-        target = run.hidden_states()[0]
-        start = self.warm_start and masks.warm_start(self.warm_start, run)
-        learned = [self._learn(run, target, start, number) for number in range(self.seeds)]
+        target, start = self._prepared(run)
+        return self._scores(run, target, [self._learn(run, target, start, [i])[0] for i in range(self.seeds)])
+
+    def attribute_many(
+        self, generator: Generator, generations: Sequence[Generation], *, on_progress: OnProgress | None = None
+    ) -> list[Attribution]:
+        """Explain several clips, one after another: a pass takes one. The masks of all seeds of a clip are learned in
+        one batch, and differ from those that `attribute` learns one at a time by rounding alone."""
+        self.check_supported(generator)
+        found = []
+        for generation in generations:
+            with Run.opened(generator, generation, on_progress) as run:
+                target, start = self._prepared(run)
+                learned = self._learn(run, target, start, range(self.seeds))
+                found.append(run.attribution(self.name, self.settings(), self._scores(run, target, learned)))
+        return found
+
+    def _prepared(self, run: Run) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The original hidden states, and the logits to start from."""
+        return run.hidden_states()[0], masks.warm_start(self.warm_start, run) if self.warm_start else None
+
+    def _scores(self, run: Run, target: Float[torch.Tensor, "positions dim"], learned: Sequence[_Learned]) -> Scores:
         each = torch.stack([one.mask for one in learned])
         mask = each.mean(0)
         reached = compare(run, target, mask)
@@ -146,34 +168,49 @@ class AudioGenX(Method):
         run: Run,
         target: Float[torch.Tensor, "positions dim"],
         start: Float[torch.Tensor, "positions tokens"] | None,
-        number: int,
-    ) -> _Learned:
-        """The mask of seed number `number`, from the logits `start`."""
+        numbers: Sequence[int],
+    ) -> list[_Learned]:
+        """The masks of these seeds, from the logits `start`, in one batch; each stops when its own loss converges."""
+        epochs, _, _ = self._schedule
+        learners = [self._learner(run, start, number) for number in numbers]
+        for epoch in range(epochs):
+            running = [learner for learner in learners if not self._has_converged(learner.losses, len(target))]
+            if not running:
+                break
+            with torch.enable_grad():
+                logits = [learner.logits() for learner in running]
+                drawn = [
+                    masks.draw(one, self.temperature, learner.random if self.noise else None, self.distribution)
+                    for one, learner in zip(logits, running, strict=True)
+                ]
+                reached = compare_each(run, target, drawn, isolated=self.mode == "reference")
+                losses = [self.loss(one, its_logits) for one, its_logits in zip(reached, logits, strict=True)]
+            for learner in running:
+                learner.optimizer.zero_grad(set_to_none=True)
+            sum(losses[1:], losses[0]).backward()  # each loss depends on its own mask alone
+            count(backward_passes=2 * len(running))
+            for learner, loss in zip(running, losses, strict=True):
+                learner.optimizer.step()
+                learner.losses.append(loss.item())
+            done = numbers[0] * epochs + (epoch + 1) * len(numbers)
+            mean = sum(learner.losses[-1] for learner in running) / len(running)
+            run.report(done, self.seeds * epochs, f"AudioGenX, loss {mean:.3f}")
+        return [
+            _Learned(masks.noise_free(learner.logits(), self.distribution), learner.losses, learner.parameters)
+            for learner in learners
+        ]
+
+    def _learner(self, run: Run, start: Float[torch.Tensor, "positions tokens"] | None, number: int) -> _Learner:
+        """What learns the mask of seed number `number`."""
         random = torch.Generator().manual_seed(self.seed + number)
         positions, embeddings = run.generation.positions, run.conditioning.embeddings[0]
         if self._explainer == "mlp":
             explainer, parameters = masks.mlps(positions, embeddings, self.hidden_units, random)
         else:
             explainer, parameters = masks.free_logits(positions, embeddings, start)
-        epochs, learning_rate, weight_decay = self._schedule
+        _, learning_rate, weight_decay = self._schedule
         optimizer = torch.optim.Adam(parameters, lr=learning_rate, weight_decay=weight_decay)
-        losses: list[float] = []
-        for epoch in range(epochs):
-            with torch.enable_grad():
-                logits = explainer()
-                drawn = masks.draw(logits, self.temperature, random if self.noise else None, self.distribution)
-                similarity = compare(run, target, drawn, isolated=self.mode == "reference")
-                loss = self.loss(similarity, logits)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            count(backward_passes=2)
-            optimizer.step()
-            losses.append(loss.item())
-            run.report(number * epochs + epoch + 1, self.seeds * epochs, f"AudioGenX, loss {losses[-1]:.3f}")
-            if self._has_converged(losses, positions):
-                break
-        mask = masks.noise_free(explainer(), self.distribution)
-        return _Learned(mask, losses, sum(parameter.numel() for parameter in parameters))
+        return _Learner(explainer, random, optimizer, sum(parameter.numel() for parameter in parameters))
 
     def loss(self, similarity: Similarity, logits: Float[torch.Tensor, "positions tokens"]) -> Float[torch.Tensor, ""]:
         """The paper's loss of a mask's logits, with this method's weights; hard masks are counted, not summed."""
@@ -202,6 +239,17 @@ class AudioGenX(Method):
         if self.patience == 0 or len(losses) <= self.patience:
             return False
         return min(losses[: -self.patience]) - min(losses[-self.patience :]) < self.tolerance * positions
+
+
+@dataclass
+class _Learner:
+    """One mask while it is learned."""
+
+    logits: Explainer
+    random: torch.Generator
+    optimizer: torch.optim.Adam
+    parameters: int
+    losses: list[float] = field(default_factory=list)
 
 
 class _Learned(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxtyping import Float
@@ -40,12 +41,25 @@ def compare(
     isolated: bool = False,
 ) -> Similarity:
     """Hidden states under `mask` and under one minus it, in one batch, against the original ones."""
-    gate, conditioning = torch.stack([mask, 1 - mask]), run.conditioning.expand(2)
+    (found,) = compare_each(run, target, [mask], isolated=isolated)
+    return found
+
+
+def compare_each(
+    run: Run,
+    target: Float[torch.Tensor, "positions dim"],
+    masks: Sequence[Float[torch.Tensor, "positions tokens"]],
+    *,
+    isolated: bool = False,
+) -> list[Similarity]:
+    """As `compare` for each of several masks, all in one batch."""
+    gate = torch.stack([half for mask in masks for half in (mask, 1 - mask)])
+    conditioning = run.conditioning.expand(len(gate))
     if isolated:  # every position is a row of its own
         with edit_attention(run.model.cross_attention(), Gate(gate.reshape(-1, 1, gate.shape[-1]))):
             hidden = run.model.isolated_states(run.generation, conditioning)
     else:
         with edit_attention(run.model.cross_attention(), Gate(gate)):
             hidden = run.hidden_states(conditioning)
-    factual, counterfactual = torch.nn.functional.cosine_similarity(hidden.float(), target.float(), dim=-1)
-    return Similarity(factual, counterfactual)
+    likeness = torch.nn.functional.cosine_similarity(hidden.float(), target.float(), dim=-1)
+    return [Similarity(*both) for both in likeness.unflatten(0, (len(masks), 2)).unbind()]
