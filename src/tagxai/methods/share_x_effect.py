@@ -16,8 +16,7 @@ from typing import ClassVar
 
 from jaxtyping import Bool, Float
 
-from tagxai.contract.generator import Generator
-from tagxai.contract.method import Method
+from tagxai.contract.generator import Capability
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
