@@ -15,29 +15,25 @@ from jaxtyping import Float
 from tagxai.contract.attention import AttentionSite, edit_attention
 from tagxai.contract.cost import count
 from tagxai.contract.generator import Capability
-from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.lazy import torch
-from tagxai.probing.choice import chosen_layers
+from tagxai.methods.families.layers import LayerMethod
 from tagxai.probing.edits import Gate
 from tagxai.probing.hooks import hook_after
 
 
 @dataclass(frozen=True)
-class ValueZeroing(Method):
+class ValueZeroing(LayerMethod):
     """Value zeroing: the turn of each layer's output without a token's value, averaged (Mohebbi et al., EACL 2023)."""
 
     name: ClassVar[str] = "value_zeroing"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
     expense: ClassVar[str] = "1 forward pass + layers x tokens passes of one layer"
 
-    layers: str | None = None
-    """Layers to average over, such as `0,3,-1` (-1 is the last); none stands for all."""
-
     def explain(self, run: Run) -> Scores:
-        sites = chosen_layers(run.model.cross_attention(), self.layers)
+        sites = self.sites(run.model)
         watched = [_Repeated(site, len(run.generation.tokens)) for site in sites]
         with ExitStack() as hooks:
             for each in watched:

@@ -9,8 +9,8 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
 from tagxai.probing.edits import Capture, Gate
-from tagxai.testing.promises import Promise
 from tagxai.testing.failures import DeliberateFailure, FailingEdit, fail
+from tagxai.testing.promises import Promise
 
 
 def check_attention(
