@@ -34,9 +34,7 @@ def costs(found: dict[str, dict[str, Any]]) -> list[str]:
         if "error" in row:
             lines.append(_line([name, *[""] * (len(COLUMNS) - 2), row["error"]]))
             continue
-        some = (
-            f"extrapolated from {row['measured_codes']} of {row['all_codes']} codes" if "measured_codes" in row else ""
-        )
+        few, every = row.get("measured_codes"), row.get("all_codes")
         passes = [f"{row[f'{kind}_passes']:g}" if row.get(f"{kind}_passes") else "" for kind in PASSES]
         lines.append(
             _line(
@@ -47,7 +45,7 @@ def costs(found: dict[str, dict[str, Any]]) -> list[str]:
                     *passes,
                     "" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}",
                     str(len(row["seconds"])),
-                    some,
+                    f"extrapolated from {few} of {every} codes" if few else "",
                 ]
             )
         )
