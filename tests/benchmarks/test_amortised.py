@@ -42,9 +42,8 @@ def bilinear_lessons(clips, seed, tokens=5, timeline=TIMELINE):
     product = (hidden @ torch.tensor([1.0, -1, 0, 2]))[:, :, None] * (embeddings @ torch.tensor([1.0, 0, 1, 0]))[
         :, None
     ]
-    effects = torch.stack(
-        [(q + 1) * product[:, delay : delay + timeline.frames] for q, delay in enumerate(timeline.delays)], dim=1
-    )
+    frames = timeline.frames
+    effects = [(q + 1) * product[:, delay : delay + frames] for q, delay in enumerate(timeline.delays)]
     real = torch.ones(clips, tokens, dtype=torch.bool)
     return Lessons(hidden, embeddings, real, torch.stack(effects, dim=1), timeline)
 
