@@ -21,6 +21,7 @@ from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
 from tagxai.methods.families.one_pass import OnePassMethod
+from tagxai.probing.hooks import hook_before
 
 AT_ONCE = 2**22
 """Numbers in one piece of `[queries, keys, dim]`."""
@@ -37,20 +38,25 @@ class ALTI(OnePassMethod):
         return generator.attention_sites()
 
     def observer(self, run: Run, sites: Sequence[AttentionSite]) -> Flow:
-        for site in sites:
-            site.check_plain_residual()
         return Flow(torch.zeros(run.generation.positions, len(run.generation.tokens)))
 
     def explain(self, run: Run) -> Scores:
         sites = self.sites(run.model)
         flow = self.observer(run, sites)
-        with ExitStack() as hooks:
-            for block in {id(site.block): site.block for site in sites}.values():
-                hooks.callback(block.register_forward_pre_hook(flow.enter_layer).remove)
-            hooks.enter_context(edit_attention(sites, flow))
-            run.hidden_states()
+        follow(run, sites, flow)
         share = 1 - flow.relevance().cpu().sum(1).mean().item()
         return replace(self.scores(run, flow), diagnostics={"share_of_audio_input": share})
+
+
+def follow(run: Run, sites: Sequence[AttentionSite], flow: Flow) -> None:
+    """Run the clip once, with `flow` at every layer and site. Raises UnsupportedError where a layer does not add up."""
+    for site in sites:
+        site.check_plain_residual()
+    with ExitStack() as hooks:
+        for block in {id(site.block): site.block for site in sites}.values():
+            hooks.enter_context(hook_before(block, flow.enter_layer))
+        hooks.enter_context(edit_attention(sites, flow))
+        run.hidden_states()
 
 
 class Flow:
@@ -64,12 +70,11 @@ class Flow:
     def relevance(self) -> Float[torch.Tensor, "positions tokens"]:
         return self._relevance
 
-    def enter_layer(self, _: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
+    def enter_layer(self, _: torch.nn.Module | None, arguments: tuple[Any, ...]) -> None:
         self.stream = arguments[0][0].float()
 
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
-        heads_to_stream = site.projection.weight.T.unflatten(0, (site.heads, -1)).float()
-        transformed = attention_call().values[0].float() @ heads_to_stream
+        transformed = transformed_values(site)
         output = self.stream + torch.einsum("hqk,hkd->qd", weights[0].float(), transformed)
         if site.projection.bias is not None:
             output = output + site.projection.bias
@@ -79,6 +84,12 @@ class Flow:
         relevance = self._relevance.to(of_keys)
         gathered = of_keys @ relevance if site.kind == "self" else of_keys
         self._relevance, self.stream = of_stream[:, None] * relevance + gathered, output
+
+
+def transformed_values(site: AttentionSite) -> Float[torch.Tensor, "heads keys dim"]:
+    """For edits: the values of the call under way as the output projection writes them to the stream, a head each."""
+    heads_to_stream = site.projection.weight.T.unflatten(0, (site.heads, -1)).float()
+    return attention_call().values[0].float() @ heads_to_stream
 
 
 def contributions(

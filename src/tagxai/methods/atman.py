@@ -14,16 +14,15 @@ from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
 from tagxai.contract.generator import Capability
-from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.lazy import torch
-from tagxai.probing.choice import chosen_layers
+from tagxai.methods.families.layers import LayerMethod
 
 
 @dataclass(frozen=True)
-class AtMan(Method):
+class AtMan(LayerMethod):
     """AtMan: the rise of each code's loss when a token's attention logits are suppressed (Deiseroth et al., 2023)."""
 
     name: ClassVar[str] = "atman"
@@ -34,15 +33,13 @@ class AtMan(Method):
     """f: a suppressed token's logits are multiplied by 1 - f."""
     threshold: float | None = None
     """Smallest cosine similarity of embeddings at which tokens are suppressed together; None suppresses them singly."""
-    layers: str | None = None
-    """Layers to suppress in, such as `0,3,-1` (-1 is the last); none stands for all."""
 
     def __post_init__(self) -> None:
         self.require("suppression", 0 <= self.suppression <= 1, "between 0 and 1")
         self.require("threshold", self.threshold is None or -1 <= self.threshold <= 1, "between -1 and 1")
 
     def explain(self, run: Run) -> Scores:
-        sites = chosen_layers(run.model.cross_attention(), self.layers)
+        sites = self.sites(run.model)
         factors = self.factors(run.conditioning.embeddings[0].float())
         plain = run.forward().log_prob
         rises: list[torch.Tensor] = []

@@ -12,16 +12,15 @@ from typing import ClassVar
 from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite
-from tagxai.contract.generator import Generator
 from tagxai.contract.run import Run
 from tagxai.lazy import torch
 from tagxai.methods.families.gradient_attention import GradientAttentionMethod
+from tagxai.methods.families.layers import LayerMethod
 from tagxai.probing.attention_gradients import WeightObserver
-from tagxai.probing.choice import chosen_layers
 
 
 @dataclass(frozen=True)
-class AttentionGradCAM(GradientAttentionMethod):
+class AttentionGradCAM(LayerMethod, GradientAttentionMethod):
     """Grad-CAM on cross-attention: heads weighted by their mean gradient, positive part (Selvaraju et al., 2017)."""
 
     name: ClassVar[str] = "attention_grad_cam"
@@ -29,9 +28,6 @@ class AttentionGradCAM(GradientAttentionMethod):
 
     layers: str | None = "-1"
     """Layers to average over, such as `0,3,-1` (-1 is the last); none stands for all."""
-
-    def sites(self, generator: Generator) -> Sequence[AttentionSite]:
-        return chosen_layers(generator.cross_attention(), self.layers)
 
     def observer(
         self,

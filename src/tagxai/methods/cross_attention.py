@@ -7,25 +7,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tagxai.contract.attention import AttentionSite
-from tagxai.contract.generator import Generator
 from tagxai.contract.run import Run
+from tagxai.methods.families.layers import LayerMethod
 from tagxai.methods.families.one_pass import MeanOverSites, Observer, OnePassMethod
-from tagxai.probing.choice import choose, chosen_layers
+from tagxai.probing.choice import choose
 
 
 @dataclass(frozen=True)
-class CrossAttention(OnePassMethod):
+class CrossAttention(LayerMethod, OnePassMethod):
     """Raw cross-attention weights, averaged over layers and heads, or over some (Bahdanau et al., ICLR 2015)."""
 
     name: ClassVar[str] = "cross_attention"
 
-    layers: str | None = None
-    """Layers to average over, such as `0,3,-1` (0 is the first, -1 the last); none stands for all."""
     heads: str | None = None
     """Heads to average over in each layer, in the same way."""
-
-    def sites(self, generator: Generator) -> Sequence[AttentionSite]:
-        return chosen_layers(generator.cross_attention(), self.layers)
 
     def observer(self, run: Run, sites: Sequence[AttentionSite]) -> Observer:
         heads = choose("head", self.heads, sites[0].heads)

@@ -13,27 +13,21 @@ from typing import ClassVar
 from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite
-from tagxai.contract.generator import Generator
 from tagxai.contract.run import Run
 from tagxai.lazy import torch
 from tagxai.methods.families.gradient_attention import GradientAttentionMethod
+from tagxai.methods.families.layers import LayerMethod
 from tagxai.probing.attention_gradients import WeightObserver
-from tagxai.probing.choice import chosen_layers
 
 
 @dataclass(frozen=True)
-class GradientXAttention(GradientAttentionMethod):
+class GradientXAttention(LayerMethod, GradientAttentionMethod):
     """Gradient x attention: the first-order effect of a token's cross-attention (Serrano & Smith, ACL 2019)."""
 
     name: ClassVar[str] = "gradient_x_attention"
 
     positive: bool = False
     """Count only weights whose gradient is positive, as Barkan et al. (Grad-SAM, 2021) do."""
-    layers: str | None = None
-    """Layers to sum over, such as `0,3,-1` (-1 is the last); none stands for all."""
-
-    def sites(self, generator: Generator) -> Sequence[AttentionSite]:
-        return chosen_layers(generator.cross_attention(), self.layers)
 
     def observer(
         self,

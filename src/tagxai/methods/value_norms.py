@@ -13,24 +13,17 @@ from typing import ClassVar
 from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite, attention_call
-from tagxai.contract.generator import Generator
 from tagxai.contract.run import Run
 from tagxai.lazy import torch
+from tagxai.methods.families.layers import LayerMethod
 from tagxai.methods.families.one_pass import MeanOverSites, Observer, OnePassMethod
-from tagxai.probing.choice import chosen_layers
 
 
 @dataclass(frozen=True)
-class ValueNorms(OnePassMethod):
+class ValueNorms(LayerMethod, OnePassMethod):
     """Value-weighted attention: the norm of what each token adds, averaged over layers (Kobayashi et al., 2020)."""
 
     name: ClassVar[str] = "value_norms"
-
-    layers: str | None = None
-    """Layers to average over, such as `0,3,-1` (-1 is the last); none stands for all."""
-
-    def sites(self, generator: Generator) -> Sequence[AttentionSite]:
-        return chosen_layers(generator.cross_attention(), self.layers)
 
     def observer(self, run: Run, sites: Sequence[AttentionSite]) -> Observer:
         return MeanOverSites(

@@ -15,36 +15,38 @@ from jaxtyping import Float
 from tagxai.contract.attention import AttentionSite, edit_attention
 from tagxai.contract.cost import count
 from tagxai.contract.generator import Capability
-from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.lazy import torch
-from tagxai.probing.choice import chosen_layers
+from tagxai.methods.families.layers import LayerMethod
 from tagxai.probing.edits import Gate
+from tagxai.probing.hooks import hook_after
 
 
 @dataclass(frozen=True)
-class ValueZeroing(Method):
+class ValueZeroing(LayerMethod):
     """Value zeroing: the turn of each layer's output without a token's value, averaged (Mohebbi et al., EACL 2023)."""
 
     name: ClassVar[str] = "value_zeroing"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
     expense: ClassVar[str] = "1 forward pass + layers x tokens passes of one layer"
 
-    layers: str | None = None
-    """Layers to average over, such as `0,3,-1` (-1 is the last); none stands for all."""
-
     def explain(self, run: Run) -> Scores:
-        sites = chosen_layers(run.model.cross_attention(), self.layers)
+        sites = self.sites(run.model)
         watched = [_Repeated(site, len(run.generation.tokens)) for site in sites]
         with ExitStack() as hooks:
             for each in watched:
-                handle = each.site.block.register_forward_hook(each, with_kwargs=True)
-                hooks.callback(handle.remove)
+                hooks.enter_context(hook_after(each.site.block, each))
             run.hidden_states()
         distances = torch.stack([each.distances for each in watched]).mean(0)
         return Scores(run.generation.timeline.to_frames(distances))
+
+
+def shares_of_frames(run: Run) -> Float[torch.Tensor, "streams frames tokens"]:
+    """Each token's share of what value zeroing finds at a frame; they sum to one."""
+    distances = ValueZeroing().explain(run).values.float().cpu().clamp(min=0)
+    return distances / distances.sum(-1, keepdim=True).clamp(min=torch.finfo(distances.dtype).tiny)
 
 
 class _Repeated:
@@ -60,7 +62,7 @@ class _Repeated:
             return
         self.is_repeating = True
         try:
-            plain = _stream(output)
+            plain = stream_of(output)
             kept = 1 - torch.eye(self.tokens).to(plain)
             turned = []
             for part in kept.split(max(1, ROWS_AT_ONCE // plain.shape[1])):
@@ -71,14 +73,15 @@ class _Repeated:
                         *(_expand(value, rows) for value in arguments),
                         **{name: _expand(value, rows) for name, value in options.items()},
                     )
-                similarity = torch.nn.functional.cosine_similarity(_stream(again).float(), plain.float(), dim=-1)
+                similarity = torch.nn.functional.cosine_similarity(stream_of(again).float(), plain.float(), dim=-1)
                 turned.append(1 - similarity)
             self.distances = torch.cat(turned).T
         finally:
             self.is_repeating = False
 
 
-def _stream(output: Any) -> torch.Tensor:
+def stream_of(output: Any) -> torch.Tensor:
+    """What a layer hands to the next, of all that it returns."""
     return output[0] if isinstance(output, tuple) else output
 
 
