@@ -156,7 +156,7 @@ def test_the_table_says_what_takes_its_place():
     kept = {"0": record(amortised=0.5, alti=0.6, random=0.1), "1": record(amortised=0.3, alti=0.6, random=0.1)}
     found = amortised_tables.tables({**kept, "2": unknown})
     assert "2 test clips with confirmed words of events, of 3." in found
-    assert "| amortised | 1.00 [1.00, 1.00] | 0.50 [0.50, 0.50] | 0.40 [0.30, 0.50] | 10 |" in found
+    assert "| amortised | 1.000 [1.000, 1.000] | 0.500 [0.500, 0.500] | 0.400 [0.300, 0.500] | 10 |" in found
     assert "| alti | +0.00 [+0.00, +0.00] | +0.00 [+0.00, +0.00] | -0.20 [-0.30, -0.10] |" in found
     assert found.endswith("no, not beside alti.")
     alone = {key: record(amortised=0.5, random=0.1) for key in "01"}

@@ -33,7 +33,7 @@ def measured(row):
         ("pass", {"forward_passes": 1}),
         ("pass without logits", {"forward_passes": 1}),
         ("pass of words + 1 rows", {"forward_passes": 1 + 7 + 1}),  # words of PROMPT, with `</s>`
-        ("audiogenx", {"forward_passes": 23, "backward_passes": 20, "forward_mode_passes": 0}),
+        ("audiogenx", {"forward_passes": 24, "backward_passes": 20, "forward_mode_passes": 0}),
         ("captum:FeatureAblation", {"forward_passes": 9, "backward_passes": 0}),
     ],
 )

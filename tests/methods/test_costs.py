@@ -42,7 +42,7 @@ def observed(generator, monkeypatch) -> Iterator[Seen]:
     seen, inside = Seen(), [0]
 
     def watch_gradients(found):
-        """A backward pass through a result has as many rows as the gradient that arrives there."""
+        """A backward pass has a row for each row of the result that a gradient arrives at."""
         tensor = found.log_prob if isinstance(found, StepOutput) else found
         if isinstance(tensor, torch.Tensor) and tensor.requires_grad:
             tensor.register_hook(
