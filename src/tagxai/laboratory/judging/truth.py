@@ -10,7 +10,7 @@ import numpy as np
 
 from tagxai.contract.generator import Generator
 from tagxai.contract.request import Request
-from tagxai.contract.truth import Kind, Level, TrueWord, Truth
+from tagxai.contract.truth import Level, TrueWord, Truth, WordKind
 from tagxai.contract.values import Generation
 from tagxai.laboratory import FRAME_RATE
 from tagxai.laboratory.judging.detector import EventDetector
@@ -126,7 +126,7 @@ def truth(generator: Generator, generation: Generation, detector: EventDetector,
             frames = heard[word.mention] if causal else frames
         elif word.kind == "negation":
             causal = bool(heard[-1].sum() <= 2 < witness.frames(_negated(prompt, level), prompt.mentions[-1]).sum())
-        kind: Kind = "count" if word.attribute == "count" else word.kind
+        kind: WordKind = "count" if word.attribute == "count" else word.kind
         words.append(TrueWord(word.start_char, word.end_char, kind, causal))
         rows.append(frames)
     return Truth(tuple(words), torch.stack(rows), generation.frame_rate)
