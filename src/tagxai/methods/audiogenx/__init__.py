@@ -185,9 +185,10 @@ class AudioGenX(Method):
                 ]
                 reached = compare_each(run, target, drawn, isolated=self.mode == "reference")
                 losses = [self.loss(one, its_logits) for one, its_logits in zip(reached, logits, strict=True)]
+                whole = sum(losses[1:], losses[0])
             for learner in running:
                 learner.optimizer.zero_grad(set_to_none=True)
-            sum(losses[1:], losses[0]).backward()  # each loss depends on its own mask alone
+            whole.backward()  # each loss depends on its own mask alone
             count(backward_passes=2 * len(running))
             for learner, loss in zip(running, losses, strict=True):
                 learner.optimizer.step()
