@@ -6,20 +6,21 @@ Prompts come from the validation split; the test split is for reporting and is n
 clips: those for which the truth knows an event word. hit@1, pointing game, mass accuracy and average precision are for
 event words, as in laboratory.py. `loss` is AudioGenX's own loss, with the row's L1 weight, of the final noise-free mask
 with audio context (lower is better); `paper's` uses the paper's L1 weight. `rough` is the mean change of a mask from
-one step to the next. Ctrl-C ends the run and reports the clips finished so far.
+one position to the next. Ctrl-C ends the run and reports the clips finished so far.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
+
+import torch
+from machine import machine
 
 from tagxai.contract.generator import Generator
 from tagxai.contract.truth import Truth
@@ -39,8 +40,17 @@ METRICS = {
     "mass accuracy": relevance_mass,
     "average precision": average_precision,
 }
-RATES = (0.3, 0.5, 1.0)
-WARM_STARTS = (None, "attention", "gradient")
+RATES = (0.5, 1.0, 1.5)
+WARM_STARTS = ("half", "attention", "gradient", "value_zeroing")
+BEFORE = {
+    "learning_rate": 1.0,
+    "adam_beta1": 0.9,
+    "alpha": 2e-2,
+    "smoothness": 0.0,
+    "noise": True,
+    "warm_start": "half",
+}
+"""The defaults until the sampling noise was found to cost average precision."""
 
 
 def rows() -> dict[str, dict[str, Any]]:
@@ -51,11 +61,15 @@ def rows() -> dict[str, dict[str, Any]]:
             for rate in RATES
             for start in WARM_STARTS
         },
-        **{f"L1 weight {alpha:g}": {"alpha": alpha} for alpha in (1e-3, 1e-2, 2e-2, 3e-2, 5e-2, 1e-1)},
-        "smoothness 0.01": {"smoothness": 0.01},
-        "smoothness 0.1": {"smoothness": 0.1},
+        **{f"L1 weight {alpha:g}": {"alpha": alpha} for alpha in (1e-3, 1e-2, 2e-2, 2.5e-2, 3e-2, 5e-2, 1e-1)},
+        **{f"smoothness {weight:g}": {"smoothness": weight} for weight in (0.0, 0.01, 0.03)},
+        **{f"start scale {scale:g}": {"start_scale": scale} for scale in (0.25, 0.5, 1.0)},
+        "likelihood": {"similarity": "likelihood"},
+        "default": {},
+        "before": BEFORE,
         "hard concrete": {"distribution": "hard_concrete", "temperature": 2 / 3},
-        "no noise": {"noise": False},
+        "before, no noise": {**BEFORE, "noise": False},
+        "noise": {"noise": True},
         "raw attention": {"method": "cross_attention"},
         "random": {"method": "random"},
     }
@@ -67,17 +81,17 @@ def explain(
     """Explain one clip for one row."""
     if method == "audiogenx":
         settings = {"epochs": epochs, **settings}
-    started = perf_counter()
+    started = process_time()
     found = make_method(method, settings).attribute(generator, clip)
-    outcome = {"seconds": perf_counter() - started}
+    outcome = {"seconds": process_time() - started}
     scores, mask, scored = align(found, truth, "event")
     outcome |= {name: metric(scores, mask, scored) for name, metric in METRICS.items()}
     if method == "audiogenx":
-        paper, size = found.diagnostics["paper_loss_teacher_forced"], found.to_steps().sum().item()
+        paper, size = found.diagnostics["paper_loss_teacher_forced"], found.to_positions().sum().item()
         outcome["paper_loss"] = paper
-        outcome["loss"] = paper + (found.diagnostics["used"]["alpha"] - PAPER_ALPHA) * size
-        outcome["epochs"] = found.cost["epochs"]
-        outcome["rough"] = found.to_steps().diff(dim=0).abs().mean().item()
+        outcome["loss"] = paper + (found.settings["alpha"] - PAPER_ALPHA) * size
+        outcome["epochs"] = found.diagnostics["epochs"]
+        outcome["rough"] = found.to_positions().diff(dim=0).abs().mean().item()
     return outcome
 
 
@@ -86,7 +100,7 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, dict[str, float]],
     generator = load_generator("tiny")
     chosen = {name: settings for name, settings in rows().items() if arguments.rows in name}
     if not chosen:
-        sys.exit(f"no row's name contains {arguments.rows!r}; there are: {', '.join(rows())}")
+        sys.exit(f"no row's name contains {arguments.rows!r}; choices: {', '.join(rows())}")
     outcomes: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
     with suppress(KeyboardInterrupt):
         for index, prompt in enumerate(prompts("validation", arguments.clips, arguments.seed)):
@@ -129,11 +143,10 @@ def main() -> None:
     for name, row in results.items():
         table.add_row(name, *("-" if key not in row else f"{row[key]:.3f}" for key in columns))
     Console(width=140).print(table)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    machine = f"{platform.machine()}, commit {commit}, seed {arguments.seed}"
-    print(machine)
+    where = f"{machine(torch.get_num_threads())}, seed {arguments.seed}"
+    print(where)
     if arguments.json:
-        arguments.json.write_text(json.dumps({"machine": machine, "clips": clips, "rows": results}, indent=2) + "\n")
+        arguments.json.write_text(json.dumps({"machine": where, "clips": clips, "rows": results}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

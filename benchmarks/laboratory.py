@@ -1,13 +1,15 @@
 """All methods against the laboratory's truth: do explanations name the right words at the right seconds?
 
-    uv run python benchmarks/laboratory.py [--clips 60] [--methods audiogenx,cross_attention,random] [--out FOLDER]
+    uv run python benchmarks/laboratory.py [--clips 60] [--seed 0] [--methods "audiogenx,audiogenx(noise=yes),random"]
+        [--against random] [--out FOLDER]
 
-Prompts come from the test split: training included none of their combinations of events. The truth of a clip is the
-grammar's, in the frames where the detector hears the event, and only for words whose effect is confirmed by an
-intervention on the model: on the words themselves or, with `--level attention`, on their own tokens in the
-cross-attention. Prints Markdown. All measurements go to FOLDER/laboratory.json, clip by clip, and an interrupted run
-resumes from there. Intervals are percentile bootstraps over clips (95 %). `oracle`, `degraded oracle` and `random` are
-controls.
+Prompts come from the test split (`--split validation` is for choices): training included none of their combinations
+of events. The truth of a clip is the grammar's, in the frames where the detector hears the event, and only for words
+whose effect is confirmed by an intervention on the model: on the words themselves or, with `--level attention`, on
+their own tokens in the cross-attention. Prints Markdown. All measurements go to FOLDER/laboratory.json, clip by clip,
+and an interrupted run resumes from there. Intervals are percentile bootstraps over clips (95 %). `oracle`, `degraded
+oracle` and `random` are controls. Cost is CPU time on one thread, summed over clips, relative to that of generating
+the same clips, which is measured before and after the methods of each clip; a first clip warms up.
 """
 
 from __future__ import annotations
@@ -18,25 +20,29 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import torch
 
 from tagxai import storage
 from tagxai.benchmark import controls
+from tagxai.benchmark.entry_syntax import split
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
+from tagxai.contract.method import Method
 from tagxai.contract.truth import Level, Truth
 from tagxai.contract.values import Generation
-from tagxai.errors import DamagedFileError, TagxaiError
+from tagxai.errors import DamagedFileError, TagxaiError, UnknownNameError
 from tagxai.explaining.loading import load_generator, make_method
 from tagxai.laboratory.judging.interventions import removed
 from tagxai.laboratory.language.parsing import parse
 from tagxai.laboratory.language.prompt import Prompt
 from tagxai.laboratory.language.streams import prompts
+from tagxai.laboratory.sounds.splits import Split
 from tagxai.metrics.areas_under_curves import average_precision
 from tagxai.metrics.best_word import hit, reciprocal_rank
 from tagxai.metrics.bootstrap import bootstrap
@@ -44,6 +50,8 @@ from tagxai.metrics.families.localisation import align
 from tagxai.metrics.pointing_game import pointing_game
 from tagxai.metrics.relevance import relevance_mass, relevance_rank
 from tagxai.registering.registry import registry
+
+T = TypeVar("T")
 
 METRICS = {
     "hit@1": hit,
@@ -57,11 +65,19 @@ CONTROLS = ("oracle", "degraded oracle")
 KINDS = ("event", "attribute", "count")
 
 
-def explain(name: str, generator: Generator, generation: Generation) -> tuple[Attribution, float]:
-    """An explanation, and the seconds it took."""
-    started = time.perf_counter()
-    method = controls.CONTROLS[name]() if name in CONTROLS else make_method(name)
-    return method.attribute(generator, generation), time.perf_counter() - started
+def method_of(label: str) -> Method:
+    """A control, or a method from `NAME` or `NAME(key=value, ...)`. Raises TagxaiError."""
+    if label in CONTROLS:
+        return controls.CONTROLS[label]()
+    name, _, settings = label.removesuffix(")").partition("(")
+    pairs = (setting.partition("=") for setting in settings.split(",") if setting.strip())
+    return make_method(name.strip(), {key.strip(): value.strip() for key, _, value in pairs})
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What it gives, and its seconds of CPU time."""
+    started = time.process_time()
+    return work(), time.process_time() - started
 
 
 def measure(explanation: Attribution, truth: Truth) -> dict[str, dict[str, float]]:
@@ -101,7 +117,7 @@ def without_event(generator: Generator, generation: Generation, prompt: Prompt) 
     if len(prompt.present) < 2:
         return None
     less = generator.generate(removed(prompt, prompt.present[-1]), seed=generation.seed)
-    return replace(generation, codes=less.codes, waveform=less.waveform)
+    return replace(generation, record=less.record, waveform=less.waveform)
 
 
 def share_of_last(explanation: Attribution, prompt: Prompt) -> float:
@@ -132,19 +148,21 @@ def number_from(smallest: int, text: str) -> int:
     return int(text)
 
 
-def run(clips: int, methods: list[str], seed: int, level: Level, path: Path) -> dict[str, Any]:
-    """All measurements, clip by clip; resumes from the contents of `path`."""
+def run(clips: int, methods: list[str], seed: int, level: Level, path: Path, of: Split = "test") -> dict[str, Any]:
+    """Everything measured, clip by clip; goes on from what `path` holds."""
     generator = load_generator("tiny")
     kept = read(path)
-    for index, prompt in enumerate(prompts("test", clips, seed)):
+    for index, prompt in enumerate(prompts(of, clips, seed)):
         key = f"{seed + index}: {prompt.text}"
         record = kept.setdefault(key, {"prompt": prompt.text, "form": prompt.form, "methods": {}})
         todo = [name for name in (*CONTROLS, *methods) if name not in record["methods"]]
         if not todo:
             continue
-        started = time.perf_counter()
-        generation = generator.generate(prompt.text, seed=seed + index)
-        record["generate_seconds"] = time.perf_counter() - started
+        generate = partial(generator.generate, prompt.text, seed=seed + index)
+        if not index:
+            for name in todo:
+                method_of(name).attribute(generator, generate())
+        generation, before = timed(generate)
         truth = generator.truth(generation, level)
         assert truth is not None
         known = parse(prompt.text)
@@ -153,51 +171,74 @@ def run(clips: int, methods: list[str], seed: int, level: Level, path: Path) -> 
         if not truth.mask.any():
             record["methods"] = dict.fromkeys((*CONTROLS, *methods))
             todo = []
+        explained = {name: timed(partial(method_of(name).attribute, generator, generation)) for name in todo}
+        generate_seconds = (before + timed(generate)[1]) / 2
         lacking = without_event(generator, generation, known)
-        for name in todo:
-            explanation, seconds = explain(name, generator, generation)
+        for name, (explanation, seconds) in explained.items():
             record["methods"][name] = {
                 "seconds": seconds,
+                "generate_seconds": generate_seconds,
                 "figures": measure(explanation, truth),
                 "importance": importance(explanation, known),
             }
             if lacking is not None and name not in CONTROLS:
-                other = make_method(name).attribute(generator, lacking)
+                other = method_of(name).attribute(generator, lacking)
                 record["methods"][name]["last_event"] = [share_of_last(e, known) for e in (explanation, other)]
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(kept))
-        partial.replace(path)
+        partial_file = path.with_suffix(".partial")
+        partial_file.write_text(json.dumps(kept))
+        partial_file.replace(path)
         print(f"\r{index + 1}/{clips} clips", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return kept
 
 
-def cell(values: list[float]) -> str:
+def cell(values: list[float], others: list[float] | None = None) -> str:
+    """The mean, or the mean of paired differences, with its interval."""
     if not values:
         return "-"
-    mean, low, high = bootstrap(torch.tensor(values), resamples=2000)
-    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+    beside = None if others is None else torch.tensor(others)
+    mean, low, high = bootstrap(torch.tensor(values), beside, resamples=2000)
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def tables(kept: dict[str, Any], methods: list[str]) -> str:
+def answers(records: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """What was measured of a method, in every clip that has confirmed words."""
+    return [record["methods"][name] for record in records if record["methods"].get(name)]
+
+
+def cost(records: list[dict[str, Any]], name: str) -> str:
+    timings = [(each["seconds"], each.get("generate_seconds")) for each in answers(records, name)]
+    if name in CONTROLS or not timings or any(generate is None for _, generate in timings):
+        return "-"
+    return f"{sum(own for own, _ in timings) / sum(generate for _, generate in timings):.2f}"
+
+
+def differences(records: list[dict[str, Any]], methods: list[str], against: str) -> list[str]:
+    """How much better each method is than `against`, clip by clip, for the words of events."""
+    both = [r for r in records if "event" in (r["methods"].get(against) or {"figures": {}})["figures"]]
+    lines = [f"### Words of events: difference to {against}, paired", ""]
+    lines += ["| method | " + " | ".join(METRICS) + " |", "|---" * (len(METRICS) + 1) + "|"]
+    for name in (name for name in methods if name != against):
+        pairs = [[r["methods"][each]["figures"]["event"] for each in (name, against)] for r in both]
+        cells = (cell([one[metric] for one, _ in pairs], [other[metric] for _, other in pairs]) for metric in METRICS)
+        lines += ["| " + " | ".join([name, *cells]) + " |"]
+    return [*lines, ""]
+
+
+def tables(kept: dict[str, Any], methods: list[str], against: str | None = None) -> str:
     records = [record for record in kept.values() if any(record["methods"].values())]
     lines = [f"{len(records)} clips with confirmed words, of {len(kept)}.", ""]
     for kind in KINDS:
         rows = []
         for name in (*CONTROLS, *methods):
-            answers = [record["methods"].get(name) for record in records]
-            found = [answer["figures"][kind] for answer in answers if answer and kind in answer["figures"]]
-            ratio = [
-                answer["seconds"] / record["generate_seconds"]
-                for record, answer in zip(records, answers, strict=True)
-                if answer and "generate_seconds" in record
-            ]
-            cost = f"{sorted(ratio)[len(ratio) // 2]:.2f}" if ratio and name not in CONTROLS else "-"
+            found = [answer["figures"][kind] for answer in answers(records, name) if kind in answer["figures"]]
             first = sum(figures["average precision"] for figures in found) / max(1, len(found))
-            rows.append((first, [name, *(cell([f[metric] for f in found]) for metric in METRICS), cost]))
+            rows.append((first, [name, *(cell([f[metric] for f in found]) for metric in METRICS), cost(records, name)]))
         lines += [f"### Words of kind: {kind}", "", "| method | " + " | ".join(METRICS) + " | cost / generate |"]
         lines += ["|---" * (len(METRICS) + 2) + "|"]
         lines += ["| " + " | ".join(row) + " |" for _, row in sorted(rows, key=lambda row: -row[0])] + [""]
+    if against is not None:
+        lines += differences(records, methods, against)
     lines += ["### Mean score of a word as a share of the clip's best: asked for, denied, filler", ""]
     lines += ["| method | asked for | denied | filler |", "|---|---|---|---|"]
     for name in methods:
@@ -226,23 +267,28 @@ def tables(kept: dict[str, Any], methods: list[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=partial(number_from, 1), default=60)
-    parser.add_argument("--methods", help="comma-separated names (default: all installed methods)")
+    parser.add_argument("--methods", help="comma-separated names, perhaps with settings (default: all installed)")
+    parser.add_argument("--against", help="the method that all others are compared with, clip by clip")
+    parser.add_argument("--split", choices=get_args(Split), default="test", help="the split that prompts come from")
     parser.add_argument("--seed", type=partial(number_from, 0), default=0)
     parser.add_argument("--level", choices=get_args(Level), default="word", help="the intervention that confirms words")
     parser.add_argument("--out", type=Path, default=Path("laboratory-out"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    methods = options.methods.split(",") if options.methods else sorted(registry().methods)
+    methods = split(options.methods) if options.methods else sorted(registry().methods)
     try:
         for name in methods:
-            make_method(name)
+            method_of(name)
+        if options.against not in (None, *methods):
+            raise UnknownNameError("method of --methods", options.against, methods)
         path = storage.output_folder(options.out) / "laboratory.json"
-        kept = run(options.clips, methods, options.seed, options.level, path)
+        kept = run(options.clips, methods, options.seed, options.level, path, options.split)
     except TagxaiError as error:
         sys.exit(str(error))
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    print(tables(kept, methods))
-    print(f"\nseed {options.seed}; {platform.machine()}, 1 thread, torch {torch.__version__}; commit {commit}")
+    print(tables(kept, methods, options.against))
+    machine = f"{platform.machine()}, 1 thread, torch {torch.__version__}; commit {commit}"
+    print(f"\n{options.split} prompts, seed {options.seed}; {machine}")
 
 
 if __name__ == "__main__":

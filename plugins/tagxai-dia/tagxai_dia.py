@@ -9,6 +9,7 @@ from tagxai import Generator, hookimpl
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 from tagxai.generators.parts import quiet
 from tagxai.generators.sources import load_from
+from tagxai.generators.transformers.attention import TransformersSite
 from tagxai.lazy import torch  # imported on first use, so that `tagxai list` need not wait for it
 
 
@@ -16,9 +17,9 @@ class DiaGenerator(DelayPatternGenerator):
     """Dia through transformers, from a local folder or a hub id (default nari-labs/Dia-1.6B-0626)."""
 
     name = "dia"
-    offers = frozenset(
-        {"gradients", "causal"}
-    )  # a gate of zeros is not Dia's null condition, which is a text of zero bytes
+    # not "closes": a gate of zeros is not Dia's null condition, which is a text of zero bytes
+    offers = frozenset({"gradients", "attention", "causal"})
+    mixes_prompts = True
     default_source = "nari-labs/Dia-1.6B-0626"
     default_guidance_scale = 4.0  # Dia's own 3.0 counts from the conditional logits
     default_top_k, default_temperature = 45, 1.8
@@ -38,6 +39,17 @@ class DiaGenerator(DelayPatternGenerator):
         source, read = source or cls.default_source, partial(_from_pretrained, dtype=dtype)
         model, tokenizer, codec = load_from(source, read, what="a Dia model", layout="in transformers format")
         return cls(model.to(device), tokenizer, codec.to(device), source=source)
+
+    def attention_sites(self):
+        own, cross = (self.model.config.decoder_config.to_dict()[f"{of}num_attention_heads"] for of in ("", "cross_"))
+        sites = []
+        for i, layer in enumerate(self.model.model.decoder.layers):
+            sites.append(
+                TransformersSite(f"layer{i}.self", i, "self", own, layer.self_attention, layer, output="o_proj")
+            )
+            module = layer.cross_attention
+            sites.append(TransformersSite(f"layer{i}.cross", i, "cross", cross, module, layer, output="o_proj"))
+        return sites
 
     def modules(self):
         return {"model": self.model, "codec": self.codec}

@@ -5,8 +5,10 @@ import torch
 from tagxai_dia import DiaGenerator
 
 from tagxai import load_generator
+from tagxai.contract.attention import edit_attention
 from tagxai.generators.parts import quiet
-from tagxai.methods.input_x_gradient import InputXGradient
+from tagxai.probing.edits import Gate
+from tagxai.registering.registry import registry
 from tagxai.testing import check_generator, check_method
 from tagxai.text.words import words
 
@@ -64,8 +66,28 @@ def test_it_keeps_the_contract_of_generators(generator):
     check_generator(generator)
 
 
-def test_a_method_that_asks_for_gradients_keeps_its_contract_on_it(generator):
-    check_method(InputXGradient(), generator)
+QUICK = {"audiogenx": {"epochs": 2}}
+
+
+@pytest.mark.parametrize("name", ["alti", "attention_rollout", "atman", "audiogenx", "daam", "value_zeroing"])
+def test_methods_that_look_at_attention_keep_their_contract_on_it(name, generator):
+    method = registry().method(name).configure(QUICK.get(name, {}))
+    check_method(method, generator, prompts=("[S1] dog", "a bell"), duration=0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", registry().methods)
+def test_every_method_keeps_its_contract_on_it(name, generator):
+    method = registry().method(name).configure(QUICK.get(name, {}))
+    check_method(method, generator, prompts=("[S1] dog", "a bell"), duration=0.4)
+
+
+def test_a_gate_of_zeros_is_not_its_null_condition(generator):
+    clip = generator.generate("[S1] a dog", duration=0.4, seed=1)
+    with edit_attention(generator.cross_attention(), Gate(torch.zeros(clip.positions, len(clip.tokens)))):
+        closed = generator.forward(clip).log_prob
+    assert (closed - generator.forward(clip, branch="unconditional").log_prob).abs().max() > 0.01
+    assert "closes" not in generator.offers
 
 
 def test_hidden_states_and_logits_are_those_of_transformers_own_forward(generator):

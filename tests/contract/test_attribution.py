@@ -51,7 +51,7 @@ def test_what_is_saved_is_loaded(explanation, tmp_path):
     )
     for field in ("method", "settings", "merge", "is_mask", "cost", "versions"):
         assert getattr(loaded, field) == getattr(explanation, field)
-    for field in ("prompt", "seed", "delays", "token_spans", "settings", "generator", "frame_rate"):
+    for field in ("prompt", "seed", "timeline", "spans", "settings", "generator", "frame_rate"):
         assert getattr(loaded.generation, field) == getattr(explanation.generation, field)
 
 

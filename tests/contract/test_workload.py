@@ -43,7 +43,8 @@ def clip(deep):
 
 
 def cut(clip, frames):
-    return replace(clip, codes=clip.record["codes"][:, :frames])
+    codes = clip.record["codes"][:, :frames]
+    return replace(clip, record={"codes": codes}, timeline=replace(clip.timeline, frames=frames))
 
 
 def peak_of(work):

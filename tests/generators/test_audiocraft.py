@@ -66,7 +66,7 @@ def audiocraft_codes(model, prompt, frames, scale):
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_greedy_codes_are_those_of_audiocrafts_own_generate(generator, audiogen, prompt, scale):
     ours = generator.generate(prompt, duration=0.8, temperature=0.0, guidance_scale=scale)
-    assert torch.equal(ours.codes, audiocraft_codes(audiogen, prompt, ours.frames, scale))
+    assert torch.equal(ours.record["codes"], audiocraft_codes(audiogen, prompt, ours.frames, scale))
 
 
 def test_the_sound_is_that_of_audiocrafts_own_codec(audiogen, generation):
@@ -106,7 +106,7 @@ def test_a_model_that_audiocraft_loaded_can_be_wrapped_and_given_back(audiocraft
     needed = [weight.requires_grad for weight in model.lm.parameters()]
     wrapped = AudioGenGenerator.wrap(model)
     assert not any(weight.requires_grad for weight in model.lm.parameters())
-    assert torch.equal(wrapped.generate(PROMPT, duration=0.6, seed=3).codes, generation.record["codes"])
+    assert torch.equal(wrapped.generate(PROMPT, duration=0.6, seed=3).record["codes"], generation.record["codes"])
     wrapped.release()
     assert [part.training for part in model.lm.modules()] == flags
     assert [weight.requires_grad for weight in model.lm.parameters()] == needed
@@ -139,7 +139,7 @@ def stereo(tmp_path_factory):
 def test_a_stereo_model_conforms_and_its_greedy_codes_are_audiocrafts_own(stereo):
     check_generator(stereo)
     ours = stereo.generate(PROMPT, duration=0.4, temperature=0.0)
-    assert torch.equal(ours.codes, audiocraft_codes(stereo, PROMPT, ours.frames, 3.0))
+    assert torch.equal(ours.record["codes"], audiocraft_codes(stereo, PROMPT, ours.frames, 3.0))
     assert ours.waveform.shape == (2, round(0.4 * 16_000))
 
 
@@ -158,7 +158,7 @@ def test_models_with_other_settings_of_audiocraft_conform(tmp_path, settings):
     )
     check_generator(generator)
     ours = generator.generate(PROMPT, duration=0.4, temperature=0.0)
-    assert torch.equal(ours.codes, audiocraft_codes(generator, PROMPT, ours.frames, 3.0))
+    assert torch.equal(ours.record["codes"], audiocraft_codes(generator, PROMPT, ours.frames, 3.0))
 
 
 def test_a_parallel_pattern_has_as_many_steps_as_frames(tmp_path):
@@ -181,7 +181,7 @@ def test_a_codec_by_name_is_an_encodec_in_transformers_format(tmp_path, random_m
     generator = AudiocraftMusicGenGenerator.load(str(tmp_path))
     with torch.no_grad():
         expected = codec.decode(generation.record["codes"][None, None], [None]).audio_values[0]
-    torch.testing.assert_close(generator.decode(generation.record["codes"]), expected)
+    torch.testing.assert_close(generator.decode(generation), expected)
     check_generator(generator)
 
 
@@ -286,7 +286,7 @@ def test_gradients_reach_the_gate_and_the_embeddings_through_a_hook(generator, g
 
 
 def test_isolated_steps_are_sequences_of_length_one(generator, generation):
-    isolated = generator.forward(generation, isolated=True, log_prob=False).hidden[0]
+    isolated = generator.isolated_states(generation, generator.encode_prompt([PROMPT]))[0]
     column = generation.record["codes"][
         None, :, :1
     ].clone()  # step 1 reads frame 0 of codebook 0, and padding of the others
@@ -309,11 +309,11 @@ def test_the_same_seed_repeats_bit_for_bit_and_another_does_not(generator):
 def test_an_unconditional_clip_ignores_the_prompt_and_a_mask_of_zeros_makes_the_same(generator):
     first, other = (generator.generate(text, duration=0.6, seed=1, branch="unconditional") for text in PROMPTS[:2])
     assert torch.equal(first.record["codes"], other.record["codes"])
-    zeros = torch.zeros(first.steps, len(first.tokens))
+    zeros = torch.zeros(first.positions, len(first.tokens))
     masked = generator.generate(PROMPT, duration=0.6, seed=1, branch="conditional", mask=zeros)
     assert torch.equal(masked.record["codes"], first.record["codes"])
     assert not torch.equal(
-        generator.generate(PROMPT, duration=0.6, seed=1, branch="conditional").codes, first.record["codes"]
+        generator.generate(PROMPT, duration=0.6, seed=1, branch="conditional").record["codes"], first.record["codes"]
     )
 
 
@@ -329,7 +329,7 @@ def test_token_spans_point_at_the_prompts_characters(generator):
 def test_bfloat16_differs_from_float32_by_its_rounding_alone(audiocraft_model, generator, generation):
     lower = AudioGenGenerator.load(str(audiocraft_model), dtype="bfloat16")
     assert lower.lm.transformer.layers[0].linear1.weight.dtype == torch.bfloat16
-    assert len(lower.generate(PROMPT, duration=0.2).codes) == 4
+    assert len(lower.generate(PROMPT, duration=0.2).record["codes"]) == 4
     with edit_attention(lower.cross_attention(), lambda site, weights: None):
         hooked = lower.forward(generation)
     expected = generator.forward(generation).hidden

@@ -98,7 +98,23 @@ def metric_names():
     return list(tagxai.registry().metrics)
 
 
+AUDIOGENX_LOGITS = {
+    "learning_rate": 1.0,
+    "adam_beta1": 0.9,
+    "alpha": 2e-2,
+    "smoothness": 0.0,
+    "noise": True,
+    "warm_start": "half",
+    "start_scale": 1.0,
+}
+"""What AudioGenX took by default for free logits at the record's commit; today's defaults are others."""
+
+
 def attribute(name, settings, model, clip):
+    if name == "audiogenx":
+        usual = "mlp" if settings.get("mode") == "reference" else "logits"
+        then = AUDIOGENX_LOGITS if settings.get("explainer", usual) == "logits" else {}
+        settings = {"patience": 5, **then, **settings}
     return tagxai.registry().method(name).configure(settings).attribute(model, clip)
 
 

@@ -10,7 +10,8 @@ from tagxai.contract.attention import edit_attention
 from tagxai.contract.run import Run
 from tagxai.errors import TagxaiError
 from tagxai.methods.audiogenx import AudioGenX, masks
-from tagxai.methods.audiogenx.objective import Similarity, compare
+from tagxai.methods.audiogenx.objective import Similarity, compare, compare_likelihoods
+from tagxai.methods.value_zeroing import ValueZeroing
 from tagxai.probing.edits import Capture, Gate
 from tagxai.probing.forward_mode import token_derivatives
 
@@ -51,7 +52,7 @@ def test_the_counterfactual_of_a_mask_is_the_factual_of_one_minus_it(run, genera
 
 
 def test_the_loss_is_the_papers():
-    method = AudioGenX(alpha=0.5, beta=2.0)
+    method = AudioGenX(alpha=0.5, beta=2.0, smoothness=0.0)
     similarity = Similarity(torch.tensor([0.9, 0.8]), torch.tensor([0.3, 0.1]))
     mask = torch.tensor([[0.5, 0.0], [1.0, 0.25]])
     expected = -(0.9 + 0.8) + (0.3 + 0.1) + 0.5 * 1.75 + 2.0 * math.sqrt(0.25 + 1 + 0.0625)
@@ -60,10 +61,10 @@ def test_the_loss_is_the_papers():
 
 @pytest.mark.parametrize("explainer", ["logits", "mlp"])
 def test_the_mask_is_read_out_without_noise_and_repeats_bit_for_bit(generator, generation, explainer):
-    method = AudioGenX(explainer=explainer, hidden_units=8, **QUICK)
+    method = AudioGenX(explainer=explainer, noise=True, hidden_units=8, **QUICK)
     first, again = (method.attribute(generator, generation) for _ in range(2))
     assert torch.equal(first.scores, again.scores)
-    other = AudioGenX(explainer=explainer, hidden_units=8, seed=1, **QUICK).attribute(generator, generation)
+    other = AudioGenX(explainer=explainer, noise=True, hidden_units=8, seed=1, **QUICK).attribute(generator, generation)
     assert not torch.equal(first.scores, other.scores)
 
 
@@ -128,7 +129,7 @@ def test_options_are_read_from_text():
 
 def test_the_mask_that_is_read_out_is_the_probability_itself(generator, generation):
     """With nothing learned, p is 0.5 everywhere; any draw would scatter around it."""
-    untouched = AudioGenX(epochs=1, learning_rate=0.0).attribute(generator, generation)
+    untouched = AudioGenX(epochs=1, learning_rate=0.0, noise=True, warm_start="half").attribute(generator, generation)
     assert (untouched.scores == 0.5).all()
 
 
@@ -214,15 +215,18 @@ def test_smoothness_makes_masks_vary_less_from_step_to_step(generator, generatio
     assert smooth.diff(dim=0).abs().sum() < 0.8 * rough.diff(dim=0).abs().sum()
 
 
-@pytest.mark.parametrize("kind", ["attention", "gradient"])
+@pytest.mark.parametrize("kind", ["attention", "gradient", "value_zeroing"])
 def test_a_warm_start_is_the_map_relative_to_the_largest_of_each_step(run, generator, generation, kind):
     if kind == "attention":
         with torch.no_grad(), edit_attention(generator.cross_attention(), capture := Capture()):
             generator.forward(generation)
         found = capture.weights()[0]
+    elif kind == "value_zeroing":
+        found = generation.timeline.to_positions(ValueZeroing().attribute(generator, generation).scores)
     else:
         found = generation.timeline.to_positions(token_derivatives(generator, generation, run.conditioning))
-    untouched = AudioGenX(warm_start=kind, epochs=1, learning_rate=0.0).attribute(generator, generation)
+    settings = {"warm_start": kind, "epochs": 1, "learning_rate": 0.0}
+    untouched = AudioGenX(start_scale=1.0, **settings).attribute(generator, generation)
     start = masks.warm_start(kind, run).sigmoid()
     for row, values in zip(start, found, strict=True):
         largest = max(values.max().item(), 1e-30)
@@ -231,9 +235,11 @@ def test_a_warm_start_is_the_map_relative_to_the_largest_of_each_step(run, gener
     torch.testing.assert_close(untouched.scores[0], start[: generation.frames], atol=1e-5, rtol=0)
     spent = {
         "forward_passes": 6,
-        "forward_mode_passes": 0 if kind == "attention" else len(found.T),
+        "forward_mode_passes": len(found.T) if kind == "gradient" else 0,
     }
     assert {key: getattr(untouched.cost, key) for key in spent} == spent
+    halved = AudioGenX(start_scale=0.5, **settings).attribute(generator, generation).scores
+    torch.testing.assert_close(halved[0], (start.logit() / 2).sigmoid()[: generation.frames], atol=1e-5, rtol=0)
 
 
 def test_a_warm_start_has_no_meaning_for_mlps():
@@ -243,7 +249,7 @@ def test_a_warm_start_has_no_meaning_for_mlps():
 
 
 def test_several_seeds_give_their_mean_and_their_spread(generator, generation, tmp_path):
-    alone = [AudioGenX(seed=seed, **QUICK).attribute(generator, generation).scores for seed in (4, 5, 6)]
+    alone = [AudioGenX(seed=seed, noise=True, **QUICK).attribute(generator, generation).scores for seed in (4, 5, 6)]
     together = AudioGenX(seed=4, seeds=3, **QUICK).attribute(generator, generation)
     torch.testing.assert_close(together.scores, torch.stack(alone).mean(0))
     torch.testing.assert_close(together.deviation, torch.stack(alone).std(0, correction=0))
@@ -252,3 +258,55 @@ def test_several_seeds_give_their_mean_and_their_spread(generator, generation, t
     loaded = type(together).load(together.save(tmp_path))
     assert torch.equal(loaded.deviation, together.deviation)
     assert AudioGenX(**QUICK).attribute(generator, generation).deviation is None
+
+
+def test_several_seeds_without_noise_are_refused_since_all_masks_would_be_the_same():
+    with pytest.raises(TagxaiError, match="'seeds' of method 'audiogenx' means nothing with noise=false"):
+        AudioGenX(seeds=2, noise=False)
+    assert AudioGenX(seeds=2).schedule.noise
+    assert not AudioGenX().schedule.noise
+
+
+def test_the_reference_mode_runs_all_of_the_papers_epochs():
+    assert (AudioGenX(mode="reference").schedule.epochs, AudioGenX(mode="reference").schedule.patience) == (50, 0)
+    assert AudioGenX(mode="reference", patience=3).schedule.patience == 3
+    assert AudioGenX(explainer="mlp").schedule.noise  # the paper draws
+
+
+def test_what_was_used_is_told(generator, generation):
+    used = AudioGenX(**QUICK).attribute(generator, generation).settings
+    assert {name: used[name] for name in ("noise", "warm_start", "adam_beta1", "patience", "epochs")} == {
+        "noise": False,
+        "warm_start": "value_zeroing",
+        "adam_beta1": 0.5,
+        "patience": 5,
+        "epochs": 3,
+    }
+
+
+def test_likelihoods_are_what_is_left_of_each_outcomes_in_the_mean_of_a_position(run, generator, generation):
+    mask = torch.rand(ones(generation).shape, generator=torch.Generator().manual_seed(0))
+    plain = generator.forward(generation).log_prob[0]
+    found = compare_likelihoods(run, plain, mask)
+    for similarity, gate in ((found.factual, mask), (found.counterfactual, 1 - mask)):
+        with torch.no_grad(), edit_attention(generator.cross_attention(), Gate(gate)):
+            left = (generator.forward(generation).log_prob[0] - plain).exp().clamp(max=1)
+        for t in range(generation.positions):
+            shares = [
+                left[q, t - delay].item()
+                for q, delay in enumerate(generation.timeline.delays)
+                if 0 <= t - delay < generation.frames
+            ]
+            assert similarity[t].item() == pytest.approx(sum(shares) / len(shares), abs=1e-5)
+    kept = compare_likelihoods(run, plain, ones(generation)).factual
+    torch.testing.assert_close(kept, torch.ones(generation.positions), atol=1e-4, rtol=0)
+
+
+def test_masks_can_be_learned_from_likelihoods(generator, generation):
+    hidden, likelihood = (
+        AudioGenX(similarity=of, **QUICK).attribute(generator, generation) for of in ("hidden", "likelihood")
+    )
+    assert likelihood.diagnostics["loss"][-1] < likelihood.diagnostics["loss"][0]
+    assert not torch.equal(hidden.scores, likelihood.scores)
+    with pytest.raises(TagxaiError, match="likelihood in mode=teacher_forced alone"):
+        AudioGenX(similarity="likelihood", mode="reference")

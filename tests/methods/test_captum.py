@@ -16,9 +16,10 @@ from tagxai.methods.input_x_gradient import InputXGradient
 from tagxai.methods.integrated_gradients import IntegratedGradients
 from tagxai.methods.shapley import Shapley
 from tagxai.registering.registry import registry
-from tagxai.scoring import By, leave_one_out, score
+from tagxai.scoring import leave_one_out, score
 from tagxai.testing import check_method
 from tagxai.text import words
+from tagxai.text.words import By
 
 QUICK = {"IntegratedGradients": {"n_steps": 3}, "ShapleyValueSampling": {"n_samples": 2}, "ShapleyValues": {}}
 

@@ -20,13 +20,13 @@ def units(generation):
 @pytest.fixture
 def passes(generator, monkeypatch):
     """The rows of each call of the model."""
-    forward, rows = generator.forward, []
+    states, rows = generator._states, []
 
-    def counted(clip, conditioning=None, **options):
-        rows.append(len(conditioning))
-        return forward(clip, conditioning, **options)
+    def counted(columns, embeddings, mask):
+        rows.append(len(columns))
+        return states(columns, embeddings, mask)
 
-    monkeypatch.setattr(generator, "forward", counted)
+    monkeypatch.setattr(generator, "_states", counted)
     return rows
 
 

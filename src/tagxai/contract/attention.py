@@ -88,12 +88,36 @@ class AttentionCall:
     values: Float[torch.Tensor, "batch heads keys width"]
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Rows of a generator's batch whose attention to the text runs apart from that of the others.
+
+    They have prompts of `tokens` tokens without padding, conditional rows first, and `edit` is the gate of their
+    requests. Run so, each row is computed as it would be alone.
+    """
+
+    rows: slice
+    tokens: int
+    conditional_rows: int
+    edit: Edit | None = None
+
+
 @dataclass(frozen=True)
 class Position:
-    """Where in the clip a model call is: its first step, and how many leading batch rows are conditional."""
+    """Where in the clip a model call is: its first step, and how many leading batch rows are conditional.
+
+    `edit` is what the generator itself does to the weights of the text's tokens in this call. A batch of several
+    `parts` says so for each of them.
+    """
 
     first_step: int = 0
     conditional_rows: int | None = None
+    edit: Edit | None = None
+    parts: tuple[Part, ...] = ()
+
+    def of(self, part: Part) -> Position:
+        """The position of one of the parts."""
+        return Position(self.first_step, part.conditional_rows, part.edit)
 
 
 _START = Position()
@@ -119,13 +143,18 @@ def attention_call() -> AttentionCall:
 
 
 @contextmanager
-def at_position(first_step: int, conditional_rows: int | None = None) -> Iterator[None]:
+def at(where: Position) -> Iterator[None]:
     """For generators: say where a streaming call is, and hide the unconditional rows of a guided batch from edits."""
-    token = _position.set(Position(first_step, conditional_rows))
+    token = _position.set(where)
     try:
         yield
     finally:
         _position.reset(token)
+
+
+def at_position(first_step: int, conditional_rows: int | None = None) -> AbstractContextManager[None]:
+    """As `at`, for a batch without gates of its own."""
+    return at(Position(first_step, conditional_rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,16 +261,28 @@ def _here(site: AttentionSite) -> list[_Installed]:
 
 def is_edited(site: AttentionSite) -> bool:
     """For backends: whether this call has an edit at the site, so that its weights are computed."""
-    return any(each.edit is not None for each in _here(site))
+    return bool(_edits(site))
 
 
-def scale_rows(site: AttentionSite, values: Float[torch.Tensor, "batch keys width"]) -> torch.Tensor:
+def is_scaled(site: AttentionSite) -> bool:
+    """For backends: whether this call has value vectors scaled at the site."""
+    return any(each.scale is not None for each in _here(site))
+
+
+def _edits(site: AttentionSite) -> list[Edit]:
+    edits = [each.edit for each in _here(site) if each.edit is not None]
+    own = position().edit
+    return edits if own is None or site.kind == "self" else [*edits, own]
+
+
+def scale_rows(site: AttentionSite, values: Float[torch.Tensor, "batch *heads keys width"]) -> torch.Tensor:
     """For backends: the site's `values` as scaled in this call, but for the unconditional rows of a guided batch."""
     rows = position().conditional_rows
     for each in _here(site):
         if each.scale is None or rows == 0:
             continue
         factors = each.scale[..., None].to(values)
+        factors = factors if values.ndim == 3 else factors[:, None]
         values = values * factors if rows is None else torch.cat([values[:rows] * factors[:rows], values[rows:]])
     return values
 
@@ -254,7 +295,7 @@ def run_edits(
 ) -> Float[torch.Tensor, "batch heads queries keys"]:
     """For backends: `weights` after this call's edits, of the conditional rows alone where the call has two halves."""
     rows = position().conditional_rows
-    edits = [each.edit for each in _here(site) if each.edit is not None]
+    edits = _edits(site)
     if rows == 0 or not edits:  # a pass of the unconditional branch alone
         return weights
     shown = weights if rows is None else weights[:rows]

@@ -187,11 +187,11 @@ class Generator(ABC):
         return None
 
 
-def check_offered(what: str, needs: frozenset[Capability], generator: Generator, instead: str = "") -> None:
-    """Raises UnsupportedError naming what is missing, and `instead`: what would work."""
+def check_offered(what: str, needs: frozenset[Capability], generator: Generator, remedy: str = "") -> None:
+    """Raises UnsupportedError naming what is missing, and the `remedy`: what would work."""
     missing = needs - generator.offers
     if missing:
         raise UnsupportedError(
             f"{what} needs {', '.join(sorted(missing))}, which generator {generator.name!r} does not offer"
-            + (f"; {instead}" if instead else "")
+            + (f"; {remedy}" if remedy else "")
         )

@@ -24,6 +24,7 @@ class Method(Configurable, ABC):
     role: ClassVar[str] = "method"
     name: ClassVar[str]
     needs: ClassVar[frozenset[Capability]] = frozenset()
+    remedy: ClassVar[str] = ""  # what to do where a generator lacks what the method needs, for the refusal
     expense: ClassVar[str] = "not stated"  # passes of the model that it takes, in words
 
     @abstractmethod
@@ -48,6 +49,10 @@ class Method(Configurable, ABC):
         """Bytes that `attribute` takes at its peak beside the model, for the estimate before a run."""
         return work.backward(2) if "gradients" in self.needs else work.forward(work.batch)
 
+    def needed(self) -> frozenset[Capability]:
+        """What it needs with its present options: `needs`, unless some options need less."""
+        return self.needs
+
     def check_supported(self, generator: Generator) -> None:
         """Raises UnsupportedError naming what is missing."""
-        check_offered(f"method {self.name!r}", self.needs, generator)
+        check_offered(f"method {self.name!r}", self.needed(), generator, self.remedy)

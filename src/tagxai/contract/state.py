@@ -15,7 +15,7 @@ from tagxai.lazy import torch
 @contextmanager
 def neutral_state(generator: Generator) -> Iterator[None]:
     """Outside of inference mode, with float32 as the default dtype, and with every model in evaluation mode."""
-    with torch.inference_mode(False), _float32.held(), _evaluating(generator):
+    with torch.inference_mode(False), _float32.held(), _evaluation.held(generator):
         yield
 
 
@@ -45,16 +45,37 @@ class _Float32Default:
 _float32 = _Float32Default()
 
 
-@contextmanager
-def _evaluating(generator: Generator) -> Iterator[None]:
-    training = [part for model in generator.modules().values() for part in model.modules() if part.training]
-    for part in training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True
+class _Evaluating:
+    """A part's mode is the same for all threads: the last of those that need it in evaluation mode puts it back."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._users: dict[int, tuple[torch.nn.Module, int]] = {}  # by the id of a part that was in training mode
+
+    @contextmanager
+    def held(self, generator: Generator) -> Iterator[None]:
+        mine: list[int] = []
+        with self._lock:
+            for model in generator.modules().values():
+                for part in model.modules():
+                    users = self._users.get(id(part), (part, 0))[1]
+                    if part.training or users:
+                        part.training = False
+                        self._users[id(part)] = part, users + 1
+                        mine.append(id(part))
+        try:
+            yield
+        finally:
+            with self._lock:
+                for key in mine:
+                    part, users = self._users.pop(key)
+                    if users > 1:
+                        self._users[key] = part, users - 1
+                    else:
+                        part.training = True
+
+
+_evaluation = _Evaluating()
 
 
 def plain_record(generation: Generation) -> Generation:

@@ -21,6 +21,7 @@ from tagxai.contract.attention import AttentionSite, attention_call, edit_attent
 from tagxai.contract.cost import count
 from tagxai.contract.run import Run
 from tagxai.lazy import torch
+from tagxai.probing.hooks import hook_before
 
 ROWS_AT_ONCE = 1024
 """Decoder positions in one backward pass, which keeps the activations of all layers."""
@@ -70,8 +71,7 @@ def mixed_gradients(
 
     with ExitStack() as hooks, torch.enable_grad():
         for site in sites:
-            handle = site.projection.register_forward_pre_hook(watch(site))
-            hooks.callback(handle.remove)
+            hooks.enter_context(hook_before(site.projection, watch(site)))
         log_prob = run.forward(run.conditioning.expand(len(targets))).log_prob
         total = torch.stack([row[:, w.start : w.stop].sum() for row, w in zip(log_prob, targets, strict=True)]).sum()
         count(backward_passes=len(targets))

@@ -19,7 +19,7 @@ from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.lazy import torch
-from tagxai.probing.forward_mode import directional_derivatives, one_token_at_a_time
+from tagxai.probing.forward_mode import NoForwardModeError, directional_derivatives, one_token_at_a_time
 
 Mode = Literal["auto", "forward", "reverse"]
 """`auto` counts: forward mode where there are more outputs than directions of the input, else reverse mode."""
@@ -58,7 +58,13 @@ class Derivatives:
     ) -> Float[torch.Tensor, "streams frames tokens"]:
         """At the embeddings `point`: the derivative as one token moves in its own direction of `along`."""
         if self._chosen(len(along)) == "forward":
-            return torch.cat(list(self._forward(point, one_token_at_a_time(along))), dim=-1)
+            try:
+                return torch.cat(list(self._forward(point, one_token_at_a_time(along))), dim=-1)
+            except NoForwardModeError:
+                if self.mode == "forward":  # asked for by name
+                    raise
+                self.mode = "reverse"
+                self._taken.discard("forward")
         return torch.cat([(rows * along).sum(-1) for rows in self._reverse(point)]).unflatten(0, self._shape)
 
     def jacobian(self, point: Float[torch.Tensor, "tokens dim"]) -> Float[torch.Tensor, "streams frames tokens dim"]:

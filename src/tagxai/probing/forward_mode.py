@@ -7,17 +7,29 @@ one for each direction of the input. Directions fit into one batch, and the poin
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TypeAlias
+from functools import cache
+from threading import RLock
+from typing import Any, TypeAlias
 
 from jaxtyping import Float
 
 from tagxai.contract.cost import count
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Branch, Conditioning, Generation
+from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
 
 LogProb: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
+
+
+_one_at_a_time = RLock()
+"""torch counts the levels of forward mode for the whole process, so that two threads would disturb each other."""
+
+
+class NoForwardModeError(UnsupportedError):
+    """A model with an operation that torch can differentiate in reverse alone, as those of quantised weights."""
 
 
 def directional_derivatives(
@@ -29,24 +41,26 @@ def directional_derivatives(
     branch: Branch = "conditional",
 ) -> Float[torch.Tensor, "streams frames directions"]:
     """d log p(code) / d t of the embeddings `point + t * direction` at t = 0, for each of the directions `along`."""
-    import warnings
-
-    from torch.nn.attention import SDPBackend, sdpa_kernel
 
     def log_prob(embeddings: torch.Tensor) -> torch.Tensor:
         rows = replace(point.expand(len(embeddings)), embeddings=embeddings)
         return generator.forward(generation, rows, branch=branch).log_prob
 
     count(forward_mode_passes=len(along))
-    # only the plain kernel of attention knows its forward-mode derivative
-    with sdpa_kernel(SDPBackend.MATH), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch warns about its own use of torch.jit
+    with _one_at_a_time, torch.no_grad(), _plain_attention():
+        _prepare()
         try:
             return _from_one_point(log_prob, point.embeddings, along)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError:  # some operations know no `vmap`: audiocraft's, and those of models over several devices
+            pass
+        try:
             return _row_by_row(log_prob, point.embeddings, along)
+        except NotImplementedError as error:
+            raise NoForwardModeError(
+                f"generator {generator.name!r} cannot be differentiated in forward mode: {str(error).splitlines()[0]}"
+            ) from None
 
 
 def _from_one_point(log_prob: LogProb, point: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
@@ -65,7 +79,54 @@ def _row_by_row(log_prob: LogProb, point: torch.Tensor, along: torch.Tensor) -> 
     with forward_ad.dual_level():
         moving = forward_ad.make_dual(point.expand(along.shape).contiguous(), along.contiguous())
         derivative = forward_ad.unpack_dual(log_prob(moving)).tangent
+    if derivative is None:
+        raise NotImplementedError("an operation drops the derivative")
     return derivative.permute(1, 2, 0)
+
+
+@cache
+def _prepare() -> None:
+    """Loads torch's own derivatives, which warns, once a process, about torch's own use of `torch.jit`."""
+    import warnings
+
+    with warnings.catch_warnings(action="ignore"):
+        import torch._decomp.decompositions_for_jvp  # noqa: F401
+
+
+def _plain_attention() -> AbstractContextManager[Any]:
+    """The plain kernel of attention in this thread alone, as only that one knows its forward-mode derivative.
+
+    (`torch.nn.attention.sdpa_kernel` would choose it for every thread.)
+    """
+    from torch.overrides import TorchFunctionMode
+
+    attention = torch.nn.functional.scaled_dot_product_attention
+
+    class Plain(TorchFunctionMode):
+        def __torch_function__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+            options = options or {}
+            if function is not attention:
+                return function(*arguments, **options)
+            return _attend(*arguments, **options)
+
+    return Plain()
+
+
+def _attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill(~attn_mask, -torch.inf)
+    return torch.ops.aten._scaled_dot_product_attention_math(
+        query, key, value, attn_mask, dropout_p, is_causal, None, scale=scale, enable_gqa=enable_gqa
+    )[0]
 
 
 def token_derivatives(
@@ -81,8 +142,23 @@ def token_derivatives(
     `conditioning` holds one prompt. At scale 1 this is input x gradient, summed over the embedding's dimensions.
     """
     point = replace(conditioning, embeddings=scale * conditioning.embeddings)
-    along = one_token_at_a_time(conditioning.embeddings[0])
-    return directional_derivatives(generator, generation, point, along, branch=branch)
+    along = conditioning.embeddings[0]
+    try:
+        return directional_derivatives(generator, generation, point, one_token_at_a_time(along), branch=branch)
+    except NoForwardModeError:
+        return _by_reverse_mode(generator, generation, point, along, branch)
+
+
+def _by_reverse_mode(
+    generator: Generator, generation: Generation, point: Conditioning, along: torch.Tensor, branch: Branch
+) -> torch.Tensor:
+    """The same by a backward pass for each output."""
+    with torch.enable_grad():
+        at = point.embeddings.detach().clone().requires_grad_()
+        log_prob = generator.forward(generation, replace(point, embeddings=at), branch=branch).log_prob[0]
+        count(backward_passes=log_prob.numel())
+        rows = [torch.autograd.grad(each, at, retain_graph=True)[0][0] for each in log_prob.flatten()]
+    return torch.stack([(row * along).sum(-1) for row in rows]).unflatten(0, log_prob.shape)
 
 
 def one_token_at_a_time(direction: Float[torch.Tensor, "tokens dim"]) -> Float[torch.Tensor, "tokens tokens dim"]:

@@ -22,6 +22,7 @@ def tagxai_generators() -> Sequence[type[Generator]]:
 @hookimpl
 def tagxai_methods() -> Sequence[type[Method]]:
     from tagxai.methods.alti import ALTI
+    from tagxai.methods.alti_logit import ALTILogit
     from tagxai.methods.atman import AtMan
     from tagxai.methods.attention_grad_cam import AttentionGradCAM
     from tagxai.methods.attention_rollout import AttentionRollout
@@ -41,6 +42,8 @@ def tagxai_methods() -> Sequence[type[Method]]:
     from tagxai.methods.random import Random
     from tagxai.methods.saliency import Saliency
     from tagxai.methods.shapley import Shapley
+    from tagxai.methods.share_x_alti_logit import ShareXALTILogit
+    from tagxai.methods.share_x_effect import ShareXEffect
     from tagxai.methods.smooth_grad import SmoothGrad
     from tagxai.methods.value_norms import ValueNorms
     from tagxai.methods.value_zeroing import ValueZeroing
@@ -50,7 +53,8 @@ def tagxai_methods() -> Sequence[type[Method]]:
         *(InputXGradient, IntegratedGradients, GradientShap, Saliency, SmoothGrad),
         *(Shapley, Banzhaf, KernelShap, Lime, ContextCite, Occlusion),
         *(AttentionRollout, GenericAttention, AttentionGradCAM, GradientXAttention),
-        *(ValueNorms, ALTI, ValueZeroing, AtMan, DAAM),
+        *(ValueNorms, ALTI, ALTILogit, ValueZeroing, AtMan, DAAM),
+        *(ShareXEffect, ShareXALTILogit),
     ]
 
 

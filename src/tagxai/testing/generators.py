@@ -8,13 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
 
-from tagxai.contract.attention import edit_attention, scale_values
 from tagxai.contract.generator import Capability, Generator
-from tagxai.contract.values import Generation, Progress
+from tagxai.contract.request import Request
+from tagxai.contract.values import Branch, Generation, Progress
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.lazy import torch
-from tagxai.probing.edits import Capture, Gate
-from tagxai.testing.failures import DeliberateFailure, FailingEdit, fail
+from tagxai.testing.attention import check_attention
 from tagxai.testing.methods import PROMPTS
 from tagxai.testing.promises import Promise, check_progress, global_seed, log_prob_of, models_of
 
@@ -47,10 +46,11 @@ def check_generator(
         "makes another clip from the same prompt and seed",
     )
     _check_forward(promise, generator, clip, prompts, tolerance)
+    _check_many(promise, generator, prompts, duration)
     if "gradients" in generator.offers:
         _check_gradients(promise, generator, clip)
     if "attention" in generator.offers:
-        _check_attention(promise, generator, clip, prompts, tolerance)
+        check_attention(promise, generator, clip, prompts, tolerance)
     if "causal" in generator.offers:
         _check_causal(promise, generator, clip, tolerance)
     if "truth" in generator.offers:
@@ -125,8 +125,47 @@ def _check_forward(
         ):
             promise.is_close(found, expected, tolerance, f"{what} differently in a padded batch than alone")
 
-    null = [generator.forward(clip, generator.encode_prompt([p]), branch="unconditional").hidden for p in prompts[:2]]
-    promise.is_close(null[0], null[1], tolerance, "has an unconditional branch that depends on the prompt")
+    # Of prompts of one length, as what stands for no prompt may be as long as the prompt.
+    for alike in (alone, replace(alone, embeddings=alone.embeddings.flip(-1))):
+        promise.is_close(
+            generator.forward(clip, alike, branch="unconditional").hidden,
+            generator.forward(clip, alone, branch="unconditional").hidden,
+            tolerance,
+            "has an unconditional branch that depends on the prompt",
+        )
+    if "closes" in generator.offers:
+        null = [generator.forward(clip, generator.encode_prompt([p]), branch="unconditional") for p in prompts[:2]]
+        promise.is_close(
+            null[0].hidden, null[1].hidden, tolerance, "has an unconditional branch that depends on the prompt"
+        )
+
+
+def _check_many(promise: Promise, generator: Generator, prompts: Sequence[str], duration: float) -> None:
+    """Clips that are made together are those made alone, whatever their prompts, seeds, lengths, branches and masks."""
+    branches = get_args(Branch)
+    requests = [
+        Request(prompt, duration / (1 + i % 2), 20 + i, branch=branches[i % len(branches)])
+        for i, prompt in enumerate((*prompts, *prompts))
+    ]
+    if "attention" in generator.offers:
+        tokens = len(generator.encode_prompt([prompts[0]]).tokens[0])
+        positions = generator.timeline(duration).positions
+        gate = torch.rand(positions, tokens, generator=torch.Generator().manual_seed(4))
+        requests.append(Request(prompts[0], duration, 20, gate))
+    reports: list[Progress] = []
+    clips = generator.generate_many(requests, on_progress=reports.append)
+    check_progress(promise, reports)
+    given = [(request.prompt, request.seed, generator.timeline(request.duration)) for request in requests]
+    promise(
+        [(clip.prompt, clip.seed, clip.timeline) for clip in clips] == given,
+        "answers several requests with other clips, or in another order, than was asked for",
+    )
+    dtype, device = getattr(generator, "dtype", torch.float32), getattr(generator, "device", torch.device("cpu"))
+    if dtype == torch.float32 and device.type == "cpu":  # elsewhere a batch may round otherwise
+        for request, clip in zip(requests, clips, strict=True):
+            alone = generator.generate_one(request)
+            same = clip.sounds_as(alone) and torch.equal(clip.waveform, alone.waveform)
+            promise(same, f"makes another clip of {request.prompt!r} in a batch than alone ({request.branch})")
 
 
 def _check_causal(promise: Promise, generator: Generator, clip: Generation, tolerance: float) -> None:
@@ -174,68 +213,6 @@ def _check_gradients(promise: Promise, generator: Generator, clip: Generation) -
         not any(p.requires_grad for m in models_of(generator) for p in m.parameters()), "does not freeze its weights"
     )
     promise(not any(m.training for m in models_of(generator)), "is not in evaluation mode")
-
-
-def _check_attention(
-    promise: Promise, generator: Generator, clip: Generation, prompts: Sequence[str], tolerance: float
-) -> None:
-    sites, cross = list(generator.attention_sites()), list(generator.cross_attention())
-    promise(bool(cross), "offers attention, but has no cross-attention site")
-    promise(len({site.name for site in sites}) == len(sites), "gives one name to several attention sites")
-
-    plain, tokens = generator.forward(clip), len(clip.tokens)
-    null = generator.forward(clip, branch="unconditional")
-    gates_of = [(1.0, plain, "the plain pass")]
-    if "closes" in generator.offers:
-        gates_of.append((0.0, null, "the unconditional branch"))
-    for value, expected, what in gates_of:
-        with edit_attention(cross, Gate(torch.full((clip.positions, tokens), value))):
-            gated = generator.forward(clip)
-        promise.is_close(gated.hidden, expected.hidden, tolerance, f"is not {what} under a gate of {value:g}")
-        promise.is_close(gated.log_prob, expected.log_prob, tolerance, f"is not {what} under a gate of {value:g}")
-
-    gates = torch.rand(2, clip.positions, tokens, generator=torch.Generator().manual_seed(3))
-    gates[1] = 1.0
-    with edit_attention(cross, Gate(gates)):
-        hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
-    promise.is_close(hidden[1], plain.hidden[0], tolerance, "lets a gate on one row of a batch change another row")
-
-    constant = gates[:, 0]
-    with edit_attention(cross, Gate(constant[:, None].expand(-1, clip.positions, -1))):
-        gated_hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
-    with scale_values(cross, constant):
-        hidden = generator.forward(clip, generator.encode_prompt([clip.prompt]).expand(2)).hidden
-    promise.is_close(hidden, gated_hidden, tolerance, "scales value vectors differently than a gate that never changes")
-
-    # The weights that a masked, streaming, guided run shows are those of a masked teacher-forced pass over its codes.
-    # They are seen before the mask, so that from the second layer or position on they show what it did to the states.
-    streamed, forced = (Capture(keep_layers=True, keep_heads=True) for _ in range(2))
-    with edit_attention(cross, streamed):
-        masked = generator.generate(clip.prompt, duration=clip.duration, seed=12, mask=gates[0])
-    with torch.no_grad(), edit_attention(cross, forced), edit_attention(cross, Gate(gates[0])):
-        generator.forward(masked)
-    weights = forced.weights()
-    promise(
-        weights.shape == (1, len(cross), cross[0].heads, clip.positions, tokens),
-        f"shows cross-attention weights of shape {tuple(weights.shape)} [batch, layers, heads, positions, tokens]",
-    )
-    promise.is_close(
-        weights.sum(-1), torch.ones_like(weights[..., 0]), tolerance, "shows weights that do not sum to 1 over tokens"
-    )
-    promise.is_close(
-        streamed.weights(), weights, tolerance, "differs between masked streaming and a masked teacher-forced pass"
-    )
-
-    for site in sites:
-        situation = f" after an exception in an edit at {site.name}"
-        with promise.leaves_alone(generator, clip, situation), edit_attention([site], FailingEdit(1)):
-            promise.raises(DeliberateFailure, lambda: generator.forward(clip), situation.strip())
-    with promise.leaves_alone(generator, clip, " after an exception while generating"):
-        promise.raises(
-            DeliberateFailure,
-            lambda: generator.generate(clip.prompt, duration=clip.duration, mask=gates[0], on_progress=fail),
-            "when on_progress raises",
-        )
 
 
 def _check_truth(promise: Promise, generator: Generator, clip: Generation) -> None:

@@ -12,16 +12,20 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from jaxtyping import Bool
 
-from tagxai.contract.attention import AttentionSite, edit_attention, is_edited, run_edits, scale_rows
+from tagxai.contract.attention import AttentionSite, edit_attention, is_edited, is_scaled, run_edits, scale_rows
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
 
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
+
 _recomputed: WeakKeyDictionary[torch.nn.Module, _Recomputed] = WeakKeyDictionary()
+_scaled: WeakKeyDictionary[torch.nn.Module, _Scaled] = WeakKeyDictionary()
 _lock = RLock()  # blocks of several threads overlap
 _text_mask: ContextVar[Any] = ContextVar("tagxai_audiocraft_text_mask", default=None)
 
@@ -48,34 +52,30 @@ class AudiocraftSite(AttentionSite):
                 "layer_scale); expected layers that add it as it is"
             )
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> AbstractContextManager[None]:
+        return _shared(_recomputed, self, _Recomputed)
+
+    def scaling(self) -> AbstractContextManager[None]:
+        return _shared(_scaled, self, _Scaled)
+
+
+@contextmanager
+def _shared(hooks: WeakKeyDictionary[torch.nn.Module, Any], site: AudiocraftSite, kind: type[_Hooks]) -> Iterator[None]:
+    """A module has one set of hooks for all blocks and threads, from the first that enters to the last that leaves."""
+    with _lock:
+        mine = hooks.get(site.module)
+        if mine is None:
+            mine = hooks[site.module] = kind(site)
+        mine.users += 1
+    try:
+        yield
+    finally:
         with _lock:
-            recomputed = _recomputed.get(self.module)
-            if recomputed is None:
-                recomputed = _recomputed[self.module] = _Recomputed(self)
-            recomputed.users += 1
-        try:
-            yield
-        finally:
-            with _lock:
-                recomputed.users -= 1
-                if not recomputed.users:
-                    recomputed.remove()
-                    del _recomputed[self.module]
-
-    @contextmanager
-    def scaling(self) -> Iterator[None]:
-        def enter(module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-            query, key, value = arguments  # no bias in cross-attention: scaled inputs are scaled value vectors
-            return (query, key, scale_rows(self, value)), options
-
-        # before the hooks of edits, which recompute from what they are given
-        handle = self.module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
-        try:
-            yield
-        finally:
-            handle.remove()
+            mine.users -= 1
+            if not mine.users:
+                for handle in mine.handles:
+                    handle.remove()
+                del hooks[site.module]
 
 
 def recompute(sites: Iterable[AttentionSite]) -> AbstractContextManager[None]:
@@ -94,22 +94,41 @@ def hide_padding(sites: Iterable[AttentionSite], mask: Bool[torch.Tensor, "batch
         _text_mask.reset(token)
 
 
-class _Recomputed:
-    """The hooks of one attention module; they do nothing in a call that has no edit there."""
+class _Hooks:
+    """Hooks of one attention module, which do nothing in a call that asks for nothing there.
+
+    Such a call may be in a thread that sees the hook go while it runs, and then gives it no options.
+    """
+
+    handles: tuple[RemovableHandle, ...]
 
     def __init__(self, site: AudiocraftSite) -> None:
         self.site, self.users = site, 0
+
+
+class _Scaled(_Hooks):
+    def __init__(self, site: AudiocraftSite) -> None:
+        super().__init__(site)
+        # before the hooks of edits, which recompute from what they are given
+        self.handles = (site.module.register_forward_pre_hook(self.enter, prepend=True, with_kwargs=True),)
+
+    def enter(self, module: Any, arguments: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
+        if not is_scaled(self.site):
+            return None
+        query, key, value = arguments  # no bias in cross-attention: scaled inputs are scaled value vectors
+        return (query, key, scale_rows(self.site, value)), options
+
+
+class _Recomputed(_Hooks):
+    def __init__(self, site: AudiocraftSite) -> None:
+        super().__init__(site)
         self._given: ContextVar[Any] = ContextVar("tagxai_audiocraft_given", default=None)
         self.handles = (
             site.module.register_forward_pre_hook(self.enter, with_kwargs=True),
             site.module.register_forward_hook(self.leave),
         )
 
-    def remove(self) -> None:
-        for handle in self.handles:
-            handle.remove()
-
-    def enter(self, module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def enter(self, module: Any, arguments: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
         if not is_edited(self.site):
             return None
         self._given.set(arguments)

@@ -6,11 +6,13 @@ import logging
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from math import inf
 from pathlib import Path
+from threading import Lock, RLock
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from jaxtyping import Float, Int
 
@@ -101,12 +103,25 @@ class AudiocraftGenerator(DelayPatternGenerator):
                 recomputed.enter_context(recompute(site for site in self.attention_sites() if site.kind == "self"))
             if not mask.all():
                 recomputed.enter_context(hide_padding(self.cross_attention(), mask))
-            return self._run(columns, embeddings)
+            with _of_model(self.lm):
+                return self._run(columns, embeddings)
 
     @contextmanager
     def _streaming(self, embeddings: torch.Tensor) -> Iterator[Callable[[Any], Any]]:
-        with self.lm.streaming():
-            yield lambda columns: self._run(columns, embeddings)
+        past: dict[Any, dict[str, Any]] = {}
+
+        def step(columns: torch.Tensor) -> torch.Tensor:
+            with _of_model(self.lm), self.lm.streaming():  # which forgets it all when it ends
+                for part, state in past.items():
+                    part._streaming_state.update(state)
+                hidden = self._run(columns, embeddings)
+                past.update({part: dict(part._streaming_state) for part in self._stateful()})
+            return hidden
+
+        yield step
+
+    def _stateful(self) -> list[Any]:
+        return [part for part in self.lm.modules() if getattr(part, "_streaming_state", None)]
 
     def _run(self, columns: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
         """`LMModel.forward` up to its heads."""
@@ -136,6 +151,16 @@ class AudiocraftGenerator(DelayPatternGenerator):
             sites.append(AudiocraftSite(f"layer{i}.self", i, "self", own.num_heads, own, layer))
             sites.append(AudiocraftSite(f"layer{i}.cross", i, "cross", cross.num_heads, cross, layer))
         return sites
+
+
+_of_models: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_making = Lock()
+
+
+def _of_model(lm: Any) -> AbstractContextManager[Any]:
+    """audiocraft keeps the state of a stream in the model itself, so that threads take turns, a pass at a time."""
+    with _making:
+        return _of_models.setdefault(lm, RLock())
 
 
 class AudioGenGenerator(AudiocraftGenerator):

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from math import isfinite
 from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
 
-from tagxai.contract.attention import at_position, edit_attention
+from tagxai.contract.attention import at_position
 from tagxai.contract.encoding import conditioning_of, remember_conditioning
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.request import Request, Setting, read_settings
 from tagxai.contract.state import neutral_state
 from tagxai.contract.timeline import DelayPattern
-from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
+from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, StepOutput
 from tagxai.errors import TagxaiError
-from tagxai.generators.codes.sampling import draw
+from tagxai.generators.codes.batches import sample_in_batches
+from tagxai.generators.codes.stream import Job
 from tagxai.generators.parts import trim
 from tagxai.lazy import torch
-from tagxai.probing.edits import Gate
 
 
 class DelayPatternGenerator(Generator):
@@ -40,6 +40,7 @@ class DelayPatternGenerator(Generator):
     default_top_k: int = 250
     default_temperature: float = 1.0
     max_tokens: ClassVar[int] = 4096  # of a prompt: attention in the text encoder takes the square of it
+    mixes_prompts: ClassVar[bool] = False  # whether its attention sites heed the `parts` of a position
 
     source: str
     delays: tuple[int, ...]  # of each codebook, in steps
@@ -117,36 +118,43 @@ class DelayPatternGenerator(Generator):
         )
 
     def generate_one(self, request: Request, *, on_progress: OnProgress | None = None) -> Generation:
-        settings = read_settings(self.sampling_settings(), request.settings, f"generator {self.name!r}")
-        timeline = self.timeline(request.duration)
-        with neutral_state(self), torch.no_grad(), ExitStack() as hooks:
-            conditioning = request.conditioning or self.encode_prompt([request.prompt])
+        return self.generate_many([request], on_progress=on_progress)[0]
+
+    def generate_many(self, requests: Sequence[Request], *, on_progress: OnProgress | None = None) -> list[Generation]:
+        """As many clips in one stream as memory allows; see `tagxai.generators.codes.stream`."""
+        with neutral_state(self), torch.no_grad():
+            jobs = self._jobs(requests)
+            codes = sample_in_batches(self, jobs, on_progress)
+            return [self._generation(job, codes[job.number]) for job in jobs]
+
+    def _jobs(self, requests: Sequence[Request]) -> list[Job]:
+        encoded: dict[str, Conditioning] = {}  # each alone, as padding would change its last digits
+        jobs = []
+        for number, request in enumerate(requests):
+            settings = read_settings(self.sampling_settings(), request.settings, f"generator {self.name!r}")
+            timeline = self.timeline(request.duration)
+            conditioning = request.conditioning or encoded.get(request.prompt)
+            if conditioning is None:
+                conditioning = encoded[request.prompt] = self.encode_prompt([request.prompt])
             mask, expected = request.mask, (timeline.positions, len(conditioning.tokens[0]))
             if mask is not None and mask.shape != expected:
                 raise ValueError(f"mask of shape {tuple(mask.shape)}; expected {expected}")
-            if mask is not None and request.branch != "unconditional":
-                gate = Gate(mask.to(conditioning.embeddings))
-                hooks.enter_context(edit_attention(self.cross_attention(), gate))
-            codes = self._sample(
-                conditioning.embeddings,
-                timeline.frames,
-                seed=request.seed,
-                branch=request.branch,
-                on_progress=on_progress,
-                **settings,
-            )
-            waveform = self.decode_codes(codes)
+            jobs.append(Job(number, request, conditioning, timeline, settings))
+        return jobs
+
+    def _generation(self, job: Job, codes: torch.Tensor) -> Generation:
+        request, conditioning = job.request, job.conditioning
         generation = Generation(
             prompt=request.prompt,
             tokens=conditioning.tokens[0],
             spans=conditioning.spans[0],
-            waveform=waveform,
+            waveform=self.decode_codes(codes),
             sample_rate=self.sample_rate,
-            timeline=timeline,
+            timeline=job.timeline,
             seed=request.seed,
             generator=f"{self.name}:{self.source}" if self.source else self.name,
             record={"codes": codes},
-            settings={**settings, "branch": request.branch},
+            settings={**job.settings, "branch": request.branch},
         )
         remember_conditioning(self, generation, conditioning)
         return generation
@@ -158,39 +166,6 @@ class DelayPatternGenerator(Generator):
     @abstractmethod
     def decode_codes(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         """Codes to sound at `sample_rate`."""
-
-    def _sample(
-        self,
-        embeddings: torch.Tensor,
-        frames: int,
-        *,
-        seed: int,
-        guidance_scale: float,
-        top_k: int,
-        temperature: float,
-        branch: Branch,
-        on_progress: OnProgress | None,
-    ) -> Int[torch.Tensor, "codebooks frames"]:
-        """Stream through the delay pattern, one step a call. Temperature 0 is greedy."""
-        null = self._null(embeddings)
-        halves = {"guided": [embeddings, null], "conditional": [embeddings], "unconditional": [null]}[branch]
-        rows, conditional_rows = len(halves), {"guided": 1, "conditional": None, "unconditional": 0}[branch]
-        random = torch.Generator(device=embeddings.device).manual_seed(seed)
-        delays = torch.tensor(self.delays, device=embeddings.device)
-        steps = frames + max(self.delays)
-        columns = torch.full((self.codebooks, steps + 1), self.pad, device=embeddings.device)
-        with self._streaming(torch.cat(halves)) as states:
-            for step in range(steps):
-                with at_position(step, conditional_rows), self._lower():
-                    hidden = states(columns[:, step : step + 1].expand(rows, -1, -1))
-                logits = torch.stack([head(hidden[:, 0]) for head in self._heads], dim=1).float()
-                mixed = logits[0] if rows == 1 else logits[1] + guidance_scale * (logits[0] - logits[1])
-                drawn = draw(mixed, top_k, temperature, random)
-                frame = step - delays
-                columns[:, step + 1] = torch.where((frame >= 0) & (frame < frames), drawn, self.pad)
-                if on_progress is not None:
-                    on_progress(Progress(step + 1, steps, "generating"))
-        return torch.stack([columns[q, 1 + delay : 1 + delay + frames] for q, delay in enumerate(self.delays)])
 
     # -- looking at it -------------------------------------------------------------------------------------------
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from jaxtyping import Float, Int
+
 from tagxai.lazy import torch
 
 
-def draw(logits: torch.Tensor, top_k: int, temperature: float, random: torch.Generator) -> torch.Tensor:
-    """One code a row of `logits[codebooks, vocabulary]`."""
+def draw(
+    logits: Float[torch.Tensor, "*clips codebooks vocabulary"],
+    top_k: int,
+    temperature: float,
+    random: torch.Generator | Sequence[torch.Generator],
+) -> Int[torch.Tensor, "*clips codebooks"]:
+    """One code for each codebook, of one clip or of several that are sampled alike; each has its own `random`."""
     if temperature == 0:
         return logits.argmax(-1)
     if 0 < top_k < logits.shape[-1]:
-        smallest = logits.topk(top_k).values[:, -1:]
+        smallest = logits.topk(top_k).values[..., -1:]
         logits = logits.masked_fill(logits < smallest, -torch.inf)
     scaled = (logits - logits.amax(-1, keepdim=True)) / temperature  # largest 0, so that no temperature overflows
-    return torch.multinomial(scaled.softmax(-1), 1, generator=random)[:, 0]
+    shares = scaled.softmax(-1)
+    if isinstance(random, torch.Generator):
+        return torch.multinomial(shares, 1, generator=random)[:, 0]
+    drawn = [torch.multinomial(own, 1, generator=each)[:, 0] for own, each in zip(shares, random, strict=True)]
+    return torch.stack(drawn)

@@ -1,20 +1,21 @@
 """Attention sites of transformers models, edited through the library's own `AttentionInterface`.
 
-Inside `hooked` the model's attention implementation is tagxai's function: it recomputes the softmax weights where an
-edit is installed and hands every other module to SDPA. Afterwards the model has its own implementation back.
+While a site is watched, its model's attention implementation is tagxai's function: it recomputes the softmax weights
+where this call has an edit, and hands every other module and call to SDPA, as the model itself would. Afterwards the
+model has its own implementation back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tagxai.contract.attention import AttentionSite, is_edited, run_edits, scale_rows
+from tagxai.contract.attention import AttentionSite, at, is_edited, is_scaled, position, run_edits, scale_rows
 from tagxai.lazy import torch
 
 IMPLEMENTATION = "tagxai"
@@ -29,17 +30,23 @@ class TransformersSite(AttentionSite):
     """An attention module whose `config` it shares with the rest of its model."""
 
     layer_module: torch.nn.Module = field(repr=False, compare=False)
+    output: str = field(default="out_proj", kw_only=True)
+    """What the module calls its output projection."""
 
     @property
     def projection(self) -> torch.nn.Linear:
-        return self.module.out_proj
+        return getattr(self.module, self.output)
 
     @property
     def block(self) -> torch.nn.Module:
         return self.layer_module
 
     def check_plain_residual(self) -> None:
-        """MusicGen's layers in transformers are all pre-norm."""
+        """The layers of MusicGen and Dia in transformers are all pre-norm."""
+
+    def edited(self, weights: torch.Tensor, logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """`weights` after the edits of this call; a joint site shows those the text's tokens alone."""
+        return run_edits(self, weights, logits, values)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -60,13 +67,8 @@ class TransformersSite(AttentionSite):
                 if not any(module.config is config for module in _watched):
                     config._attn_implementation = _own_implementation.pop(id(config))
 
-    @contextmanager
-    def scaling(self) -> Iterator[None]:
-        handle = self.module.v_proj.register_forward_hook(lambda module, given, values: scale_rows(self, values))
-        try:
-            yield
-        finally:
-            handle.remove()
+    def scaling(self) -> AbstractContextManager[None]:
+        return self.watched()
 
 
 @cache
@@ -89,10 +91,35 @@ def _attention(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """transformers' attention function: `[batch, heads, queries, width]` in, `[batch, queries, heads, width]` out."""
     site = next(iter(_watched.get(module, ())), None)
+    parts = position().parts if site is not None and site.kind == "cross" else ()
+    if not parts:
+        return _attend(site, module, query, key, value, attention_mask, scaling, **kwargs)
+    outputs, where = [], position()
+    for part in parts:  # the keys beyond `tokens` are padding
+        read = (query[part.rows], key[part.rows, :, : part.tokens], value[part.rows, :, : part.tokens])
+        with at(where.of(part)):
+            outputs.append(_attend(site, module, *read, None, scaling, **kwargs)[0])
+    return torch.cat(outputs), None
+
+
+def _attend(
+    site: TransformersSite | None,
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    if site is not None and is_scaled(site):
+        value = scale_rows(site, value)
     if site is None or not is_edited(site):
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    if query.shape[1] != key.shape[1]:  # several query heads share a key head
+        key, value = (each.repeat_interleave(query.shape[1] // each.shape[1], 1) for each in (key, value))
     logits = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     if attention_mask is not None:
         blocked = torch.finfo(logits.dtype).min
@@ -106,6 +133,5 @@ def _attention(
             1 + key.shape[2] - query.shape[2]
         )
         logits = logits.masked_fill(future, torch.finfo(logits.dtype).min)
-    weights = logits.softmax(-1)
-    weights = run_edits(site, weights, logits, value)
+    weights = site.edited(logits.softmax(-1), logits, value)
     return (weights @ value).transpose(1, 2).contiguous(), weights

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from transformers import EncoderDecoderCache, MusicgenForConditionalGeneration, PreTrainedTokenizerBase
 
 
+_MUSICGEN = "MusicgenForConditionalGeneration"
+
 EXACT = [
     "text_encoder",
     "audio_encoder",
     "enc_to_dec_proj",
+    "audio_enc_to_dec_proj",
     "embed_tokens",
     "embed_positions",
     "layer_norm",
@@ -40,6 +43,8 @@ class TransformersGenerator(DelayPatternGenerator):
     name: ClassVar[str] = "musicgen"
     default_source: ClassVar[str] = "facebook/musicgen-small"
     shards: ClassVar[bool] = True
+    mixes_prompts: ClassVar[bool] = True
+    architecture: ClassVar[str] = _MUSICGEN  # the class of transformers
 
     def __init__(
         self, model: MusicgenForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, source: str = ""
@@ -70,8 +75,8 @@ class TransformersGenerator(DelayPatternGenerator):
         source = source or cls.default_source
         model, tokenizer = load_from(
             source,
-            partial(_from_pretrained, device=device, dtype=dtype),
-            what="a MusicGen model",
+            partial(_from_pretrained, cls.architecture, device=device, dtype=dtype),
+            what=f"a model of {cls.architecture}" if cls.architecture != _MUSICGEN else "a MusicGen model",
             layout="in transformers format",
             needs=("config.json",),  # without one, transformers would make a model of its own sizes
         )
@@ -173,15 +178,15 @@ class TransformersGenerator(DelayPatternGenerator):
         return sites
 
 
-def _from_pretrained(source: str, device: str, dtype: str, **options: Any) -> tuple[Any, Any]:
-    from transformers import AutoTokenizer, MusicgenForConditionalGeneration
+def _from_pretrained(architecture: str, source: str, device: str, dtype: str, **options: Any) -> tuple[Any, Any]:
+    import transformers
 
     placed = _placement() if device == "sharded" else {}
 
     with quiet(), torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
         # As audiocraft has it, only the matrices of the decoder's layers are in a lower dtype.
         exact = {"_keep_in_fp32_modules_strict": EXACT}
-        musicgen: Any = type("MusicgenForConditionalGeneration", (MusicgenForConditionalGeneration,), exact)
+        musicgen: Any = type(architecture, (getattr(transformers, architecture),), exact)
         read: Any = partial(musicgen.from_pretrained, output_loading_info=True, ignore_mismatched_sizes=True)
         model, loaded = read(source, dtype=getattr(torch, dtype), **placed, **options)
         _check_whole(source, loaded)
@@ -191,7 +196,7 @@ def _from_pretrained(source: str, device: str, dtype: str, **options: Any) -> tu
             _answer_where_asked(model)
         else:
             model.to(device)
-        return model, AutoTokenizer.from_pretrained(source, **options)
+        return model, transformers.AutoTokenizer.from_pretrained(source, **options)
 
 
 def _placement() -> dict[str, Any]:

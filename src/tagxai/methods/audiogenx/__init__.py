@@ -6,8 +6,9 @@ hidden states under M stay close to the original ones (factual) and those under 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 from jaxtyping import Float
 
@@ -21,18 +22,21 @@ from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.lazy import torch
 from tagxai.methods.audiogenx import masks
 from tagxai.methods.audiogenx.masks import Distribution, WarmStart
-from tagxai.methods.audiogenx.objective import PAPER_ALPHA, PAPER_BETA, Similarity, compare, objective
+from tagxai.methods.audiogenx.objective import PAPER_BETA, Similarity, compare, compare_likelihoods, objective
+from tagxai.methods.audiogenx.schedule import LOGITS, PAPER, Schedule
 
 Mode = Literal["teacher_forced", "reference"]
+SimilarityOf = Literal["hidden", "likelihood"]
 
 _CHOICES = {
     "mode": get_args(Mode),
     "explainer": ("logits", "mlp", None),
+    "similarity": get_args(SimilarityOf),
     "distribution": get_args(Distribution),
     "warm_start": (*get_args(WarmStart), None),
 }
 _SMALLEST = {"epochs": 1, "hidden_units": 1, "seeds": 1, "patience": 0, "temperature": 1e-6} | dict.fromkeys(
-    ("learning_rate", "weight_decay", "alpha", "beta", "smoothness", "tolerance"), 0
+    ("learning_rate", "weight_decay", "adam_beta1", "alpha", "beta", "smoothness", "start_scale", "tolerance"), 0
 )
 
 
@@ -50,33 +54,45 @@ class AudioGenX(Method):
     explainer: Literal["logits", "mlp"] | None = None
     """What is learned: one logit per step and token, or the paper's MLP per step on the token embedding. None takes
     logits in `teacher_forced` mode and the MLP in `reference` mode."""
+    similarity: SimilarityOf = "hidden"
+    """What a mask is to keep, and one minus it to change: `hidden` states (by their cosine, the paper's), or the
+    `likelihood` of the clip's own outcomes (the share of it that is left)."""
     epochs: int | None = None
-    """None takes the paper's 50 for the MLP and 10 for logits; 15 of logits from a `warm_start` end at its loss."""
+    """None takes the paper's 50 for the MLP and 10 for logits."""
     learning_rate: float | None = None
-    """Adam's learning rate. None takes the paper's 1e-3 for the MLP and 1 for logits."""
+    """Adam's learning rate. None takes the paper's 1e-3 for the MLP and 1.5 for logits."""
     weight_decay: float | None = None
     """Adam's weight decay. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would pull
     to a mask of 0.5."""
+    adam_beta1: float | None = None
+    """Adam's decay of the mean gradient. None takes Adam's own 0.9 for the MLP and 0.5 for logits, whose few epochs
+    are too short for a longer memory."""
     alpha: float | None = None
-    """Weight of the mask's L1 norm. None takes the paper's 1e-3 for the MLP and 2e-2 for logits: they reach the optimum
+    """Weight of the mask's L1 norm. None takes the paper's 1e-3 for the MLP and 3e-2 for logits: they reach the optimum
     of the loss, where 1e-3 leaves every token that helps a little at 1."""
     beta: float = PAPER_BETA
     """Weight of the mask's L2 norm."""
-    smoothness: float = 0.0
-    """Weight of the mask's total variation over steps, which the paper does not have."""
+    smoothness: float | None = None
+    """Weight of the mask's total variation over steps, which the paper does not have. None takes 0 for the MLP and 0.01
+    for logits."""
     distribution: Distribution = "concrete"
     """What masks are drawn from while learning: the paper's binary concrete distribution, or the `hard_concrete` one
     (Louizos et al., ICLR 2018), whose masks reach 0 and 1; `alpha` then counts the tokens whose mask is not 0."""
     temperature: float = 1.0
     """Temperature of that distribution."""
-    noise: bool = True
-    """Draw masks while learning (as the paper), or use their noise-free value."""
+    noise: bool | None = None
+    """Draw masks while learning, or use their noise-free value. None draws for the MLP, as the paper, and where there
+    are several `seeds`; logits are learned without noise, which costs them precision."""
     warm_start: WarmStart | None = None
-    """Start the logits from raw cross-attention, or from input x gradient; None starts from a mask of 0.5."""
+    """Start the logits from a mask of 0.5 (`half`), raw cross-`attention`, input x `gradient` or `value_zeroing`. None
+    takes `value_zeroing`. The MLP starts from its first weights."""
+    start_scale: float = 0.5
+    """What the warm start's logits are multiplied by: below 1, learning can more easily leave them."""
     hidden_units: int = 512
     """Hidden units of each position's MLP."""
-    patience: int = 5
-    """Stop after this many epochs without a loss better by `tolerance`; 0 never stops early."""
+    patience: int | None = None
+    """Stop after this many epochs without a loss better by `tolerance`; 0 never stops early. None takes 5 in
+    `teacher_forced` mode and 0 in `reference` mode: all of the paper's epochs."""
     tolerance: float = 1e-3
     """Relative to the number of steps, which bounds the similarity terms of the loss."""
     seed: int = 0
@@ -96,21 +112,38 @@ class AudioGenX(Method):
                 raise TagxaiError(
                     f"option {field!r} of method 'audiogenx' must be at least {smallest:g}, not {value:g}"
                 )
+        if self.adam_beta1 is not None:
+            self.require("adam_beta1", self.adam_beta1 < 1, "below 1")
         if self.warm_start and self._explainer == "mlp":
             raise TagxaiError("option 'warm_start' of method 'audiogenx' is for explainer=logits, not for mlp")
+        if self.similarity == "likelihood" and self.mode == "reference":
+            raise TagxaiError("option 'similarity' of method 'audiogenx' is likelihood in mode=teacher_forced alone")
+        if self.seeds > 1 and self.noise is False and self._explainer == "logits":
+            raise TagxaiError(
+                "option 'seeds' of method 'audiogenx' means nothing with noise=false and explainer=logits: all masks "
+                "are the same; leave out one of the two"
+            )
 
     def explain(self, run: Run) -> Scores:
-        target = run.hidden_states()[0]
-        start = self.warm_start and masks.warm_start(self.warm_start, run)
-        learned = [self._learn(run, target, start, number) for number in range(self.seeds)]
+        schedule = self.schedule
+        target = run.forward() if self.similarity == "likelihood" else None
+        states = (run.hidden_states() if target is None else target.hidden)[0]
+        start = None if self._explainer == "mlp" else masks.warm_start(schedule.warm_start, run)
+
+        def similarity(mask: torch.Tensor) -> Similarity:
+            if target is not None:
+                return compare_likelihoods(run, target.log_prob[0], mask)
+            return compare(run, states, mask, isolated=self.mode == "reference")
+
+        learned = [self._learn(run, similarity, start, number) for number in range(self.seeds)]
         each = torch.stack([one.mask for one in learned])
         mask = each.mean(0)
-        reached = compare(run, target, mask)
+        reached = compare(run, states, mask)
         to_frames = run.generation.timeline.to_frames
         return Scores.mask(
             to_frames(mask),
             deviation=to_frames(each.std(0, correction=0)) if self.seeds > 1 else None,
-            used=self._used(),
+            used={"explainer": self._explainer, **schedule._asdict()},
             diagnostics={
                 "epochs": sum(len(one.losses) for one in learned),
                 "trainable_parameters": learned[0].parameters,
@@ -121,17 +154,6 @@ class AudioGenX(Method):
                 "cosine_counterfactual": reached.counterfactual.mean().item(),
             },
         )
-
-    def _used(self) -> dict[str, Any]:
-        """What the options of None stood for."""
-        epochs, learning_rate, weight_decay = self._schedule
-        return {
-            "explainer": self._explainer,
-            "epochs": epochs,
-            "learning_rate": learning_rate,
-            "weight_decay": weight_decay,
-            "alpha": self._alpha,
-        }
 
     def peak_memory(self, work: Workload) -> int:
         learned = work.tokens if self._explainer == "logits" else (work.width + 2) * self.hidden_units + 2
@@ -144,32 +166,33 @@ class AudioGenX(Method):
     def _learn(
         self,
         run: Run,
-        target: Float[torch.Tensor, "positions dim"],
+        similarity: Callable[[torch.Tensor], Similarity],
         start: Float[torch.Tensor, "positions tokens"] | None,
         number: int,
     ) -> _Learned:
         """The mask of seed number `number`, from the logits `start`."""
+        schedule = self.schedule
         random = torch.Generator().manual_seed(self.seed + number)
         positions, embeddings = run.generation.positions, run.conditioning.embeddings[0]
         if self._explainer == "mlp":
             explainer, parameters = masks.mlps(positions, embeddings, self.hidden_units, random)
         else:
-            explainer, parameters = masks.free_logits(positions, embeddings, start)
-        epochs, learning_rate, weight_decay = self._schedule
-        optimizer = torch.optim.Adam(parameters, lr=learning_rate, weight_decay=weight_decay)
+            first = None if start is None else self.start_scale * start
+            explainer, parameters = masks.free_logits(positions, embeddings, first)
+        optimizer = schedule.adam(parameters)
         losses: list[float] = []
-        for epoch in range(epochs):
+        for epoch in range(schedule.epochs):
             with torch.enable_grad():
                 logits = explainer()
-                drawn = masks.draw(logits, self.temperature, random if self.noise else None, self.distribution)
-                similarity = compare(run, target, drawn, isolated=self.mode == "reference")
-                loss = self.loss(similarity, logits)
+                drawn = masks.draw(logits, self.temperature, random if schedule.noise else None, self.distribution)
+                loss = self.loss(similarity(drawn), logits)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             count(backward_passes=2)
             optimizer.step()
             losses.append(loss.item())
-            run.report(number * epochs + epoch + 1, self.seeds * epochs, f"AudioGenX, loss {losses[-1]:.3f}")
+            done = number * schedule.epochs + epoch + 1
+            run.report(done, self.seeds * schedule.epochs, f"AudioGenX, loss {losses[-1]:.3f}")
             if self._has_converged(losses, positions):
                 break
         mask = masks.noise_free(explainer(), self.distribution)
@@ -177,31 +200,31 @@ class AudioGenX(Method):
 
     def loss(self, similarity: Similarity, logits: Float[torch.Tensor, "positions tokens"]) -> Float[torch.Tensor, ""]:
         """The paper's loss of a mask's logits, with this method's weights; hard masks are counted, not summed."""
-        mask = masks.noise_free(logits, self.distribution)
+        schedule, mask = self.schedule, masks.noise_free(logits, self.distribution)
         count = masks.presence(logits, self.temperature, self.distribution).sum()
         variation = mask.diff(dim=0).abs().sum()
-        return objective(similarity, mask, 0.0, self.beta) + self._alpha * count + self.smoothness * variation
+        return objective(similarity, mask, 0.0, self.beta) + schedule.alpha * count + schedule.smoothness * variation
 
     @property
     def _explainer(self) -> str:
         return self.explainer or ("mlp" if self.mode == "reference" else "logits")
 
     @property
-    def _alpha(self) -> float:
-        return self.alpha if self.alpha is not None else PAPER_ALPHA if self._explainer == "mlp" else 2e-2
-
-    @property
-    def _schedule(self) -> tuple[int, float, float]:
-        """Epochs, learning rate and weight decay: as set, else what suits what is learned."""
-        defaults = (50, 1e-3, 1e-3) if self._explainer == "mlp" else (10, 1.0, 0.0)
-        chosen = (self.epochs, self.learning_rate, self.weight_decay)
-        epochs, rate, decay = (d if c is None else c for c, d in zip(chosen, defaults, strict=True))
-        return int(epochs), rate, decay
+    def schedule(self) -> Schedule:
+        """How it learns: as set, else what suits what is learned."""
+        suited = PAPER if self._explainer == "mlp" else LOGITS
+        if self.mode == "reference":
+            suited = suited._replace(patience=0)
+        if self.seeds > 1:
+            suited = suited._replace(noise=True)
+        chosen = {name: getattr(self, name) for name in Schedule._fields}
+        return suited._replace(**{name: value for name, value in chosen.items() if value is not None})
 
     def _has_converged(self, losses: list[float], positions: int) -> bool:
-        if self.patience == 0 or len(losses) <= self.patience:
+        patience = self.schedule.patience
+        if patience == 0 or len(losses) <= patience:
             return False
-        return min(losses[: -self.patience]) - min(losses[-self.patience :]) < self.tolerance * positions
+        return min(losses[:-patience]) - min(losses[-patience:]) < self.tolerance * positions
 
 
 class _Learned(NamedTuple):

@@ -13,9 +13,10 @@ from tagxai.contract.run import Run
 from tagxai.lazy import torch
 from tagxai.probing.edits import Capture
 from tagxai.probing.forward_mode import token_derivatives
+from tagxai.probing.zeroed_values import zeroing_distances
 
 Distribution = Literal["concrete", "hard_concrete"]
-WarmStart = Literal["attention", "gradient"]
+WarmStart = Literal["half", "attention", "gradient", "value_zeroing"]
 
 Explainer: TypeAlias = "Callable[[], torch.Tensor]"
 """Gives the mask's logits `[positions, tokens]`."""
@@ -90,16 +91,22 @@ def mlps(
     return explain, weights
 
 
-def warm_start(kind: WarmStart, run: Run) -> Float[torch.Tensor, "positions tokens"]:
-    """First logits from a cheap map: raw cross-attention, or the positive part of input x gradient, each relative to
-    the largest of its position. They stay within 0.1 and 0.9, from where learning can still take them anywhere."""
+def warm_start(kind: WarmStart, run: Run) -> Float[torch.Tensor, "positions tokens"] | None:
+    """First logits from a cheap map: raw cross-attention, the positive part of input x gradient, or value zeroing, each
+    relative to the largest of its position. They stay within 0.1 and 0.9, from where learning can still take them
+    anywhere. None for `half`: a mask of 0.5."""
+    if kind == "half":
+        return None
+    to_positions = run.generation.timeline.to_positions
     if kind == "attention":
         capture = Capture()
         with edit_attention(run.model.cross_attention(), capture):
             run.hidden_states()
         found = capture.weights()[0].float()
+    elif kind == "value_zeroing":
+        found = to_positions(zeroing_distances(run, run.model.cross_attention()).float())
     else:
         derivatives = token_derivatives(run.model, run.generation, run.conditioning)
-        found = run.generation.timeline.to_positions(derivatives.float()).clamp(min=0)
+        found = to_positions(derivatives.float()).clamp(min=0)
     largest = found.amax(1, keepdim=True).clamp(min=torch.finfo(found.dtype).tiny)
     return (found / largest).clamp(0.1, 0.9).logit()

@@ -15,7 +15,7 @@ PAPER_ALPHA, PAPER_BETA = 1e-3, 1e-1
 
 
 class Similarity(NamedTuple):
-    """Cosine similarity of masked to original hidden states, each `[positions]`."""
+    """How alike masked and original outcomes are at each position; 1 is the same."""
 
     factual: Float[torch.Tensor, " positions"]
     counterfactual: Float[torch.Tensor, " positions"]
@@ -39,13 +39,31 @@ def compare(
     *,
     isolated: bool = False,
 ) -> Similarity:
-    """Hidden states under `mask` and under one minus it, in one batch, against the original ones."""
-    gate, conditioning = torch.stack([mask, 1 - mask]), run.conditioning.expand(2)
+    """The cosine of hidden states under `mask` and under one minus it, in one batch, to the original ones."""
     if isolated:  # every position is a row of its own
-        with edit_attention(run.model.cross_attention(), Gate(gate.reshape(-1, 1, gate.shape[-1]))):
-            hidden = run.model.isolated_states(run.generation, conditioning)
-    else:
+        gate = _both(mask).reshape(-1, 1, mask.shape[-1])
         with edit_attention(run.model.cross_attention(), Gate(gate)):
-            hidden = run.hidden_states(conditioning)
+            hidden = run.model.isolated_states(run.generation, run.conditioning.expand(2))
+    else:
+        with edit_attention(run.model.cross_attention(), Gate(_both(mask))):
+            hidden = run.hidden_states(run.conditioning.expand(2))
     factual, counterfactual = torch.nn.functional.cosine_similarity(hidden.float(), target.float(), dim=-1)
     return Similarity(factual, counterfactual)
+
+
+def compare_likelihoods(
+    run: Run,
+    target: Float[torch.Tensor, "streams frames"],
+    mask: Float[torch.Tensor, "positions tokens"],
+) -> Similarity:
+    """How much of the outcomes' likelihood is left under `mask` and under one minus it, in the mean over those of a
+    position. An outcome that has become likelier counts as one that is as likely as before."""
+    with edit_attention(run.model.cross_attention(), Gate(_both(mask))):
+        log_prob = run.forward(run.conditioning.expand(2)).log_prob
+    left = (log_prob - target).clamp(max=0).exp()
+    to_positions = run.generation.timeline.to_positions
+    return Similarity(*(to_positions(each[..., None])[:, 0] for each in left))
+
+
+def _both(mask: torch.Tensor) -> Float[torch.Tensor, "2 positions tokens"]:
+    return torch.stack([mask, 1 - mask])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from jaxtyping import Float
 
+from tagxai.contract.generator import Capability
 from tagxai.contract.run import Run
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.methods.captum.method import CaptumMethod, WindowFunction
-from tagxai.scoring import Operator, Target, score
+from tagxai.scoring import NEEDS_ATTENTION, Operator, Target, score
 from tagxai.text import words
 from tagxai.text.words import By
 
@@ -23,7 +24,12 @@ MOST_UNITS = {"captum:ShapleyValues": 6}
 class CaptumPerturbations(CaptumMethod):
     """The options of captum's algorithms that take words away."""
 
-    needs = frozenset({"attention"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
+    remedy: ClassVar[str] = "set operator=delete, which needs nothing of the model"
+
+    def needed(self) -> frozenset[Capability]:
+        """Attention for some operators; the others change what the model reads, not the model."""
+        return self.needs if self.operator in NEEDS_ATTENTION else frozenset()
 
     target: Target = "conditional"
     """Whose log-probability: `conditional`, `guided` (under classifier-free guidance) or `contrast`; or `hidden`, how

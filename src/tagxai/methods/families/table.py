@@ -9,7 +9,7 @@ from typing import Any, ClassVar, get_args
 
 from jaxtyping import Bool, Float
 
-from tagxai.contract.generator import Capability, Generator
+from tagxai.contract.generator import Capability
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
@@ -25,6 +25,7 @@ class TableMethod(Method):
     """A method implements `coalitions` and `values`."""
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
+    remedy: ClassVar[str] = "set operator=delete, which needs nothing of the model"
 
     operator: Operator = "value"
     """How a word is taken away: `value`, `gate` or `attention` (from cross-attention: its direct effect), `null` (its
@@ -43,9 +44,9 @@ class TableMethod(Method):
             self.require(option, getattr(self, option) in choices, f"one of {', '.join(choices)}")
         self.require("batch_size", self.batch_size is None or self.batch_size >= 1, "at least 1")
 
-    def check_supported(self, generator: Generator) -> None:
-        if self.operator in NEEDS_ATTENTION:  # the others change what the model reads, not the model
-            super().check_supported(generator)
+    def needed(self) -> frozenset[Capability]:
+        """Attention for some operators; the others change what the model reads, not the model."""
+        return self.needs if self.operator in NEEDS_ATTENTION else frozenset()
 
     @abstractmethod
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:

@@ -19,8 +19,8 @@ def copy_to_randomise(generator: Generator) -> Generator:
     if not parts:
         raise UnsupportedError(f"generator {generator.name!r} does not report the weights of its parts")
     shared: dict[int, object] = {}
-    for model in vars(generator).values():
-        if isinstance(model, torch.nn.Module) and not any(id(weight) in parts for weight in model.parameters()):
+    for model in generator.modules().values():
+        if not any(id(weight) in parts for weight in model.parameters()):
             shared |= {id(held): held for held in (*model.modules(), *model.parameters())}
     return deepcopy(generator, shared)
 

@@ -1,0 +1,52 @@
+"""How AudioGenX learns: the paper's settings, and ours for free logits, chosen on the laboratory's validation split."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tagxai.lazy import torch
+from tagxai.methods.audiogenx.masks import WarmStart
+from tagxai.methods.audiogenx.objective import PAPER_ALPHA
+
+
+class Schedule(NamedTuple):
+    """The options of `AudioGenX` of the same names, none left open."""
+
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    adam_beta1: float
+    alpha: float
+    smoothness: float
+    noise: bool
+    warm_start: WarmStart
+    patience: int
+
+    def adam(self, parameters: list[torch.Tensor]) -> torch.optim.Adam:
+        betas = (self.adam_beta1, 0.999)
+        settings: dict[str, Any] = {"lr": self.learning_rate, "weight_decay": self.weight_decay, "betas": betas}
+        return torch.optim.Adam(parameters, **settings)
+
+
+PAPER = Schedule(
+    epochs=50,
+    learning_rate=1e-3,
+    weight_decay=1e-3,
+    adam_beta1=0.9,
+    alpha=PAPER_ALPHA,
+    smoothness=0.0,
+    noise=True,
+    warm_start="half",
+    patience=5,
+)
+LOGITS = Schedule(
+    epochs=10,
+    learning_rate=1.5,
+    weight_decay=0.0,
+    adam_beta1=0.5,
+    alpha=3e-2,
+    smoothness=0.01,
+    noise=False,
+    warm_start="value_zeroing",
+    patience=5,
+)
