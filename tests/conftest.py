@@ -8,11 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are slower on
 from jaxtyping import install_import_hook
 
 # never uninstalled: methods and metrics are imported when the registry first asks for them
-_CHECKED = (
-    *("storage", "text", "contract", "probing", "scoring", "classifiers", "generators", "methods", "metrics"),
-    *("registering", "explaining", "benchmark", "report", "cli"),
-)
-install_import_hook([f"tagxai.{name}" for name in _CHECKED], "shape_checks.check")
+install_import_hook("tagxai", "shape_checks.check")
 
 import pytest
 import torch

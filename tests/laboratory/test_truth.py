@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from tagxai.contract.attention import edit_attention
+from tagxai.contract.generator import Generator
 from tagxai.explaining.loading import load_generator
+from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.judging.interventions import WordEffect, direct_share, intervene, removed, replaced, word_effect
-from tagxai.laboratory.judging.truth import _attribute_confirmed, truth
+from tagxai.laboratory.judging.truth import Witness, _attribute_confirmed, truth
 from tagxai.laboratory.language.parsing import parse
 from tagxai.laboratory.language.streams import prompts
 
@@ -24,10 +26,13 @@ def clip(generator):
     return generator.generate("a dog barks then rain falls", seed=3)
 
 
-class Ears:
+class Ears(EventDetector):
     """A detector that hears what a made-up waveform says: its samples are one number, the index of an event."""
 
     events = ("dog", "rain", "bell")
+
+    def __init__(self):
+        torch.nn.Module.__init__(self)  # it has no network
 
     def __call__(self, waveform):
         frames = waveform[:, ::640]
@@ -47,6 +52,7 @@ def sounding(text):
     return wave[None]
 
 
+@Generator.register
 class Obedient:
     """A generator that makes what the words say, and that for no words makes silence."""
 
@@ -114,7 +120,10 @@ def test_an_attribute_is_confirmed_only_by_another_value_that_was_measured(oppos
     prompt = parse("a dog barks loudly then rain falls")
     loudly = next(word for word in prompt.words() if word.kind == "attribute")
 
-    class Measured:
+    class Measured(Witness):
+        def __init__(self):
+            pass
+
         def value(self, text, mention, attribute):
             return "loud" if text == prompt.text else opposite
 
@@ -125,6 +134,7 @@ def test_at_the_level_of_attention_words_are_confirmed_by_cutting_their_own_toke
     """A model that takes the dog from its own words, and rain from any other."""
     cut = []
 
+    @Generator.register
     class Attentive:
         def generate_many(self, requests):
             return [self.made(request.prompt, request.mask) for request in requests]

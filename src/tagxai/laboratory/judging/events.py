@@ -24,7 +24,7 @@ class Tally:
     def __init__(self) -> None:
         self.outcomes: dict[str, list[float]] = defaultdict(list)
 
-    def add(self, outcome: float, *names: str) -> None:
+    def add(self, outcome: float | np.bool_, *names: str) -> None:
         for name in names:
             self.outcomes[name].append(float(outcome))
 

@@ -42,23 +42,18 @@ class _Writer:
 
 def compose(scene: Scene, rng: Rng) -> Prompt:
     """A random sentence about the scene."""
-
-    def choose(options: Sequence[_T]) -> _T:
-        return options[int(rng.integers(len(options)))]
-
     while True:
-        pattern = choose(PATTERNS[scene.form])
-        prefix = choose(PREFIXES) if rng.random() < 0.5 else PREFIXES[0]
-        suffix = choose(SUFFIXES) if rng.random() < 0.4 else SUFFIXES[0]
-        phrases = [choose(PHRASES[event]) for event in scene.events]
+        pattern = _choose(PATTERNS[scene.form], rng)
+        prefix = _choose(PREFIXES, rng) if rng.random() < 0.5 else PREFIXES[0]
+        suffix = _choose(SUFFIXES, rng) if rng.random() < 0.4 else SUFFIXES[0]
+        phrases = [_choose(PHRASES[event], rng) for event in scene.events]
         if not _fits(pattern, prefix, suffix, phrases, scene):
             continue
         placed = [_place(phrase, scene, i, rng) for i, phrase in enumerate(phrases)]
         if None in placed:
             continue
-        denied = (
-            choose([p for p in PHRASES[scene.absent] if p.kind == "noun" and p.adjective]) if scene.absent else None
-        )
+        nouns = [p for p in PHRASES[scene.absent] if p.kind == "noun" and p.adjective] if scene.absent else []
+        denied = _choose(nouns, rng) if scene.absent else None
         return _write(
             scene,
             pattern,
@@ -66,9 +61,13 @@ def compose(scene: Scene, rng: Rng) -> Prompt:
             suffix,
             phrases,
             [words or ("", "") for words in placed],
-            (choose(NEGATIONS), denied) if denied else None,
+            (_choose(NEGATIONS, rng), denied) if denied else None,
             full_stop=bool(rng.random() < 0.15),
         )
+
+
+def _choose(options: Sequence[_T], rng: Rng) -> _T:
+    return options[int(rng.integers(len(options)))]
 
 
 def _fits(pattern: Pattern, prefix: Filler, suffix: Filler, phrases: Sequence[Phrase], scene: Scene) -> bool:

@@ -31,7 +31,7 @@ def dog(frames: int, rng: Rng, style: Style) -> Sound:
 def rain(frames: int, rng: Rng, style: Style) -> Sound:
     """A steady hiss above 1.8 kHz with drops that stand out."""
     samples = frames * HOP
-    drops = decays(samples, sorted(rng.integers(0, frames, frames // 4)), 0.012)
+    drops = decays(samples, sorted(rng.integers(0, frames, frames // 4).tolist()), 0.012)
     hiss = band_noise(samples, 1800, 7500, rng) * (1 + 1.2 * drops)
     return Sound(np.zeros(samples), hiss)
 
