@@ -41,13 +41,14 @@ def short(generator):
 def observed(generator, monkeypatch) -> Iterator[Seen]:
     seen, inside = Seen(), [0]
 
+    def count_gradient(gradient):
+        seen.backward_passes += int(gradient.flatten(1).any(1).sum())
+
     def watch_gradients(found):
         """A backward pass has a row for each row of the result that a gradient arrives at."""
         tensor = found.log_prob if isinstance(found, StepOutput) else found
         if isinstance(tensor, torch.Tensor) and tensor.requires_grad:
-            tensor.register_hook(
-                lambda gradient: setattr(seen, "backward_passes", seen.backward_passes + len(gradient))
-            )
+            tensor.register_hook(count_gradient)
 
     def watching(name, place):
         run = getattr(generator, name)
