@@ -42,7 +42,9 @@ class _Repeated:
     def __init__(self, site: AttentionSite, tokens: int) -> None:
         self.site, self.tokens, self.is_repeating = site, tokens, False
 
-    def __call__(self, block: torch.nn.Module, arguments: tuple[Any, ...], options: dict[str, Any], output: Any) -> None:
+    def __call__(
+        self, block: torch.nn.Module, arguments: tuple[Any, ...], options: dict[str, Any], output: Any
+    ) -> None:
         if self.is_repeating:
             return
         self.is_repeating = True
