@@ -9,20 +9,18 @@ Weights are recomputed only at sites with an edit; everywhere else the model's f
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
-from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from types import FrameType
 from typing import Any, Literal
 
 from jaxtyping import Float
 
+from tagxai.contract.suspension import running_frames, suspendable_frames
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
 
@@ -218,7 +216,7 @@ def _scaled_weights(site: AttentionSite, weights: torch.Tensor, scale: torch.Ten
 
 @contextmanager
 def _entered(sites: Sequence[AttentionSite], edit: Edit | None, scale: torch.Tensor | None) -> Iterator[None]:
-    mine = _Installed(frozenset(id(site.module) for site in sites), edit, scale, _suspendable_frames())
+    mine = _Installed(frozenset(id(site.module) for site in sites), edit, scale, suspendable_frames())
     _installed.set((*_installed.get(), mine))
     try:
         yield
@@ -226,37 +224,13 @@ def _entered(sites: Sequence[AttentionSite], edit: Edit | None, scale: torch.Ten
         _installed.set(tuple(other for other in _installed.get() if other is not mine))
 
 
-_GENERATOR = CO_GENERATOR | CO_ASYNC_GENERATOR
-
-
-def _suspendable_frames() -> tuple[FrameType, ...]:
-    """The generators on the stack that their caller may leave suspended, as context managers do not count."""
-    found: list[FrameType] = []
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        caller = frame.f_back
-        if caller is not None and frame.f_code.co_flags & _GENERATOR and not _is_context_manager(caller):
-            found.append(frame)
-        frame = caller
-    return tuple(found)
-
-
-def _is_context_manager(caller: FrameType) -> bool:
-    return caller.f_code.co_filename == contextlib.__file__
-
-
 def _here(site: AttentionSite) -> list[_Installed]:
     """What is installed at a site in the context of this call."""
     installed = _installed.get()
     if not installed:
         return []
-    running: set[int] = set()
-    if any(each.entered_in for each in installed):
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
-            running.add(id(frame))
-            frame = frame.f_back
-    return [each for each in installed if each.applies(site, frozenset(running))]
+    running = running_frames() if any(each.entered_in for each in installed) else frozenset()
+    return [each for each in installed if each.applies(site, running)]
 
 
 def is_edited(site: AttentionSite) -> bool:

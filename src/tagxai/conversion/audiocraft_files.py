@@ -15,7 +15,7 @@ from tagxai.conversion.names import CONDITION, File, check_names, expected_tenso
 from tagxai.conversion.settings import TEXT_FOLDER, check
 from tagxai.conversion.to_audiocraft import audiocraft_config
 from tagxai.errors import TagxaiError
-from tagxai.generators.audiocraft.model import CODEC, LANGUAGE_MODEL, check_seconds, read_package
+from tagxai.generators.audiocraft.checkpoints import CODEC, LANGUAGE_MODEL, check_seconds, read_package
 from tagxai.generators.parts import quiet
 from tagxai.generators.sources import load_from, load_from_hub
 from tagxai.lazy import torch

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-import pickle
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from math import inf
-from pathlib import Path
 from threading import Lock, RLock
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from jaxtyping import Float, Int
 
-from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators.audiocraft.attention import AudiocraftSite, hide_padding, recompute
+from tagxai.generators.audiocraft.checkpoints import CODEC, LANGUAGE_MODEL, import_audiocraft, load_models
+from tagxai.generators.audiocraft.supported import check_supported
 from tagxai.generators.codes import self_test
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
-from tagxai.generators.parts import check_fit, layers_of, quiet
-from tagxai.generators.sources import first_line, load_from, load_from_hub
+from tagxai.generators.parts import layers_of
+from tagxai.generators.sources import load_from
 from tagxai.lazy import torch
-
-LANGUAGE_MODEL, CODEC = "state_dict.bin", "compression_state_dict.bin"
 
 
 class AudiocraftGenerator(DelayPatternGenerator):
@@ -32,7 +26,7 @@ class AudiocraftGenerator(DelayPatternGenerator):
 
     def __init__(self, lm: Any, codec: Any, *, max_duration: float, source: str = "") -> None:
         """Wrap an `LMModel` and its `CompressionModel`; they are frozen and set to evaluation."""
-        _check_supported(lm, codec)
+        check_supported(lm, codec)
         (self.conditioner,) = lm.condition_provider.conditioners.values()
         self.lm, self.codec, self.source = lm, codec, source
         self.text_encoder = self.conditioner.t5  # audiocraft hides it from the modules of the lm
@@ -66,10 +60,10 @@ class AudiocraftGenerator(DelayPatternGenerator):
     @classmethod
     def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> AudiocraftGenerator:
         source = source or cls.default_source
-        _import_audiocraft(cls.name)
+        import_audiocraft(cls.name)
         lm, codec, seconds = load_from(
             source,
-            partial(_load, device=device, dtype=dtype),
+            partial(load_models, device=device, dtype=dtype),
             what="an audiocraft model",
             layout=f"with audiocraft's {LANGUAGE_MODEL} and {CODEC}",
             needs=(LANGUAGE_MODEL, CODEC),
@@ -154,6 +148,8 @@ class AudiocraftGenerator(DelayPatternGenerator):
 
 
 _of_models: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
 _making = Lock()
 
 
@@ -175,192 +171,3 @@ class AudiocraftMusicGenGenerator(AudiocraftGenerator):
 
     name: ClassVar[str] = "audiocraft_musicgen"
     default_source: ClassVar[str] = "facebook/musicgen-small"
-
-
-def _check_supported(lm: Any, codec: Any) -> None:
-    """Raises UnsupportedError naming everything in the model that would make an explanation wrong."""
-    from audiocraft.modules.codebooks_patterns import DelayedPatternProvider
-    from audiocraft.modules.conditioners import T5Conditioner
-    from audiocraft.modules.transformer import StreamingMultiheadAttention
-
-    attention = [module for module in lm.modules() if isinstance(module, StreamingMultiheadAttention)]
-    own = [module for module in attention if not module.cross_attention]
-    cross = [module for module in attention if module.cross_attention]
-    pattern, conditioners = lm.pattern_provider, list(lm.condition_provider.conditioners.values())
-    is_text = len(conditioners) == 1 and isinstance(conditioners[0], T5Conditioner)
-    found = {
-        "rotary positions (rope)": any(module.rope is not None for module in attention),
-        "qk_layer_norm": any(module.qk_layer_norm for module in attention),
-        "kv_repeat": any(module.kv_repeat != 1 for module in attention),
-        "a limited past_context": any(module.past_context is not None for module in attention),
-        "attention without custom or memory_efficient": not all(module.custom for module in attention),
-        "a decoder that is not causal": not all(module.causal for module in own),
-        "no cross-attention": not cross,
-        # With a bias, attention to nothing is not the unconditional branch.
-        "biases in cross-attention": any(getattr(module, "in_proj_bias", None) is not None for module in cross),
-        "positions in cross-attention (cross_attention_pos_emb)": lm.fuser.cross_attention_pos_emb,
-        "two_step_cfg": lm.two_step_cfg,
-        "checkpointing of activations": lm.transformer.checkpointing != "none",  # would run hooks again, too late
-        "a codebook pattern other than a plain delay": (
-            not isinstance(pattern, DelayedPatternProvider) or bool(pattern.flatten_first or pattern.empty_initial)
-        ),
-        "conditions other than one T5 text": not is_text,
-        "normalize_text": is_text and conditioners[0].normalize_text,
-        "codebooks interleaved in time": bool(getattr(codec, "per_timestep", False)),
-    }
-    fused = [method for method, conditions in lm.fuser.fuse2cond.items() if method != "cross" and list(conditions)]
-    wrong = [feature for feature, is_used in found.items() if is_used] + [f"the fuser {method!r}" for method in fused]
-    if wrong:
-        raise UnsupportedError(f"this audiocraft model has {', '.join(wrong)}, which tagxai does not support")
-    if not conditioners[0].t5_tokenizer.is_fast:
-        raise UnsupportedError("a fast tokenizer is needed: a slow one gives no character offsets")
-    check_fit(
-        ("codebooks", codec.num_codebooks, lm.n_q),
-        ("codes in a codebook", codec.cardinality, lm.card),
-        ("Hz of sample rate", codec.sample_rate, getattr(lm, "cfg", {}).get("sample_rate", codec.sample_rate)),
-    )
-
-
-# -- reading checkpoints ---------------------------------------------------------------------------------------------
-
-
-def _import_audiocraft(name: str) -> None:
-    log = logging.getLogger("xformers")  # says at length that it has no fast kernels; torch's own are used
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        import audiocraft.models  # noqa: F401
-    except ImportError as error:
-        raise TagxaiError(
-            f"generator {name!r} needs audiocraft ({first_line(error)}); install tagxai's extra 'audiocraft' "
-            "(`uv sync --extra audiocraft` in a checkout; the README says how with pip)"
-        ) from None
-    finally:
-        log.setLevel(level)
-
-
-def _load(source: str, *, device: str, dtype: str, **hub: Any) -> tuple[Any, Any, float]:
-    """Language model, codec and longest clip: audiocraft's builders, but nothing is unpickled to objects."""
-    from audiocraft.models.builders import get_wrapped_compression_model
-
-    folder = None if hub else Path(source)
-    with quiet(), warnings.catch_warnings(action="ignore"), torch.random.fork_rng(devices=[]):  # built at random first
-        packages = [read_package(source, name, folder, **hub) for name in (LANGUAGE_MODEL, CODEC)]
-        lm = _language_model(packages[0], folder, device)
-        codec = get_wrapped_compression_model(_codec(packages[1], folder), lm.cfg)
-        _lower(lm.transformer, getattr(torch, dtype))
-        return lm.to(device), codec.to(device), check_seconds(lm.cfg.dataset.segment_duration)
-
-
-def check_seconds(found: Any) -> float:
-    """`dataset.segment_duration` of an xp.cfg. Raises TagxaiError where no clip is of that length."""
-    if not (isinstance(found, int | float) and 0 < found < inf):
-        raise TagxaiError(
-            f"xp.cfg of {LANGUAGE_MODEL} has dataset.segment_duration = {found!r}; expected seconds above 0"
-        )
-    return float(found)
-
-
-def read_package(source: str, name: str, folder: Path | None, **hub: Any) -> Mapping[str, Any]:
-    if folder is None:
-        from huggingface_hub import hf_hub_download
-
-        path = Path(hf_hub_download(source, name, **hub))
-    else:
-        path = folder / name
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            package = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise TagxaiError(
-            f"{name} of {source!r} is refused: it is not a plain file of tensors and text, and reading anything else "
-            "could run code"
-        ) from None
-    except Exception as error:  # what torch makes of a file that is cut short, or not its own, has many names
-        raise TagxaiError(f"{name} of {source!r} is damaged and cannot be read ({type(error).__name__})") from None
-    exported = isinstance(package, dict) and {"best_state", "xp.cfg"} <= set(package)
-    if not (exported or (name == CODEC and isinstance(package, dict) and isinstance(package.get("pretrained"), str))):
-        raise TagxaiError(f"{name} of {source!r} is not an exported audiocraft model: no 'best_state' and 'xp.cfg'")
-    return package
-
-
-def _language_model(package: Mapping[str, Any], folder: Path | None, device: str) -> Any:
-    from audiocraft.models.builders import get_lm_model
-    from omegaconf import OmegaConf
-
-    config: Any = OmegaConf.create(package["xp.cfg"])
-    conditioners: Any = OmegaConf.to_container(config.conditioners, resolve=True)
-    conditioners.pop("args", None)
-    kinds = {name: settings["model"] for name, settings in conditioners.items()}
-    if list(kinds.values()) != ["t5"] or config.lm_model != "transformer_lm":
-        raise UnsupportedError(
-            f"this audiocraft model is a {config.lm_model} with the conditions {kinds}; tagxai supports a "
-            "transformer_lm with one T5 text"
-        )
-    (name,) = conditioners
-    config.device, config.dtype, config.conditioners = "cpu", "float32", {}
-    config.transformer_lm.update({"weight_init": None, "depthwise_init": None, "zero_bias_init": False})  # not trained
-    config.transformer_lm.checkpointing = "none"
-    lm: Any = get_lm_model(config)
-    lm.condition_provider.conditioners[name] = _conditioner(conditioners[name]["t5"], lm.dim, folder, device)
-    lm.cfg = config
-    return _filled(lm, package, LANGUAGE_MODEL)
-
-
-def _conditioner(settings: dict[str, Any], width: int, folder: Path | None, device: str) -> Any:
-    """A `T5Conditioner` with a T5 of any name: a folder beside the checkpoint, another folder, or a hub id."""
-    from audiocraft.modules.conditioners import T5Conditioner
-    from transformers import AutoConfig, AutoTokenizer
-
-    if settings.get("normalize_text"):  # it would download a spaCy model
-        raise UnsupportedError("this audiocraft model has normalize_text, which tagxai does not support")
-
-    def build(name: str, **hub: Any) -> Any:
-        dim = AutoConfig.from_pretrained(name, **hub).d_model
-        # audiocraft accepts a name that its class lists, so the class given here lists this one.
-        listed = type("T5Conditioner", (T5Conditioner,), {"MODELS": [name], "MODELS_DIMS": {name: dim}})
-        conditioner = listed(**settings | {"name": name}, output_dim=width, device=device)
-        conditioner.t5_tokenizer = AutoTokenizer.from_pretrained(name, **hub)  # with the folder's own normalisation
-        return conditioner
-
-    name = settings["name"]
-    places = [Path(name).expanduser()] if folder is None else [folder / name, Path(name).expanduser()]
-    for place in places:
-        if place.is_dir():
-            return build(str(place))
-    return load_from_hub(name, build)
-
-
-def _codec(package: Mapping[str, Any], folder: Path | None) -> Any:
-    from audiocraft.models.builders import get_compression_model
-    from omegaconf import OmegaConf
-
-    if "pretrained" in package:  # MusicGen's: the name of an EnCodec in transformers format
-        from audiocraft.models.encodec import HFEncodecCompressionModel
-        from transformers import EncodecModel
-
-        name = package["pretrained"]
-        if folder is not None and (folder / name).is_dir():
-            name = str(folder / name)
-        codec = load_from(name, EncodecModel.from_pretrained, what="an EnCodec model", layout="in transformers format")
-        return HFEncodecCompressionModel(codec)
-    config: Any = OmegaConf.create(package["xp.cfg"])
-    config.device = "cpu"
-    return _filled(get_compression_model(config), package, CODEC)
-
-
-def _filled(model: Any, package: Mapping[str, Any], name: str) -> Any:
-    try:
-        model.load_state_dict(package["best_state"])
-    except RuntimeError as error:
-        raise TagxaiError(f"{name} does not fit its own xp.cfg: {' '.join(str(error).split())}") from None
-    return model
-
-
-def _lower(transformer: Any, dtype: torch.dtype) -> None:
-    """Matrices to `dtype`. Norms, positions and the residual stream stay in float32, as under audiocraft's autocast."""
-    from audiocraft.modules.transformer import StreamingMultiheadAttention
-
-    for module in transformer.modules():
-        if isinstance(module, (torch.nn.Linear, StreamingMultiheadAttention)):
-            module.to(dtype)

@@ -1,4 +1,4 @@
-"""What the backends share: sampling in a delay pattern, teacher forcing, tokens' spans, where models come from."""
+"""What generators of codes in a delay pattern share: clips, prompts, and passes over a clip's own codes."""
 
 from __future__ import annotations
 
