@@ -99,7 +99,9 @@ def test_what_cannot_be_asked_is_one_sentence(given, told, generator):
 
 def test_what_is_no_prompt_is_one_sentence():
     for wrong in (3, ["a dog", None]):
-        with pytest.raises(TagxaiError, match="must be a prompt, a Generation, or a list of them, not (int 3|NoneType)"):
+        with pytest.raises(
+            TagxaiError, match="must be a prompt, a Generation, or a list of them, not (int 3|NoneType)"
+        ):
             sources_of(wrong)
 
 
