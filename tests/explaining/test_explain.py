@@ -85,7 +85,7 @@ def test_options_are_sampling_settings_that_the_generator_declares_or_the_method
         ({"method": []}, "no method was given"),
         ({"method": ["random", Random()]}, "method 'random' is given twice"),
         ({"method": "random,shaply"}, "did you mean 'shapley'"),
-        ({"method": "random", "tempreature": 1}, "did you mean 'temperature'"),
+        ({"method": "random", "temperatures": 1}, "did you mean 'temperature'"),
         ({"method": AudioGenX(), "epochs": 1}, "give them to the method itself"),
         ({"temperature": -1}, "temperature must be a number of at least 0, not -1"),
     ],
@@ -99,9 +99,8 @@ def test_what_cannot_be_asked_is_one_sentence(given, told, generator):
 
 def test_what_is_no_prompt_is_one_sentence():
     for wrong in (3, ["a dog", None]):
-        with pytest.raises(
-            TagxaiError, match="must be a prompt, a Generation, or a list of them, not (int 3|NoneType)"
-        ):
+        refusal = r"must be a prompt, a Generation, or a list of them, not (int 3|NoneType)"
+        with pytest.raises(TagxaiError, match=refusal):
             sources_of(wrong)
 
 
