@@ -1,7 +1,7 @@
 """Amortised: a trained network predicts a teacher's effects in one pass (after FastSHAP; Jethani et al., ICLR 2022).
 
-A teacher-forced pass gives a hidden state h[t] for each step, and the text encoder an embedding e[j] for each token.
-For every codebook q, the network predicts the teacher's effect of token j on the code of q that step t predicts:
+A teacher-forced pass gives a hidden state h[t] for each position, and the text encoder an embedding e[j] for each
+token. For every codebook q, the network predicts the teacher's effect of token j on the code of q that t predicts:
 
     pair[t, j] = gelu(A h[t] + a) * (B e[j] + b)        effect[q, t, j] = (W gelu(U pair[t, j] + u) + w)[q]
 
@@ -18,16 +18,17 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import ClassVar
 
 from jaxtyping import Float, UInt8
 
 from tagxai import storage
-from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
-from tagxai.contract.values import Generation, OnProgress
+from tagxai.contract.run import Run
+from tagxai.contract.scores import Scores
+from tagxai.contract.timeline import Timeline
+from tagxai.contract.values import Generation
 from tagxai.contract.workload import Workload
 from tagxai.errors import DamagedFileError, TagxaiError, UnsupportedError
 from tagxai.lazy import torch
@@ -41,7 +42,7 @@ class Amortised(Method):
     """Amortised: a network predicts each token's effect in one pass (after FastSHAP; Jethani et al., ICLR 2022)."""
 
     name: ClassVar[str] = "amortised"
-    passes = "one forward pass, once trained for the generator"
+    expense: ClassVar[str] = "one forward pass, once trained for the generator"
 
     weights: str = ""
     """The file that `benchmarks/amortised.py` wrote for this generator."""
@@ -65,19 +66,12 @@ class Amortised(Method):
             )
         return weights
 
-    def attribute(
-        self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
-    ) -> Attribution:
-        started = perf_counter()
-        weights = self.weights_for(generator)
-        hidden, embeddings = states(generator, generation)
-        with torch.no_grad():
-            weights = {name: tensor.to(hidden.device) for name, tensor in weights.items()}
-            scores = at_frames(predict(weights, hidden, embeddings), generation.delays, generation.frames)[0].cpu()
-        cost = {"seconds": perf_counter() - started, "forward_passes": 1}
-        return Attribution(generation, scores, self.name, self.settings(), cost=cost)
+    def explain(self, run: Run) -> Scores:
+        hidden, embeddings = run.hidden_states().float(), run.conditioning.embeddings.float()
+        weights = {name: tensor.to(hidden.device) for name, tensor in self.weights_for(run.model).items()}
+        return Scores(at_frames(predict(weights, hidden, embeddings), run.generation.timeline)[0])
 
-    def memory(self, work: Workload) -> int:
+    def peak_memory(self, work: Workload) -> int:
         return work.forward(1)
 
 
@@ -86,7 +80,7 @@ def fingerprint(generator: Generator) -> UInt8[torch.Tensor, " bytes"]:
 
     Raises UnsupportedError if a generator does not expose them.
     """
-    heads = generator.weights().get("heads", ())
+    heads = generator.parameters_by_part().get("heads", ())
     if not heads:
         raise UnsupportedError(f"generator {generator.name!r} does not show the weights that an explainer could be for")
     whole = hashlib.sha256()
@@ -97,34 +91,35 @@ def fingerprint(generator: Generator) -> UInt8[torch.Tensor, " bytes"]:
 
 def states(
     generator: Generator, generation: Generation
-) -> tuple[Float[torch.Tensor, "1 steps dim"], Float[torch.Tensor, "1 tokens dim"]]:
+) -> tuple[Float[torch.Tensor, "1 positions dim"], Float[torch.Tensor, "1 tokens dim"]]:
     """The network's input, from one teacher-forced pass."""
     with torch.no_grad():
         conditioning = generator.encode_prompt([generation.prompt])
-        hidden = generator.forward(generation, conditioning, log_prob=False).hidden
+        hidden = generator.hidden_states(generation, conditioning)
     return hidden.float(), conditioning.embeddings.float()
 
 
 def predict(
     weights: Mapping[str, torch.Tensor],
-    hidden: Float[torch.Tensor, "batch steps dim"],
+    hidden: Float[torch.Tensor, "batch positions dim"],
     embeddings: Float[torch.Tensor, "batch tokens dim"],
     dropout: float = 0.0,
-) -> Float[torch.Tensor, "batch codebooks steps tokens"]:
+) -> Float[torch.Tensor, "batch streams positions tokens"]:
     from torch.nn.functional import dropout as drop
     from torch.nn.functional import gelu, linear
 
     hidden = (hidden - weights["hidden_mean"]) / weights["hidden_scale"]
     embeddings = (embeddings - weights["embedding_mean"]) / weights["embedding_scale"]
-    of_steps = gelu(linear(hidden, weights["A"], weights["a"]))
+    of_positions = gelu(linear(hidden, weights["A"], weights["a"]))
     of_tokens = linear(embeddings, weights["B"], weights["b"])
-    pairs = drop(of_steps[:, :, None] * of_tokens[:, None], dropout)
+    pairs = drop(of_positions[:, :, None] * of_tokens[:, None], dropout)
     effects = linear(gelu(linear(pairs, weights["U"], weights["u"])), weights["W"], weights["w"])
     return effects.movedim(-1, 1) * weights["effect_scale"]
 
 
 def at_frames(
-    effects: Float[torch.Tensor, "batch codebooks steps tokens"], delays: tuple[int, ...], frames: int
-) -> Float[torch.Tensor, "batch codebooks frames tokens"]:
-    """The effects of each codebook at the steps that predict its codes."""
-    return torch.stack([effects[:, q, delay : delay + frames] for q, delay in enumerate(delays)], dim=1)
+    effects: Float[torch.Tensor, "batch streams positions tokens"], timeline: Timeline
+) -> Float[torch.Tensor, "batch streams frames tokens"]:
+    """The effects on each stream at the positions that predict its codes."""
+    everywhere = timeline.to_frames(effects)  # of each stream, at the positions of each other one too
+    return everywhere.diagonal(dim1=1, dim2=2).movedim(-1, 1)

@@ -6,20 +6,21 @@ Prompts come from the validation split; the test split is for reporting and is n
 clips: those for which the truth knows an event word. hit@1, pointing game, mass accuracy and average precision are for
 event words, as in laboratory.py. `loss` is AudioGenX's own loss, with the row's L1 weight, of the final noise-free mask
 with audio context (lower is better); `paper's` uses the paper's L1 weight. `rough` is the mean change of a mask from
-one step to the next. Ctrl-C ends the run and reports the clips finished so far.
+one position to the next. Ctrl-C ends the run and reports the clips finished so far.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 from time import process_time
 from typing import Any
+
+import torch
+from machine import machine
 
 from tagxai.contract.generator import Generator
 from tagxai.contract.truth import Truth
@@ -99,7 +100,7 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, dict[str, float]],
     generator = load_generator("tiny")
     chosen = {name: settings for name, settings in rows().items() if arguments.rows in name}
     if not chosen:
-        sys.exit(f"no row's name contains {arguments.rows!r}; there are: {', '.join(rows())}")
+        sys.exit(f"no row's name contains {arguments.rows!r}; choices: {', '.join(rows())}")
     outcomes: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
     with suppress(KeyboardInterrupt):
         for index, prompt in enumerate(prompts("validation", arguments.clips, arguments.seed)):
@@ -142,11 +143,10 @@ def main() -> None:
     for name, row in results.items():
         table.add_row(name, *("-" if key not in row else f"{row[key]:.3f}" for key in columns))
     Console(width=140).print(table)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    machine = f"{platform.machine()}, commit {commit}, seed {arguments.seed}"
-    print(machine)
+    where = f"{machine(torch.get_num_threads())}, seed {arguments.seed}"
+    print(where)
     if arguments.json:
-        arguments.json.write_text(json.dumps({"machine": machine, "clips": clips, "rows": results}, indent=2) + "\n")
+        arguments.json.write_text(json.dumps({"machine": where, "clips": clips, "rows": results}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from machine import machine
 
 from tagxai.contract.attention import edit_attention
 from tagxai.contract.values import Generation
@@ -78,7 +77,7 @@ def _differences(
         yield "logits", distance(*(logits(g, states) for g, states in zip(both, hidden, strict=True)))
         batches = [g.hidden_states(clip, g.encode_prompt(prompts)) for g in both]
         yield "hidden states, in a padded batch", distance(*batches)
-        guided = [only(generator.forward(clip, branch="guided").log_prob) for generator in both]
+        guided = [generator.forward(clip, branch="guided").log_prob for generator in both]
         yield "log-probabilities, guided", distance(*guided)
         yield "cross-attention", distance(*(attention(generator, clip) for generator in both))
     yield "decoded audio", distance(*(generator.decode(clip) for generator in both))
@@ -94,7 +93,7 @@ def _differences(
 
 
 def made(generator: DelayPatternGenerator, prompt: str, duration: float, options: dict[str, Any]) -> torch.Tensor:
-    return generator.generate(prompt, duration=duration, **options).codes
+    return generator.generate(prompt, duration=duration, **options).record["codes"]
 
 
 def logits(generator: DelayPatternGenerator, hidden: torch.Tensor) -> torch.Tensor:
@@ -107,11 +106,6 @@ def attention(generator: DelayPatternGenerator, clip: Generation) -> torch.Tenso
     with edit_attention(generator.cross_attention(), capture):
         generator.hidden_states(clip)
     return capture.weights()
-
-
-def only(log_prob: torch.Tensor | None) -> torch.Tensor:
-    assert log_prob is not None
-    return log_prob
 
 
 def distance(first: torch.Tensor, second: torch.Tensor) -> float:
@@ -159,10 +153,7 @@ def main() -> None:
         "prompts": list(PROMPTS[: arguments.prompts]),
         "duration_s": arguments.duration,
         "seconds": round(time.perf_counter() - started, 1),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-        ).stdout.strip(),
+        "machine": machine(torch.get_num_threads()),
     }
     print(json.dumps(result, indent=2))
     if arguments.json:

@@ -1,12 +1,14 @@
 """What commit 0314d4e computed, against what this one does: codes bit for bit, scores to 1e-6, folders that load.
 
 The record was written by `tests/record/make_record.py`. A number may differ by 1e-6 where it is at most 1, and a larger
-number by that share of its own value. The tests run on one thread; a processor with other instructions than that of the
-record rounds otherwise, which the message of a failure says.
+number by that share of its own value. The tests run on one thread. Only on a processor where torch rounds otherwise
+than on that of the record, by its own arithmetic and not by the package's, is the tolerance 3e-5: code and record are equal
+there too, but scores move by up to 1.4e-5. The message of a failure says so.
 """
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,16 @@ RECORD = Path(__file__).parent / "record"
 CONTENT = json.loads((RECORD / "record.json").read_text(encoding="utf-8"))
 TENSORS = load_file(RECORD / "record.safetensors")
 BACKENDS = {"audiocraft": "audiocraft", "audiocraft_stereo": "audiocraft", "converted": "audiocraft"}
+
+
+@cache
+def tolerance():
+    """Measured inside a test: the arithmetic of the record is that of one thread."""
+    return numbers.tolerance(CONTENT["arithmetic"])
+
+
+def excess_of(found, expected):
+    return numbers.excess(found, expected, tolerance())
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +86,7 @@ def reason():
     if numbers.draws() != CONTENT["draws"]:
         found.append("torch draws other random numbers")
     if numbers.arithmetic() != CONTENT["arithmetic"]:
-        found.append("torch rounds otherwise on this processor, which changes scores by up to about 1e-5")
+        found.append("torch rounds otherwise on this processor, which allows for a difference of 3e-5")
     return "; ".join(found) or "torch and its arithmetic are those of the record, so the code is at fault"
 
 
@@ -83,7 +95,7 @@ def assert_equal(found, key):
     if key.endswith("/codes"):
         assert torch.equal(found, expected.to(found)), f"{key}: other codes; {reason()}"
         return
-    excess = numbers.excess(found.detach(), expected)
+    excess = excess_of(found.detach(), expected)
     assert excess <= 1, f"{key}: {excess:.3g} times the difference that is allowed; {reason()}"
 
 
@@ -118,11 +130,11 @@ def test_a_pass_gives_the_log_probabilities_of_the_record(model, case, models):
 
 @pytest.mark.parametrize("key", CONTENT["scores"])
 def test_a_method_gives_the_scores_of_the_record(key, models, clips):
-    told = CONTENT["scores"][key]
-    if told["method"].startswith("captum:"):
+    recorded = CONTENT["scores"][key]
+    if recorded["method"].startswith("captum:"):
         pytest.importorskip("captum")
-    answer = cases.answer(models, clips, told["clip"], told["method"], told["settings"])
-    assert answer.text == {name: told[name] for name in answer.text}
+    answer = cases.answer(models, clips, recorded["clip"], recorded["method"], recorded["settings"])
+    assert answer.text == {name: recorded[name] for name in answer.text}
     assert set(answer.tensors) == {kind for kind in ("scores", "deviation") if f"{kind}/{key}" in TENSORS}
     for kind, tensor in answer.tensors.items():
         assert_equal(tensor, f"{kind}/{key}")
@@ -148,10 +160,10 @@ def test_views_of_an_explanation_are_those_of_the_record(method, explained):
 
 @pytest.mark.parametrize("key", CONTENT["metrics"])
 def test_a_metric_gives_the_value_of_the_record(key, models, explained):
-    told = CONTENT["metrics"][key]
-    value = access.measured(told["metric"], told["settings"], models["tiny"], explained(told["explained"]))
-    excess = numbers.excess(value, told["value"])
-    assert excess <= 1, f"{value} and not {told['value']}: {excess:.3g} times what is allowed; {reason()}"
+    recorded = CONTENT["metrics"][key]
+    value = access.measured(recorded["metric"], recorded["settings"], models["tiny"], explained(recorded["explained"]))
+    excess = excess_of(value, recorded["value"])
+    assert excess <= 1, f"{value} and not {recorded['value']}: {excess:.3g} times what is allowed; {reason()}"
 
 
 # -- folders ---------------------------------------------------------------------------------------------------------
@@ -176,7 +188,7 @@ def run(*arguments):
 def assert_words(attribution, words):
     """The words' scores are those that were saved beside the tensors."""
     assert [score.text for score in attribution.per_word()] == [word["text"] for word in words]
-    assert numbers.excess([s.score for s in attribution.per_word()], [word["score"] for word in words]) <= 1
+    assert excess_of([s.score for s in attribution.per_word()], [word["score"] for word in words]) <= 1
 
 
 def test_an_explanation_is_loaded_shown_and_reported(saved):
@@ -224,5 +236,5 @@ def test_a_question_to_a_saved_clip_is_answered_as_in_the_record(name, saved):
     expected = CONTENT["questions"][name]
     assert expected
     found = cases.asked(name, saved("explanation"))
-    excess = numbers.excess(found, expected)
+    excess = excess_of(found, expected)
     assert excess <= 1, f"{name}: {excess:.3g} times the difference that is allowed; {reason()}"

@@ -64,7 +64,7 @@ def test_what_is_done_is_not_done_again_and_what_is_new_is(calls, tmp_path):
 
 def test_a_job_that_is_run_again_computes_what_is_not_done(calls, tmp_path, monkeypatch):
     class Twice:  # runs every job again, as after a death
-        here = False
+        here, workers = False, 1
 
         def map(self, function, jobs):
             for job in jobs:
@@ -95,7 +95,7 @@ def test_failed_cells_are_computed_again_when_asked(tmp_path, monkeypatch):
 
 def test_a_crash_is_laid_to_the_method_that_it_comes_with(tmp_path):
     class Dying:
-        here = False
+        here, workers = False, 1
 
         def map(self, function, jobs):
             for job in jobs:

@@ -1,72 +1,63 @@
 """The experiment of benchmarks/amortised.py: the network against its formula, that it learns, one pass, refusals."""
 
-import sys
 from math import erf, sqrt
-from pathlib import Path
 
+import amortised
+import amortised_tables
 import pytest
 import torch
+from amortised_explainer import Amortised, fingerprint, predict
+from amortised_learning import Lessons, error, first_weights, learn, stack
 
 from tagxai import storage
+from tagxai.contract.timeline import DelayPattern
 from tagxai.errors import DamagedFileError, TagxaiError, UnsupportedError
 from tagxai.generators.transformers.model import TransformersGenerator
 from tagxai.metrics.bootstrap import Interval
 from tagxai.testing import check_method, random_checkpoint
 
-MODULES = ("amortised", "amortised_explainer", "laboratory")
-
-
-@pytest.fixture(scope="module")
-def benchmark():
-    folder = str(Path(__file__).parents[2] / "benchmarks")
-    sys.path.insert(0, folder)
-    try:
-        import amortised
-
-        yield amortised
-    finally:
-        sys.path.remove(folder)
-        for name in MODULES:
-            sys.modules.pop(name, None)
-
 
 @pytest.fixture
-def explainer(benchmark, generator, generation, tmp_path):
+def explainer(generator, generation, tmp_path):
     """With weights at random, of the right shapes."""
-    lessons = benchmark.stack([benchmark.lesson(generator, generation, TEACHER)], *TEACHER, generator.delays)
-    weights = benchmark.first_weights(lessons, 8, torch.Generator().manual_seed(0))
+    lessons = stack([amortised.lesson(generator, generation, TEACHER)], *TEACHER, generation.timeline)
+    weights = first_weights(lessons, 8, torch.Generator().manual_seed(0))
     path = tmp_path / "amortised.safetensors"
-    storage.write_tensors(path, {**weights, "generator": benchmark.fingerprint(generator)})
-    return benchmark.Amortised(str(path))
+    storage.write_tensors(path, {**weights, "generator": fingerprint(generator)})
+    return Amortised(str(path))
 
 
 TEACHER = ["occlusion, guided"]
 
 
-def bilinear_lessons(benchmark, clips, seed, tokens=5, steps=9, frames=7, delays=(0, 2)):
+TIMELINE = DelayPattern(7, 25.0, (0, 2))
+
+
+def bilinear_lessons(clips, seed, tokens=5, timeline=TIMELINE):
     """Effects that are a product of a linear form of the state and one of the token, seen through the delays."""
     random = torch.Generator().manual_seed(seed)
-    hidden = torch.randn(clips, steps, 4, generator=random)
+    hidden = torch.randn(clips, timeline.positions, 4, generator=random)
     embeddings = torch.randn(clips, tokens, 3, generator=random)
     embeddings = torch.cat([embeddings, embeddings.sum(-1, keepdim=True)], dim=-1)
     product = (hidden @ torch.tensor([1.0, -1, 0, 2]))[:, :, None] * (embeddings @ torch.tensor([1.0, 0, 1, 0]))[
         :, None
     ]
-    effects = torch.stack([(q + 1) * product[:, delay : delay + frames] for q, delay in enumerate(delays)], dim=1)
+    frames = timeline.frames
+    effects = [(q + 1) * product[:, delay : delay + frames] for q, delay in enumerate(timeline.delays)]
     real = torch.ones(clips, tokens, dtype=torch.bool)
-    return benchmark.Lessons(hidden, embeddings, real, effects, delays)
+    return Lessons(hidden, embeddings, real, torch.stack(effects, dim=1), timeline)
 
 
-def test_the_network_is_its_formula(benchmark):
-    lessons = bilinear_lessons(benchmark, 2, 0)
-    weights = benchmark.first_weights(lessons, 6, torch.Generator().manual_seed(1))
+def test_the_network_is_its_formula():
+    lessons = bilinear_lessons(2, 0)
+    weights = first_weights(lessons, 6, torch.Generator().manual_seed(1))
     for name in "abuw":
         weights[name] = torch.randn(weights[name].shape, generator=torch.Generator().manual_seed(ord(name)))
 
     def gelu(vector):
         return torch.tensor([x * (1 + erf(x / sqrt(2))) / 2 for x in vector.tolist()])
 
-    found = benchmark.predict(weights, lessons.hidden, lessons.embeddings)
+    found = predict(weights, lessons.hidden, lessons.embeddings)
     assert found.shape == (2, 2, 9, 5)
     for clip, step, token in ((0, 0, 0), (1, 8, 4), (1, 3, 2)):
         h = (lessons.hidden[clip, step] - weights["hidden_mean"]) / weights["hidden_scale"]
@@ -76,31 +67,31 @@ def test_the_network_is_its_formula(benchmark):
         assert torch.allclose(found[clip, :, step, token], expected, atol=1e-5)
 
 
-def test_an_effect_that_is_a_product_of_state_and_token_is_learned(benchmark):
-    seen, unseen = (bilinear_lessons(benchmark, clips, seed) for clips, seed in ((32, 0), (8, 1)))
-    before = benchmark.learn(seen, unseen, units=16, epochs=1, learning_rate=0.0)
-    after = benchmark.learn(seen, unseen, units=16, epochs=12, learning_rate=0.03, dropout=0.0)
+def test_an_effect_that_is_a_product_of_state_and_token_is_learned():
+    seen, unseen = (bilinear_lessons(clips, seed) for clips, seed in ((32, 0), (8, 1)))
+    before = learn(seen, unseen, units=16, epochs=1, learning_rate=0.0)
+    after = learn(seen, unseen, units=16, epochs=12, learning_rate=0.03, dropout=0.0)
     with torch.no_grad():
-        assert benchmark.error(before, unseen) > 0.8
-        assert benchmark.error(after, unseen) < 0.05
+        assert error(before, unseen) > 0.8
+        assert error(after, unseen) < 0.05
 
 
-def test_learning_depends_on_its_seed_alone(benchmark):
-    lessons = bilinear_lessons(benchmark, 6, 0)
-    first, again, other = (benchmark.learn(lessons, lessons, units=4, epochs=2, seed=seed) for seed in (3, 3, 4))
+def test_learning_depends_on_its_seed_alone():
+    lessons = bilinear_lessons(6, 0)
+    first, again, other = (learn(lessons, lessons, units=4, epochs=2, seed=seed) for seed in (3, 3, 4))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["U"], other["U"])
 
 
-def test_padding_counts_for_nothing(benchmark):
-    lessons = bilinear_lessons(benchmark, 3, 0)
-    weights = benchmark.first_weights(lessons, 4, torch.Generator().manual_seed(0))
+def test_padding_counts_for_nothing():
+    lessons = bilinear_lessons(3, 0)
+    weights = first_weights(lessons, 4, torch.Generator().manual_seed(0))
     parts = [
         {"hidden": lessons.hidden[i], "embeddings": lessons.embeddings[i, :n], "t": lessons.effects[i, ..., :n]}
         for i, n in enumerate((2, 5, 3))
     ]
-    together = benchmark.error(weights, benchmark.stack(parts, "t", lessons.delays))
-    alone = [benchmark.error(weights, benchmark.stack([part], "t", lessons.delays)) for part in parts]
+    together = error(weights, stack(parts, "t", lessons.timeline))
+    alone = [error(weights, stack([part], "t", lessons.timeline)) for part in parts]
     weighed = sum(n * error for n, error in zip((2, 5, 3), alone, strict=True)) / 10
     assert torch.allclose(together, weighed)
 
@@ -123,18 +114,16 @@ def test_a_clip_is_explained_in_one_pass(explainer, generator, generation, monke
     assert found.scores.shape == (*generation.record["codes"].shape, len(generation.tokens))
 
 
-def test_what_it_cannot_work_with_is_told_in_one_sentence(
-    benchmark, explainer, generator, generation, tmp_path, monkeypatch
-):
+def test_what_it_cannot_work_with_is_refused_in_one_sentence(explainer, generator, generation, tmp_path, monkeypatch):
     with pytest.raises(TagxaiError, match="needs weights=FILE, and '' is no file"):
-        benchmark.Amortised().attribute(generator, generation)
+        Amortised().attribute(generator, generation)
     other = TransformersGenerator.load(str(random_checkpoint(tmp_path / "other", seed=1)))
     with pytest.raises(UnsupportedError, match="another generator than 'musicgen'"):
         explainer.attribute(other, generation)
     storage.write_tensors(tmp_path / "else.safetensors", {"A": torch.zeros(1)})
     with pytest.raises(DamagedFileError, match="does not hold the weights"):
-        benchmark.Amortised(str(tmp_path / "else.safetensors")).check_supported(generator)
-    monkeypatch.setattr(generator, "weights", dict)
+        Amortised(str(tmp_path / "else.safetensors")).check_supported(generator)
+    monkeypatch.setattr(generator, "parameters_by_part", dict)
     with pytest.raises(UnsupportedError, match="does not show the weights"):
         explainer.check_supported(generator)
 
@@ -149,11 +138,11 @@ def test_what_it_cannot_work_with_is_told_in_one_sentence(
         (Interval(0.2, 0.1, 0.3), 1.0, True, False),  # worse
     ],
 )
-def test_what_rules_the_explainer_out(difference, seconds, one_pass, expected, benchmark):
-    assert benchmark.ruled_out(difference, seconds, 1.0, one_pass=one_pass) is expected
+def test_what_rules_the_explainer_out(difference, seconds, one_pass, expected):
+    assert amortised_tables.ruled_out(difference, seconds, 1.0, one_pass=one_pass) is expected
 
 
-def test_the_table_says_what_takes_its_place(benchmark):
+def test_the_table_says_what_takes_its_place():
     def record(**precisions):
         figures = {"hit@1": 1.0, "pointing game": 0.5}
         return {
@@ -165,11 +154,11 @@ def test_the_table_says_what_takes_its_place(benchmark):
 
     unknown = {"methods": {"amortised": {"seconds": 0.01, "figures": None}}}
     kept = {"0": record(amortised=0.5, alti=0.6, random=0.1), "1": record(amortised=0.3, alti=0.6, random=0.1)}
-    found = benchmark.tables({**kept, "2": unknown})
+    found = amortised_tables.tables({**kept, "2": unknown})
     assert "2 test clips with confirmed words of events, of 3." in found
-    assert "| amortised | 1.00 [1.00, 1.00] | 0.50 [0.50, 0.50] | 0.40 [0.30, 0.50] | 10 |" in found
+    assert "| amortised | 1.000 [1.000, 1.000] | 0.500 [0.500, 0.500] | 0.400 [0.300, 0.500] | 10 |" in found
     assert "| alti | +0.00 [+0.00, +0.00] | +0.00 [+0.00, +0.00] | -0.20 [-0.30, -0.10] |" in found
     assert found.endswith("no, not beside alti.")
     alone = {key: record(amortised=0.5, random=0.1) for key in "01"}
-    assert benchmark.tables(alone).endswith("cost? yes.")
-    assert "take more" in benchmark.tables({"2": unknown})
+    assert amortised_tables.tables(alone).endswith("cost? yes.")
+    assert "take more" in amortised_tables.tables({"2": unknown})

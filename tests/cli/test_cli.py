@@ -14,10 +14,11 @@ from tagxai import Attribution, storage
 from tagxai.cli import app, catalogue
 from tagxai.cli import explain as explain_command
 from tagxai.cli import generate as generate_command
-from tagxai.cli.parsing import make_methods, parse_methods, parse_settings
+from tagxai.cli.parsing import parse_settings
 from tagxai.contract.generator import Generator
 from tagxai.errors import TagxaiError
 from tagxai.explaining import loading
+from tagxai.explaining.prompts import prompt_warnings
 from tagxai.methods.audiogenx import AudioGenX
 from tagxai.testing import random_checkpoint
 from tagxai.text.lists import read_prompts
@@ -160,8 +161,15 @@ def test_markup_and_escape_codes_in_a_prompt_are_printed_as_they_are(loads, tmp_
         (["a dog", "--interval", "2:1"], "0 <= START < END"),
         (["a dog", "--interval", "nan:1"], "0 <= START < END"),
         (["a dog", "--duration", "1", "--interval", "0.5:2"], "does not fit the clip"),
-        (["a dog", "--temperature", "-1"], "--temperature takes a number of at least 0"),
-        (["a dog", "--guidance-scale", "inf"], "--guidance-scale takes a number"),
+        (["a dog", "--method", "random,"], "methods are names separated by commas"),
+        ([], "one of a PROMPT and --prompts FILE"),
+        (["a dog", "--prompts", "a.csv"], "one of a PROMPT and --prompts FILE"),
+        (["--prompts", "missing.csv"], "file 'missing.csv' does not exist"),
+        (["--prompts", "missing.csv", "--json"], "--json is for one prompt"),
+        (["a dog", "--limit", "3"], "--limit only applies with --prompts"),
+        (["a dog", "--guidance-scale"], "option '--guidance-scale' needs a value"),
+        (["a dog", "--guidance-scale", "--json"], "option '--guidance-scale' needs a value"),
+        (["a dog", "--audio-repeat", "2"], "no option named '--audio-repeat'; did you mean '--audio-repeats'?"),
         (["a dog \udc80"], "not valid UTF-8"),
     ],
 )
@@ -184,10 +192,17 @@ def test_an_output_folder_that_is_a_file_is_told(nothing_is_made, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [(["--duration", "99"], "cannot make 99 s"), (["--interval", "50:60"], "does not fit the clip")],
+    [
+        (["--duration", "99"], "cannot make 99 s"),
+        (["--interval", "50:60"], "does not fit the clip"),
+        (["--temperature", "-1"], "temperature must be a number of at least 0, not -1"),
+        (["--guidance-scale", "much"], "guidance_scale must be a number, not 'much'"),
+        (["--top-k=2.5"], "top_k must be a whole number of at least 0, not 2.5"),
+        (["--denoising-steps", "50"], "choices: --guidance-scale, --temperature, --top-k"),
+    ],
 )
 def test_what_the_model_cannot_do_is_told_before_generating(options, told, loads, generator, tmp_path, monkeypatch):
-    monkeypatch.setattr(type(generator), "generate", lambda *_, **__: pytest.fail("a clip was made"))
+    monkeypatch.setattr(type(generator), "generate_many", lambda *_, **__: pytest.fail("a clip was made"))
     result = run("explain", "a dog", *options, "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert told in result.stderr
@@ -259,7 +274,7 @@ def test_an_interruption_is_one_line_and_exit_130(loads, tmp_path, monkeypatch, 
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(generator), "generate", interrupted)
+    monkeypatch.setattr(type(generator), "generate_many", interrupted)
     result = explain(tmp_path / "out")
     assert result.exit_code == 130
     assert result.stderr == "interrupted\n"
@@ -331,17 +346,17 @@ def test_other_settings_make_other_clips(loads, tmp_path):
 
 
 def test_an_interrupted_run_goes_on(loads, prompts, tmp_path, monkeypatch):
-    make, made = generate_command.Job.make, []
+    write, made = generate_command.write, []
 
     def stop_at_second(job, *arguments):
         if made:
             raise KeyboardInterrupt
         made.append(job)
-        make(job, *arguments)
+        write(job, *arguments)
 
-    monkeypatch.setattr(generate_command.Job, "make", stop_at_second)
+    monkeypatch.setattr(generate_command, "write", stop_at_second)
     assert generate(prompts, tmp_path / "out").exit_code == 130
-    monkeypatch.setattr(generate_command.Job, "make", make)
+    monkeypatch.setattr(generate_command, "write", write)
     assert "made 2, already there 1" in generate(prompts, tmp_path / "out").stdout
 
 
@@ -440,9 +455,10 @@ def test_the_examples_of_explain_name_methods_and_settings_that_there_are():
     examples = [shlex.split(line) for line in re.findall(r"\[bold\](.+?)\[/\]", command.epilog)]
     assert len(examples) > 3
     for example in examples:
-        given = dict(zip(example[3::2], example[4::2], strict=True))
-        names = parse_methods(given.get("--method", "audiogenx"))
-        make_methods(names, parse_settings([given["--set"]] if "--set" in given else []))
+        options = example[2 if "--prompts" in example else 3 :]
+        given = dict(zip(options[::2], options[1::2], strict=True))
+        names = loading.method_names(given.get("--method", "audiogenx"))
+        loading.make_methods(names, parse_settings([given["--set"]] if "--set" in given else []))
 
 
 def test_an_unknown_option_is_met_with_a_suggestion():
@@ -489,7 +505,7 @@ def test_words_that_the_tokenizer_does_not_know_are_told_before_the_work(loads, 
 def test_an_explanation_in_python_warns_of_what_the_model_cannot_read(generator, monkeypatch):
     with pytest.warns(UserWarning, match="does not know 1 of the prompt's 2 words"):
         tagxai.explain("狗 dog", method="random", generator=generator, duration=0.1)
-    assert loading.prompt_warnings(generator, "a dog") == []
+    assert prompt_warnings(generator, "a dog") == []
     monkeypatch.setattr(generator.tokenizer, "model_max_length", 8)
     with pytest.warns(UserWarning, match="made for at most 8"):
         tagxai.explain("a dog " * 8, method="random", generator=generator, duration=0.1)

@@ -27,9 +27,9 @@ def run(*arguments):
 def loads(monkeypatch, generator):
     """The random model under every name, and how many clips it was asked for."""
     clips = []
-    make = type(generator).generate
+    make = type(generator).generate_many
     monkeypatch.setattr("tagxai.cli.options.load_generator", lambda spec, **options: generator)
-    monkeypatch.setattr(type(generator), "generate", lambda *a, **k: clips.append(a) or make(*a, **k))
+    monkeypatch.setattr(type(generator), "generate_many", lambda *a, **k: clips.append(a) or make(*a, **k))
     return clips
 
 
@@ -123,8 +123,8 @@ def test_where_all_methods_fail_nothing_is_left(loads, failing, monkeypatch, tmp
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["-m", "random,"], "--method takes names separated by commas"),
-        (["-m", "random,random"], "--method names 'random' twice"),
+        (["-m", "random,"], "methods are names separated by commas"),
+        (["-m", "random,random"], "method 'random' is given twice"),
         (["-m", "random,shaply"], "did you mean 'shapley'?"),
         (["-m", "random,captum:KernalShap"], "did you mean 'captum:KernelShap'?"),
         (["-m", "random,captum:DeepLift"], "cannot explain these models"),

@@ -15,7 +15,7 @@ from tagxai.cli import app
 from tagxai.conversion import convert, converting, xp_cfg
 from tagxai.errors import DamagedFileError, TagxaiError, UnsupportedError
 from tagxai.generators.audiocraft.model import AudiocraftMusicGenGenerator, AudioGenGenerator
-from tagxai.generators.codes import golden
+from tagxai.generators.codes import self_test
 from tagxai.generators.tiny import WEIGHTS as WEIGHTS_OF_TINY
 from tagxai.generators.tiny import TinyGenerator
 from tagxai.generators.transformers.model import TransformersGenerator
@@ -39,7 +39,7 @@ def states(folder):
     """All tensors of a checkpoint of either format."""
     tensors = {}
     for path in sorted(folder.rglob("*.safetensors")):
-        if path.name != golden.TENSORS:
+        if path.name != self_test.TENSORS:
             tensors |= {(str(path.relative_to(folder)), name): value for name, value in load_file(path).items()}
     for path in sorted(folder.glob("*.bin")):
         state = torch.load(path, weights_only=True)["best_state"]
@@ -78,7 +78,7 @@ def test_audiocraft_to_transformers_and_back_is_bit_for_bit(musicgen, audiocraft
     report = convert(str(musicgen), tmp_path / "back", to="audiocraft")
     assert_same(states(report.folder), states(audiocraft_model))
     assert report.tensors == len(load_file(musicgen / WEIGHTS))
-    assert max(report.differences.values()) < golden.TOLERANCE
+    assert max(report.differences.values()) < self_test.TOLERANCE
 
 
 def test_transformers_to_audiocraft_and_back_is_bit_for_bit(audiogen, random_model, tmp_path):
@@ -214,15 +214,15 @@ def test_a_wrong_conversion_is_refused_and_nothing_is_written(audiocraft_model, 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("missing", [golden.TENSORS, "logits"])
+@pytest.mark.parametrize("missing", [self_test.TENSORS, "logits"])
 def test_a_self_test_that_is_not_whole_is_one_sentence(musicgen, tmp_path, missing):
     copy = shutil.copytree(musicgen, tmp_path / "copy")
-    tensors = load_file(copy / golden.TENSORS)
-    (copy / golden.TENSORS).unlink()
+    tensors = load_file(copy / self_test.TENSORS)
+    (copy / self_test.TENSORS).unlink()
     if missing in tensors:
         del tensors[missing]
-        save_file(tensors, copy / golden.TENSORS)
-    with pytest.raises(DamagedFileError, match=golden.TENSORS):
+        save_file(tensors, copy / self_test.TENSORS)
+    with pytest.raises(DamagedFileError, match=self_test.TENSORS):
         TransformersGenerator.load(str(copy))
 
 
@@ -234,7 +234,7 @@ def test_without_audiocraft_a_model_is_converted_and_not_compared(audiocraft_mod
     monkeypatch.setattr(converting, "find_spec", lambda name: None)
     report = convert(str(audiocraft_model), tmp_path / "alone", to="transformers")
     assert report.differences is None
-    assert not json.loads((tmp_path / "alone" / golden.MANIFEST).read_text())["compared"]
+    assert not json.loads((tmp_path / "alone" / self_test.MANIFEST).read_text())["compared"]
     assert_same(states(tmp_path / "alone"), states(musicgen))
     TransformersGenerator.load(str(tmp_path / "alone"))
 

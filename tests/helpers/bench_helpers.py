@@ -32,7 +32,7 @@ def invoke(*arguments):
 
 
 def die_if_asked(job):
-    """Of a module that a new process can import, too."""
+    """A job in a module that a new process can import, too."""
     if job == "dies":
         time.sleep(0.3)  # until the others are under way
         os.kill(os.getpid(), signal.SIGKILL)

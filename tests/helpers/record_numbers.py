@@ -11,6 +11,13 @@ from torch.nn import functional
 TOLERANCE = 1e-6
 """What a number may differ by where it is at most 1; a larger number may differ by this share of its own value."""
 
+OTHER_ARITHMETIC = 3e-5
+"""The same on a processor where torch rounds otherwise than on that of the record.
+
+Scores were seen to move by up to 1.4e-5 between processors, with the same code. A fault of the code moves them by far
+more than 3e-5, and where the arithmetic is that of the record it has no more room than `TOLERANCE`.
+"""
+
 
 @contextmanager
 def one_thread():
@@ -24,7 +31,7 @@ def one_thread():
 
 
 def digest(tensors):
-    """Of the tensors' shapes, types and bits."""
+    """A digest of the tensors' shapes, types and bits."""
     found = hashlib.sha256()
     for tensor in tensors:
         found.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
@@ -68,11 +75,16 @@ def arithmetic():
     return digest(found)
 
 
-def excess(found, expected):
+def tolerance(recorded_arithmetic):
+    """How far numbers may be from a record that was written where `arithmetic()` was `recorded_arithmetic`."""
+    return TOLERANCE if arithmetic() == recorded_arithmetic else OTHER_ARITHMETIC
+
+
+def excess(found, expected, tolerance=TOLERANCE):
     """The largest difference, as a multiple of what is allowed: above 1, they differ."""
     found, expected = (torch.as_tensor(each, dtype=torch.float64) for each in (found, expected))
     if found.shape != expected.shape or not torch.isfinite(found).all():
         return float("inf")
     if not found.numel():
         return 0.0
-    return ((found - expected).abs() / (TOLERANCE * expected.abs().clamp(min=1))).max().item()
+    return ((found - expected).abs() / (tolerance * expected.abs().clamp(min=1))).max().item()

@@ -9,7 +9,7 @@ import torch
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
 from tagxai.contract.run import Run
 from tagxai.errors import TagxaiError, UnsupportedError
-from tagxai.methods.alti import ALTI, Flow, contributions
+from tagxai.methods.alti import ALTI
 from tagxai.methods.atman import AtMan
 from tagxai.methods.attention_grad_cam import AttentionGradCAM
 from tagxai.methods.attention_rollout import AttentionRollout
@@ -23,6 +23,7 @@ from tagxai.probing import attention_gradients
 from tagxai.probing.attention_gradients import mixed_gradients
 from tagxai.probing.choice import choose
 from tagxai.probing.edits import Capture, Gate
+from tagxai.probing.stream_flow import Flow, contributions
 from tagxai.probing.windows import windows
 from tagxai.registering.registry import registry
 from tagxai.testing import check_method, random_audiocraft_checkpoint

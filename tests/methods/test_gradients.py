@@ -31,7 +31,7 @@ def conditioning(generator, generation):
 
 
 def log_prob(generator, generation, conditioning, embeddings):
-    """Of the clip's codes, for a batch of embeddings."""
+    """The log-probability of the clip's codes, for a batch of embeddings."""
     rows = replace(conditioning.expand(len(embeddings)), embeddings=embeddings)
     return generator.forward(generation, rows).log_prob
 
@@ -190,7 +190,7 @@ def test_progress_ends_at_its_total(generator, short):
 
 
 def gradient(generator, generation, conditioning, point, q, frame):
-    """Of one code's log-probability, by plain reverse mode; [tokens, dim]."""
+    """The gradient of one code's log-probability, by plain reverse mode; [tokens, dim]."""
     point = point[None].clone().requires_grad_()
     (found,) = torch.autograd.grad(log_prob(generator, generation, conditioning, point)[0, q, frame], point)
     return found[0]

@@ -7,13 +7,13 @@ import torch
 
 from tagxai.contract.attention import attention_call, edit_attention
 from tagxai.errors import TagxaiError, UnsupportedError
-from tagxai.methods.alti import contributions
 from tagxai.methods.alti_logit import ALTILogit
 from tagxai.methods.families.pair_removal import effects_beside, one_or_two_left_out
 from tagxai.methods.occlusion import Occlusion
 from tagxai.methods.share_x_alti_logit import ShareXALTILogit
 from tagxai.methods.share_x_effect import ShareXEffect
 from tagxai.methods.value_zeroing import ValueZeroing
+from tagxai.probing.stream_flow import contributions
 from tagxai.scoring import ScoreTable
 from tagxai.testing import check_method
 from tagxai.text import words
@@ -205,7 +205,7 @@ def test_alti_logit_is_the_papers_sum_over_layers_and_keys(generator, generation
 def test_a_norm_that_does_not_centre_is_held_at_its_scale_too(generator, generation, monkeypatch):
     """By hand for a norm without a mean: h = weight x / rms(x), so the map is weight / rms."""
     from tagxai.contract.run import Run
-    from tagxai.methods.alti_logit import last_stream
+    from tagxai.probing.logit_flow import last_stream
 
     norm, heads = final_norm_and_heads(generator)
     monkeypatch.setattr(norm, "forward", lambda x: norm.weight * x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt())

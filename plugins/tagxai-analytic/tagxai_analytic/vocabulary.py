@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from tagxai.contract.truth import Kind
+from tagxai.contract.truth import WordKind
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,12 @@ EVENTS = {
 MODIFIERS = ("loud", "distant")
 """Words whose meaning the text encoder moves to the next token, if need be `</s>`; their own token is left empty."""
 
-KINDS: dict[str, Kind] = {"loud": "attribute", "distant": "attribute", "quietly": "attribute", "without": "negation"}
+KINDS: dict[str, WordKind] = {
+    "loud": "attribute",
+    "distant": "attribute",
+    "quietly": "attribute",
+    "without": "negation",
+}
 """The kinds of some words; the other words of the vocabulary name events, and all words outside it are filler."""
 
 VOCABULARY = tuple(dict.fromkeys(word for event in EVENTS.values() for term in event.terms for word in term.words))

@@ -1,8 +1,12 @@
-"""The work on one clip: make it, explain it by each method, measure each explanation; finished cells are skipped."""
+"""The work on some clips: make them together, explain each by each method, measure each explanation.
+
+Finished cells are skipped.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
@@ -19,11 +23,13 @@ from tagxai.benchmark.sentinel import Sentinel
 from tagxai.benchmark.store import Store, seed_of
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
+from tagxai.contract.request import Request
 from tagxai.contract.seeding import seeded
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.explaining.comparison import passes_in_words
 from tagxai.explaining.measuring import measure
+from tagxai.lazy import torch
 from tagxai.scoring import cached
 
 T = TypeVar("T")
@@ -34,27 +40,58 @@ Todo = tuple[tuple[PlanEntry, tuple[PlanEntry, ...]], ...]
 
 @dataclass(frozen=True)
 class Job:
-    """The unfinished cells of one clip, with all that a process needs to compute them."""
+    """The unfinished cells of some clips of one model, with all that a process needs to compute them."""
 
     folder: str
     model: ModelSpec
-    clip: ClipSpec
-    todo: Todo
+    clips: tuple[tuple[ClipSpec, Todo], ...]
     time_limit: float | None
+
+    @property
+    def todo(self) -> Todo:
+        """The methods of all clips, each with its unfinished metrics."""
+        return tuple(pair for _, todo in self.clips for pair in todo)
 
     @property
     def cells(self) -> int:
         return sum(len(metrics) for _, metrics in self.todo)
 
+    def parts(self) -> list[Job]:
+        """Its clips as jobs of their own; of a single clip, its methods. A single method cannot be divided."""
+        if len(self.clips) > 1:
+            return [replace(self, clips=(clip,)) for clip in self.clips]
+        return [replace(self, clips=((spec, (pair,)),)) for spec, todo in self.clips for pair in todo]
+
 
 def work(job: Job, on_cell: OnCell | None = None) -> int:
-    """Compute a job's unfinished cells into its folder; returns how many failed. A cell that fails holds its error."""
-    store, spec, limit = Store(job.folder), job.clip, job.time_limit
-    todo = unfinished(store, spec, job.todo)  # a job that is run again finds some of its cells finished
-    if not todo:
-        return 0
-    cells = CellWriter(store, spec, on_cell)
+    """Compute a job's unfinished cells into its folder; returns how many failed. A cell that fails holds its error.
+
+    The clips are made together, and then explained and measured one after another.
+    """
+    store = Store(job.folder)
+    left = [(spec, unfinished(store, spec, todo)) for spec, todo in job.clips]  # some are finished if it runs again
+    left = [(spec, todo) for spec, todo in left if todo]
+    _make_together(store, job, [spec for spec, _ in left])
+    return sum(_work_on(store, job, spec, todo, on_cell) for spec, todo in left)
+
+
+def _make_together(store: Store, job: Job, specs: Sequence[ClipSpec]) -> None:
+    """Make the missing clips of a job in one batch. Where that fails, each is made, and blamed, when its turn comes."""
+    kind = clips_on(torch.device("cpu"))
+    missing = [spec for spec in specs if store.find(kind, spec.key) is None]
+    if len(missing) < 2:
+        return
     generator = job.model.load()
+    limit = job.time_limit and job.time_limit * len(missing)
+    with suppress(TagxaiError), blaming("the generator", limit), seeded(seed_of(missing[0].key)):
+        clips, seconds = _timed(lambda: generator.generate_many([_request(spec) for spec in missing]))
+        for spec, clip in zip(missing, clips, strict=True):
+            store.keep(kind, spec.key, clip, seconds / len(missing))
+
+
+def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, on_cell: OnCell | None) -> int:
+    """Explain and measure one clip, which is made where it is missing."""
+    cells, limit, generator = CellWriter(store, spec, on_cell), job.time_limit, job.model.load()
     try:
         with blaming("the generator", limit):
             device = generator.encode_prompt([spec.prompt]).embeddings.device
@@ -118,9 +155,12 @@ def unfinished(store: Store, clip: ClipSpec, pairs: Iterable[tuple[PlanEntry, Se
     return tuple((method, metrics) for method, metrics in todo if metrics)
 
 
+def _request(spec: ClipSpec) -> Request:
+    return Request(spec.prompt, spec.duration, spec.seed, settings=spec.sampling)
+
+
 def _generate(generator: Generator, spec: ClipSpec) -> tuple[Generation, float]:
-    sampling: Any = spec.sampling
-    return _timed(lambda: generator.generate(spec.prompt, duration=spec.duration, seed=spec.seed, **sampling))
+    return _timed(lambda: generator.generate_many([_request(spec)])[0])
 
 
 def _explain(entry: PlanEntry, clip: Generation, sentinel: Sentinel) -> tuple[Attribution, float]:

@@ -23,7 +23,8 @@ class ClipSpec:
     prompt: str
     seed: int
     duration: float | None
-    sampling: Mapping[str, float | None]
+    sampling: Mapping[str, Any]
+    """All settings that the generator declares; None takes its own."""
 
     @property
     def key(self) -> str:

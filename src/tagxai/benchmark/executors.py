@@ -29,10 +29,12 @@ class ProcessDiedError(TagxaiError):
 class Executor(Protocol):
     """`map` yields each job with its result, or the exception that ended it, as they finish.
 
-    `here` says that jobs run in this very process, so that they can report while they run.
+    `here` says that jobs run in this very process, so that they can report while they run; `workers` is how many run
+    at a time.
     """
 
     here: bool
+    workers: int
 
     def map(self, function: Callable[[J], Any], jobs: Sequence[J]) -> Iterator[tuple[J, Any]]: ...
 
@@ -55,6 +57,7 @@ class Local:
     """One job after another, in this process."""
 
     here = True
+    workers = 1
 
     def map(self, function: Callable[[J], Any], jobs: Sequence[J]) -> Iterator[tuple[J, Any]]:
         for job in jobs:
@@ -156,6 +159,7 @@ class Ray:
         if self.started:
             own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
             ray.init(log_to_driver=False, logging_level="ERROR", **own)  # type: ignore[arg-type]
+        self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
 
     def map(self, function: Callable[[J], Any], jobs: Sequence[J]) -> Iterator[tuple[J, Any]]:
         task = self.ray.remote(function).options(num_cpus=1, num_gpus=self.gpus, max_retries=ATTEMPTS - 1)

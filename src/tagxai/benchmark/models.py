@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from tagxai.benchmark.sentinel import stored_attributes
 from tagxai.contract.attribution import installed_versions
 from tagxai.contract.generator import Generator
+from tagxai.contract.request import read_settings
 from tagxai.explaining.loading import Device, Dtype, choose_device, choose_dtype, load_generator
 from tagxai.lazy import torch
 from tagxai.registering.registry import registry
@@ -47,9 +49,23 @@ def forget_loaded() -> None:
     _load.cache_clear()
 
 
-def inspect(model: ModelSpec) -> dict[str, Any]:
-    """A generator's identity (all that decides its results), what it offers, and where it runs."""
+@dataclass(frozen=True)
+class Inspection:
+    """A model under the sampling settings that a plan gives."""
+
+    model: ModelSpec
+    sampling: Mapping[str, Any]
+
+
+def inspect(asked: Inspection) -> dict[str, Any]:
+    """A generator's identity (all that decides its results), what it offers, how it samples, and where it runs.
+
+    Raises TagxaiError for sampling settings that it does not declare or whose values it refuses.
+    """
+    model = asked.model
     generator = model.load()
+    declared = generator.sampling_settings()
+    read = read_settings(declared, asked.sampling, f"generator {model.spec!r}")
     entry = registry().generators[model.spec.partition(":")[0]]
     device = str(generator.encode_prompt(["a"]).embeddings.device)
     return {
@@ -63,6 +79,7 @@ def inspect(model: ModelSpec) -> dict[str, Any]:
         },
         "offers": sorted(generator.offers),
         "max_duration": generator.max_duration,
+        "sampling": {each.name: read[each.name] if each.name in asked.sampling else None for each in declared},
         "machine": {
             "device": torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine(),
             "threads": torch.get_num_threads(),

@@ -19,9 +19,6 @@ class Bounds(NamedTuple):
 BOUNDS = {
     "duration": Bounds(),
     "time_limit": Bounds(most=1e9),
-    "guidance_scale": Bounds(least=-math.inf),
-    "top_k": Bounds(whole=True, least=0),
-    "temperature": Bounds(least=0),
     "threads": Bounds(whole=True, least=1, most=4096),
     "workers": Bounds(whole=True, least=1, most=4096),
 }

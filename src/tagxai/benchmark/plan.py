@@ -12,7 +12,8 @@ from tagxai.explaining.loading import Device, Dtype
 
 @dataclass(frozen=True)
 class Plan:
-    """What is run. `reference` is the label of the method that all others are compared with."""
+    """What is run. `reference` is the label of the method that all others are compared with; `sampling` holds the
+    settings that are not left at the generators' own."""
 
     generators: tuple[str, ...]
     methods: tuple[PlanEntry, ...]
@@ -20,7 +21,7 @@ class Plan:
     prompts: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
     duration: float | None = None
-    sampling: Mapping[str, float | None] = field(default_factory=dict)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
     reference: str = ""
     device: Device = "auto"
     dtype: Dtype = "auto"

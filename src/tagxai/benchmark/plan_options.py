@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
@@ -36,9 +37,7 @@ class PlanOptions:
     prompts: Any = DEFAULT_PROMPTS  # text, a list of texts, or a table: see `find_prompts`
     seeds: Any = (0,)  # a list of whole numbers
     duration: Any = None
-    guidance_scale: Any = None
-    top_k: Any = None
-    temperature: Any = None
+    sampling: Any = field(default_factory=dict)  # a table of settings that every generator of the plan declares
     reference: Any = None  # the label of a method
     device: Any = "auto"
     dtype: Any = "auto"
@@ -70,7 +69,7 @@ class PlanOptions:
             prompts=tuple(find_prompts(self.prompts, folder)),
             seeds=tuple(dict.fromkeys(self.seeds)),
             duration=self.duration,
-            sampling={"guidance_scale": self.guidance_scale, "top_k": self.top_k, "temperature": self.temperature},
+            sampling=dict(self.sampling),
             reference=reference,
             device=self.device,
             dtype=self.dtype,
@@ -84,7 +83,14 @@ class PlanOptions:
         if not named or not generators:
             raise TagxaiError(f"generators takes a list of names, not {generators!r}")
         check_seeds(self.seeds)
-        for name in ("duration", "time_limit", "guidance_scale", "top_k", "temperature", "threads", "workers"):
+        if not isinstance(self.sampling, Mapping):
+            raise TagxaiError(
+                f"sampling takes a table of settings, such as {{guidance_scale = 3}}, not {self.sampling!r}"
+            )
+        for name, value in self.sampling.items():
+            if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+                raise TagxaiError(f"sampling setting {name} takes a number or text, not {value!r}")
+        for name in ("duration", "time_limit", "threads", "workers"):
             check_number(name, getattr(self, name))
         if self.reference is not None and not isinstance(self.reference, str):
             raise TagxaiError(f"reference takes the name of a method, not {self.reference!r}")
@@ -94,18 +100,35 @@ class PlanOptions:
 
 
 def read_options(path: Path) -> dict[str, Any]:
-    """The keys and values of a TOML file. Raises TagxaiError."""
+    """The keys and values of a TOML file, sampling settings in one table. Raises TagxaiError."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TagxaiError(f"no plan at {str(path)!r}; give a TOML file") from None
     except ValueError as error:  # bad TOML, bad UTF-8, or a number of thousands of digits
         raise TagxaiError(f"{path} is not TOML: {error}") from None
-    known = [each.name for each in fields(PlanOptions)]
-    for key in content:
-        if key not in known:
-            raise UnknownNameError(f"key of a plan (in {path})", key, known)
-    return content
+    return _with_sampling(content, f" (in {path})")
+
+
+def _with_sampling(content: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """Numbers under keys that no plan has are sampling settings too, as in plans from before the table `sampling`."""
+    known = {each.name for each in fields(PlanOptions)}
+    sampling = {}
+    for key, value in content.items():
+        if key in known:
+            continue
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or get_close_matches(key, known, n=1, cutoff=0.75):
+            raise UnknownNameError(f"key of a plan{where}", key, known)
+        sampling[key] = value
+    options = {key: value for key, value in content.items() if key in known}
+    table = options.get("sampling", {})
+    if not sampling or not isinstance(table, Mapping):
+        return options
+    twice = next((key for key in sampling if key in table), None)
+    if twice is not None:
+        raise TagxaiError(f"sampling setting {twice!r} is given twice{where}: keep the one in the table `sampling`")
+    return options | {"sampling": sampling | dict(table)}
 
 
 def find_suite(name: str) -> Path:
@@ -118,4 +141,4 @@ def find_suite(name: str) -> Path:
 
 def make_plan(content: Mapping[str, Any], *, folder: Path = Path()) -> Plan:
     """A plan from the keys of `PlanOptions`, such as `read_options` gives."""
-    return PlanOptions(**content).make(folder=folder)
+    return PlanOptions(**_with_sampling(content)).make(folder=folder)

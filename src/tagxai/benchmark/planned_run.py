@@ -22,9 +22,10 @@ class PlannedRun:
     def clips(self) -> Iterator[ClipSpec]:
         for label in self.plan.generators:
             identity = self.generators[label]["identity"]
+            sampling = self.generators[label].get("sampling", self.plan.sampling)  # not in the files of tagxai 0.1
             for prompt in self.plan.prompts:
                 for seed in self.plan.seeds:
-                    yield ClipSpec(label, identity, prompt, seed, self.plan.duration, self.plan.sampling)
+                    yield ClipSpec(label, identity, prompt, seed, self.plan.duration, sampling)
 
     def supported(self, label: str, entries: tuple[PlanEntry, ...]) -> list[PlanEntry]:
         """The methods or metrics that work with what a generator offers."""

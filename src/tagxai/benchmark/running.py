@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tagxai import storage
 from tagxai.benchmark import cells, models
+from tagxai.benchmark.clip_spec import ClipSpec
 from tagxai.benchmark.executors import Executor, ProcessDiedError, make_executor
 from tagxai.benchmark.measurement import Measurement
 from tagxai.benchmark.plan import Plan
@@ -19,6 +19,10 @@ from tagxai.benchmark.planned_run import PlannedRun
 from tagxai.benchmark.provenance import provenance
 from tagxai.benchmark.store import Store
 from tagxai.errors import TagxaiError, error_sentence
+from tagxai.explaining.making import AT_ONCE
+
+JOBS_OF_A_WORKER = 4
+"""At least, where there are so many clips: workers that end early find more to do."""
 
 
 class Status(NamedTuple):
@@ -56,8 +60,8 @@ def run(
         store.check_free()
         made = make_executor(executor, workers, gpus=gpus) if isinstance(executor, str) else executor
         pool = stack.enter_context(closing(made))
-        specs = {spec: _model(plan, spec) for spec in plan.generators}
-        found = {model.spec: result for model, result in pool.map(models.inspect, list(specs.values()))}
+        asked = [models.Inspection(_model(plan, spec), plan.sampling) for spec in plan.generators]
+        found = {each.model.spec: result for each, result in pool.map(models.inspect, asked)}
         for result in found.values():
             if isinstance(result, Exception):
                 raise result
@@ -67,7 +71,7 @@ def run(
         if retry_failed:
             for clip, method, metric in planned.cells():
                 store.forget_failure(clip.cell(method, metric))
-        _compute(pool, _jobs(planned, store), sum(1 for _ in planned.cells()), on_status)
+        _compute(pool, _jobs(planned, store, pool), sum(1 for _ in planned.cells()), on_status)
     return planned
 
 
@@ -100,15 +104,20 @@ def _model(plan: Plan, spec: str) -> models.ModelSpec:
     return models.ModelSpec(spec, plan.device, plan.dtype, plan.threads)
 
 
-def _jobs(planned: PlannedRun, store: Store) -> list[cells.Job]:
-    """A job for each clip that has unfinished cells."""
+def _jobs(planned: PlannedRun, store: Store, pool: Executor) -> list[cells.Job]:
+    """The clips that have unfinished cells, as batches of one model; smaller ones where there are several workers."""
     folder, plan = str(store.folder.resolve()), planned.plan
-    todo = ((clip, cells.unfinished(store, clip, planned.work_on(clip))) for clip in planned.clips())
-    return [
-        cells.Job(folder, _model(plan, clip.label), clip, unfinished, plan.time_limit)
-        for clip, unfinished in todo
-        if unfinished
-    ]
+    left: dict[str, list[tuple[ClipSpec, cells.Todo]]] = {}
+    for clip in planned.clips():
+        if todo := cells.unfinished(store, clip, planned.work_on(clip)):
+            left.setdefault(clip.label, []).append((clip, todo))
+    jobs = []
+    for label, clips in left.items():
+        share = AT_ONCE if pool.here else -(-len(clips) // (JOBS_OF_A_WORKER * pool.workers))
+        size = min(AT_ONCE, share)
+        batches = (tuple(clips[first : first + size]) for first in range(0, len(clips), size))
+        jobs += [cells.Job(folder, _model(plan, label), batch, plan.time_limit) for batch in batches]
+    return jobs
 
 
 def _compute(pool: Executor, jobs: list[cells.Job], cells_in_all: int, on_status: OnStatus | None) -> None:
@@ -130,18 +139,21 @@ def _compute(pool: Executor, jobs: list[cells.Job], cells_in_all: int, on_status
         again: list[cells.Job] = []
         for job, result in pool.map(function, jobs):
             if isinstance(result, ProcessDiedError) and len(job.todo) > 1:
-                again += [replace(job, todo=(pair,)) for pair in job.todo]  # to find the one method that is to blame
+                again += job.parts()  # to find the one clip and method that is to blame
                 continue
             lost = _fail(job, result) if isinstance(result, Exception) else 0
             if not pool.here:
-                report(job.cells, lost or result, job.clip.prompt)
+                report(job.cells, lost or result, job.clips[0][0].prompt)
             elif lost:
-                report(lost, lost, job.clip.prompt)
+                report(lost, lost, job.clips[0][0].prompt)
         jobs = again
 
 
 def _fail(job: cells.Job, error: Exception) -> int:
     """Write what ended a job into every cell that it left unfinished; returns their number."""
-    writer = cells.CellWriter(Store(job.folder), job.clip)
-    writer.fail(cells.unfinished(writer.store, job.clip, job.todo), error_sentence(error))
-    return writer.failed
+    failed = 0
+    for clip, todo in job.clips:
+        writer = cells.CellWriter(Store(job.folder), clip)
+        writer.fail(cells.unfinished(writer.store, clip, todo), error_sentence(error))
+        failed += writer.failed
+    return failed

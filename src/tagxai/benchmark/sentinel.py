@@ -9,6 +9,7 @@ from tagxai.contract.attention import edit_attention, installed_edits
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
+from tagxai.explaining.prompts import encode
 from tagxai.lazy import torch
 
 
@@ -39,7 +40,8 @@ class Sentinel:
         """The output of a pass that also looks at attention: some edits act only once hooks are in use."""
         sites = self.generator.attention_sites()
         with edit_attention(sites, lambda site, weights: None):
-            return self.generator.forward(self.clip).log_prob
+            # encoded again, not remembered: what was done to the text encoder counts too
+            return self.generator.forward(self.clip, encode(self.generator, self.clip.prompt)).log_prob
 
     def _modules(self) -> list[tuple[int, int, int, int, bool]]:
         return [

@@ -79,19 +79,30 @@ class Store:
         A new artefact is read back from its file, so that a resumed run continues from the very same numbers. All
         global random numbers that `make` draws come from the key.
         """
-        path = self.folder / kind.folder / key[:2] / f"{key}.safetensors"
-        found = read_sealed(path, key)
+        found = self.find(kind, key)
+        if found is not None:
+            return found
+        with seeded(seed_of(key)):
+            artefact, seconds = make()
+        return self.keep(kind, key, artefact, seconds)
+
+    def find(self, kind: ArtefactKind[T], key: str) -> tuple[T, float] | None:
+        """The artefact under `key` and the seconds that it took; None where it is missing or damaged."""
+        found = read_sealed(self._artefact_path(kind, key), key)
         if found is None:
-            with seeded(seed_of(key)):
-                artefact, seconds = make()
-            content, tensors = kind.to_file(artefact)
-            write_sealed(path, key, content | {"seconds": seconds}, tensors)
-            found = read_sealed(path, key)
-            if found is None:
-                return artefact, seconds
+            return None
         content, tensors = found
         seconds = content.pop("seconds")
         return kind.from_file(content, tensors), seconds
+
+    def keep(self, kind: ArtefactKind[T], key: str, artefact: T, seconds: float) -> tuple[T, float]:
+        """Write an artefact; what `find` then reads."""
+        content, tensors = kind.to_file(artefact)
+        write_sealed(self._artefact_path(kind, key), key, content | {"seconds": seconds}, tensors)
+        return self.find(kind, key) or (artefact, seconds)
+
+    def _artefact_path(self, kind: ArtefactKind[Any], key: str) -> Path:
+        return self.folder / kind.folder / key[:2] / f"{key}.safetensors"
 
     # -- cells ---------------------------------------------------------------------------------------------------
 

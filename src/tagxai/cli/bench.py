@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from tagxai.cli import display, options
 from tagxai.cli.benchmark_output import MetricsOption, print_tables
 from tagxai.cli.progress import stages
+from tagxai.cli.sampling import EPILOG, SamplingCommand, given_sampling
 from tagxai.contract.values import Progress
 from tagxai.errors import TagxaiError
 
@@ -40,10 +41,11 @@ def register(app: typer.Typer) -> None:
     bench = typer.Typer(cls=Bench, help="Compare methods over many prompts, with controls and intervals.")
     bench.command(
         "run",
+        cls=SamplingCommand,
         epilog="Examples: [bold]tagxai bench --methods audiogenx,shapley --prompts laboratory:test:20[/]\n\n"
         "[bold]tagxai bench --suite tiny --methods all --out results[/]\n\n"
         "[bold]tagxai bench --prompts captions.csv --limit 50 --executor processes --workers 2[/]\n\n"
-        "The same command resumes a run that was interrupted.",
+        f"The same command resumes a run that was interrupted. {EPILOG}",
     )(run)
     bench.command(epilog="Example: [bold]tagxai bench show results[/]")(show)
     bench.command(epilog="Example: [bold]tagxai bench merge machine-a machine-b --out both[/]")(merge)
@@ -51,6 +53,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
+    context: typer.Context,
     plan: Annotated[
         Path | None,
         typer.Argument(metavar="[PLAN.toml]", help="What to run. Command-line options override the file's."),
@@ -79,9 +82,6 @@ def run(
         typer.Option("--seeds", metavar="NUMBERS", help="Separated by commas; each gives a clip per prompt."),
     ] = None,
     duration: options.DurationOption = None,
-    guidance_scale: options.GuidanceOption = None,
-    top_k: options.TopKOption = None,
-    temperature: options.TemperatureOption = None,
     reference: ReferenceOption = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, mps or sharded.")] = None,
     dtype: Annotated[str | None, typer.Option("--dtype", help="auto, float32, bfloat16 or float16.")] = None,
@@ -111,9 +111,6 @@ def run(
         "prompts": prompts,
         "seeds": seeds and _numbers(seeds),
         "duration": duration,
-        "guidance_scale": guidance_scale,
-        "top_k": top_k,
-        "temperature": temperature,
         "reference": reference,
         "device": device,
         "dtype": dtype,
@@ -125,6 +122,8 @@ def run(
     if methods not in (None, entry_syntax.ALL):
         content.pop("reference", None)  # that of the plan is one of its own methods
     content |= {key: value for key, value in given.items() if value is not None}
+    if isinstance(table := content.get("sampling", {}), dict):  # else the plan's own check refuses it
+        content["sampling"] = {**table, **given_sampling(context)}
     if column is not None or limit is not None:
         if prompts is None:
             raise TagxaiError("--column and --limit only apply with --prompts FILE")

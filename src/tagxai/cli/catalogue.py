@@ -1,4 +1,7 @@
-"""`tagxai list` and `tagxai methods`: what is installed, and the settings that it takes. Neither loads torch."""
+"""`tagxai list`, `methods` and `generators`: what is installed, and the settings that it takes.
+
+Only the settings of a generator, whose defaults are in its files, need the model to be loaded.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperCommand
 
-from tagxai.cli import display
+from tagxai.cli import display, options, sampling
 from tagxai.contract.method import Method
 from tagxai.registering.hookspecs import MethodFamily
 from tagxai.registering.registry import Entry, registry
@@ -40,6 +43,10 @@ def register(app: typer.Typer) -> None:
         "[bold]tagxai methods captum:KernelShap --help[/]",
         cls=MethodsCommand,
     )(methods)
+    app.command(
+        epilog="Examples: [bold]tagxai generators[/]\n\n[bold]tagxai generators tiny[/]\n\n"
+        "[bold]tagxai generators musicgen:facebook/musicgen-small[/]",
+    )(generators)
 
 
 def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -77,6 +84,46 @@ def methods(
         _describe(console, name, registry().method(name))
     else:
         _print_methods(console)
+
+
+def generators(
+    spec: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME[:SOURCE]]", help="A generator, which is loaded; default: list all."),
+    ] = None,
+) -> None:
+    """Describe a generator: what it offers, and the sampling settings that it takes."""
+    console = display.out()
+    if spec is None:
+        _print_entries(console, "generators", registry().generators)
+        return
+    options.check_generator(spec)
+    model = options.load_model(spec, "auto")
+    entry = registry().generators[spec.partition(":")[0]]
+    facts = display.plain_table("", "")
+    facts.show_header = False
+    facts.add_row("offers", ", ".join(sorted(model.offers)) or "only forward passes")
+    facts.add_row(
+        "makes", f"{model.sample_rate} Hz, {model.frame_rate:g} frames a second, up to {model.max_duration:g} s"
+    )
+    console.print(Text.assemble((spec, "bold"), f"\n{entry.summary}\n"))
+    console.print(facts)
+    declared = model.sampling_settings()
+    if not declared:
+        console.print("\nIt has no sampling settings.")
+        return
+    table = display.plain_table("setting", "option", "default", "takes", "what it does")
+    for setting in declared:
+        option = sampling.option_of(setting.name)
+        table.add_row(
+            Text(setting.name, style="bold"), option, str(setting.default), Text(setting.takes), Text(setting.help)
+        )
+    console.print()
+    console.print(table)
+    first = declared[0]
+    console.print(
+        f"\nExample: tagxai explain PROMPT --generator {spec} {sampling.option_of(first.name)} {first.default}"
+    )
 
 
 def _describe(console: Console, name: str, cls: type[Method]) -> None:

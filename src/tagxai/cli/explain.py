@@ -1,8 +1,9 @@
-"""`tagxai explain`: make a clip, explain it by one or several methods, and write it all into a folder."""
+"""`tagxai explain`: make clips, explain them by one or several methods, and write it all into folders."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -11,32 +12,47 @@ import typer
 from rich.text import Text
 
 from tagxai import storage
-from tagxai.cli import display, options, parsing
+from tagxai.cli import display, lists, options, parsing
+from tagxai.cli.answering import Question, is_explained
+from tagxai.cli.lists import Job, Work
 from tagxai.cli.progress import stages
+from tagxai.cli.sampling import EPILOG, SamplingCommand, check_sampling, given_sampling
 from tagxai.cli.saved import ByOption
-from tagxai.cli.show import JsonOption, print_scores, write_pictures
+from tagxai.cli.show import JsonOption, print_scores
 from tagxai.cli.slugs import unique_slug
-from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
-from tagxai.contract.method import Method
-from tagxai.contract.values import Generation, OnProgress
-from tagxai.errors import TagxaiError, error_sentence
+from tagxai.contract.request import Request
+from tagxai.contract.values import Conditioning
+from tagxai.errors import TagxaiError
 from tagxai.explaining.comparison import Comparison, method_folder
 from tagxai.explaining.explanation import Explanation
-from tagxai.explaining.listening import listen
+from tagxai.explaining.loading import make_methods, method_names
+from tagxai.explaining.prompts import encode
+from tagxai.text.lists import read_prompts
+from tagxai.text.words import By
 
 
 def register(app: typer.Typer) -> None:
     app.command(
+        cls=SamplingCommand,
         epilog='Examples: [bold]tagxai explain "a dog barks while rain falls" --interval 1.0:2.5[/]\n\n'
         '[bold]tagxai explain "a siren" --method cross_attention --set layers=-1 --out OUT[/]\n\n'
         '[bold]tagxai explain "a siren" --method audiogenx,captum:KernelShap --set audiogenx.epochs=20[/]\n\n'
-        '[bold]tagxai explain "a siren" --generator musicgen:facebook/musicgen-small --duration 4[/]'
+        '[bold]tagxai explain "a siren" --generator musicgen:facebook/musicgen-small --duration 4[/]\n\n'
+        "[bold]tagxai explain --prompts captions.csv --limit 20 --out OUT[/]\n\n" + EPILOG,
     )(explain)
 
 
 def explain(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="A description of the audio.")],
+    context: typer.Context,
+    prompt: Annotated[
+        str | None, typer.Argument(metavar="PROMPT", help="A description of the audio; or give --prompts.")
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option("--prompts", "-p", metavar="FILE", help="A .csv, .tsv or .txt with a prompt on each line."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Take only the first prompts of FILE.")] = None,
     method: Annotated[
         str,
         typer.Option("--method", "-m", metavar="NAME[,NAME]", help="Methods that explain it; several are compared."),
@@ -47,7 +63,7 @@ def explain(
     interval: options.IntervalOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FOLDER", help="Default: tagxai-out/PROMPT-METHOD-SEED, with dashes."),
+        typer.Option("--out", "-o", metavar="FOLDER", help="Default: tagxai-out/PROMPT-METHOD-SEED, or FILE's name."),
     ] = None,
     audio_repeats: Annotated[
         int, typer.Option(min=0, max=99, help="Factual and counterfactual clips of each kind; 0: none.")
@@ -56,84 +72,102 @@ def explain(
         list[str] | None,
         typer.Option("--set", metavar="[METHOD.]KEY=VALUE", help="A setting; [bold]tagxai methods NAME[/] lists all."),
     ] = None,
-    guidance_scale: options.GuidanceOption = None,
-    top_k: options.TopKOption = None,
-    temperature: options.TemperatureOption = None,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
     memory_check: options.MemoryOption = True,
     by: ByOption = "word",
     as_json: JsonOption = False,
 ) -> None:
-    """Make audio from a prompt and say which words made which seconds of it."""
-    started = perf_counter()
-    options.check_prompt(prompt)
-    names = parsing.parse_methods(method)
-    chosen = parsing.make_methods(names, parsing.parse_settings(settings or []))
+    """Make audio from a prompt, or from each of a list, and say which words made which seconds of it."""
+    if (prompt is None) == (prompts is None):
+        raise TagxaiError("explain takes one of a PROMPT and --prompts FILE, such as tagxai explain 'a dog barks'")
+    if prompt is not None:
+        options.check_prompt(prompt)
+    elif as_json:
+        raise TagxaiError("--json is for one prompt; those of --prompts FILE each have their explanation.json")
+    if limit is not None and prompts is None:
+        raise TagxaiError("--limit only applies with --prompts FILE")
+    names = method_names(method)
+    chosen = make_methods(names, parsing.parse_settings(settings or []))
     options.check_generator(generator)
     options.check_duration(duration)
-    intervals = parsing.parse_intervals(interval or [], duration)
-    sampling = options.sampling_options(guidance_scale, top_k, temperature)
+    question = Question(
+        chosen, tuple(settings or ()), tuple(parsing.parse_intervals(interval or [], duration)), audio_repeats
+    )
+    sampling = given_sampling(context)
+
+    def load() -> Generator:
+        model = options.load_model(generator, device, dtype)
+        check_sampling(model.sampling_settings(), sampling, f"generator {model.name!r}")
+        if len(names) == 1:
+            chosen[names[0]].check_supported(model)
+        options.check_fits(model, duration, question.intervals)
+        return model
+
+    def check(model: Generator, encoded: Conditioning) -> None:
+        options.check_memory(model, encoded, duration, *chosen.values(), refuse=memory_check)
+
+    if prompts is not None:
+        listed = read_prompts(prompts)[:limit]
+        jobs = [Job(each, seed, generator, duration, sampling, question.key) for each in listed]
+        _explain_list(jobs, question, load, check, out or Path("tagxai-out", prompts.stem))
+        return
+    assert prompt is not None
     ending = "-".join([*map(method_folder, names), str(seed)])
+    request = Request(prompt, duration, seed, settings=sampling)
     target = out or Path("tagxai-out", f"{unique_slug(prompt)}-{ending}")
-
-    with storage.new_folder(target) as folder:
-        with stages() as stage:
-            stage(f"loading {generator}")
-            model = options.load_model(generator, device, dtype)
-            if len(names) == 1:
-                chosen[names[0]].check_supported(model)
-            options.check_fits(model, duration, intervals)
-            options.warn_about_prompt(model, prompt)
-            options.check_memory(model, prompt, duration, *chosen.values(), refuse=memory_check)
-            generating = perf_counter()
-            clip = model.generate(prompt, duration=duration, seed=seed, on_progress=stage("generating"), **sampling)
-            generating = perf_counter() - generating
-            for start, end in intervals:
-                clip.frame_range(start, end)
-
-            def explain_with(name: str) -> Explanation:
-                attribution = _attribute(chosen[name], model, clip, settings or [], stage(f"explaining with {name}"))
-                listening = stage(f"generating audio to compare, by {name}") if audio_repeats else None
-                tracks = listen(model, attribution, repeats=audio_repeats, on_progress=listening) if listening else ()
-                return Explanation(attribution, intervals, tracks)
-
-            saved: Explanation | Comparison
-            saved = explain_with(names[0]) if len(names) == 1 else _compare(names, explain_with, generating)
-            stage("writing the report")
-            saved.save(folder)
-            write_pictures(folder)
-        print_scores(folder, saved, intervals, by, as_json)
-    if not as_json:
-        _print_files(folder)
-        display.note(f"{perf_counter() - started:.1f} s in total")
+    saved = _explain_one(request, question, load, check, target, generator, by, as_json)
     if isinstance(saved, Comparison) and saved.failures:
         for name, error in saved.failures.items():
             display.complain(f"method {name!r} failed: {error}")
         raise typer.Exit(1)
 
 
-def _attribute(
-    method: Method, model: Generator, clip: Generation, settings: Sequence[str], on_progress: OnProgress
-) -> Attribution:
-    try:
-        return method.attribute(model, clip, on_progress=on_progress)
-    except ValueError as error:
-        if not settings:
-            raise
-        given = " ".join(settings)  # the likely cause: a method need not check every value
-        raise TagxaiError(f"method {method.name!r} cannot work with --set {given}: {error}") from None
+Load = Callable[[], Generator]
+Check = Callable[[Generator, Conditioning], None]
 
 
-def _compare(names: Sequence[str], explain_with: Callable[[str], Explanation], generating: float) -> Comparison:
-    """The explanations of all methods that give one; a method that fails does not end the others."""
-    explanations, failures = {}, {}
-    for name in names:
-        try:
-            explanations[name] = explain_with(name)
-        except Exception as error:  # a method may be anyone's plugin
-            failures[name] = error_sentence(error)
-    return Comparison(explanations, failures, generating)
+def _explain_one(
+    request: Request,
+    question: Question,
+    load: Load,
+    check: Check,
+    target: Path,
+    generator: str,
+    by: By,
+    as_json: bool,
+) -> Explanation | Comparison:
+    started = perf_counter()
+    with storage.new_folder(target) as folder:
+        with stages() as stage:
+            stage(f"loading {generator}")
+            model = load()
+            encoded = encode(model, request.prompt)
+            options.warn_about_prompt(model, request.prompt, encoded)
+            check(model, encoded)
+            request = replace(request, conditioning=encoded)
+            generating = perf_counter()
+            (clip,) = model.generate_many([request], on_progress=stage("generating"))
+            saved = question.answer(model, clip, folder, stage, perf_counter() - generating)
+        print_scores(folder, saved, question.intervals, by, as_json)
+    if not as_json:
+        _print_files(folder)
+        display.note(f"{perf_counter() - started:.1f} s in total")
+    return saved
+
+
+def _explain_list(jobs: Sequence[Job], question: Question, load: Load, check: Check, target: Path) -> None:
+    """A folder for each prompt; clips are made together, and existing explanations are kept."""
+    with storage.new_folder(target) as folder:
+        work = Work(
+            is_done=lambda job: is_explained(folder / job.name),
+            load=load,
+            check=check,
+            finish=lambda model, job, clip, seconds: question.answer_in_list(model, clip, folder / job.name, seconds),
+        )
+        with stages(counted=True) as stage:
+            outcomes = lists.run_all(jobs, work, folder, ("folder", lambda job: job.name), stage("prompts"))
+    lists.print_summary(outcomes, folder)
 
 
 _FILES = {

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tagxai.cli import display
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
+from tagxai.contract.values import Conditioning
 from tagxai.errors import TagxaiError
 from tagxai.explaining.estimate import estimate
 from tagxai.explaining.explanation import Interval
-from tagxai.explaining.loading import Device, Dtype, choose_device, choose_dtype, load_generator, prompt_warnings
+from tagxai.explaining.loading import Device, Dtype, choose_device, choose_dtype, load_generator
+from tagxai.explaining.prompts import prompt_warnings
 from tagxai.lazy import torch
 from tagxai.registering.registry import registry
 
@@ -30,14 +32,6 @@ DurationOption = Annotated[
     typer.Option("--duration", "-d", metavar="SECONDS", help="Length of the clip; default: the model's own."),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", "-s", min=0, max=2**32 - 1, help="Each seed gives another clip.")]
-GuidanceOption = Annotated[
-    float | None, typer.Option("--guidance-scale", help="Scale of classifier-free guidance; default: the model's own.")
-]
-TopKOption = Annotated[
-    int | None,
-    typer.Option("--top-k", min=0, help="Sample from this many most likely codes; 0: from all."),
-]
-TemperatureOption = Annotated[float | None, typer.Option("--temperature", help="Sampling temperature; 0 is greedy.")]
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="auto: cuda if available, else cpu; sharded: all devices.")
 ]
@@ -88,28 +82,21 @@ def check_fits(generator: Generator, duration: float | None, intervals: Sequence
             raise TagxaiError(f"interval {start:g}:{end:g} s does not fit the clip: it has at most {longest:g} s")
 
 
-def warn_about_prompt(generator: Generator, prompt: str, where: str = "") -> None:
-    """Report what the model cannot read in a prompt, before anything is generated."""
-    for warning in prompt_warnings(generator, prompt):
+def warn_about_prompt(generator: Generator, prompt: str, encoded: Conditioning, where: str = "") -> None:
+    """Report what the model cannot read in an encoded prompt, before anything is generated."""
+    for warning in prompt_warnings(generator, prompt, encoded):
         display.note(f"{where}{warning}")
 
 
-def check_memory(generator: Generator, prompt: str, duration: float | None, *methods: Method, refuse: bool) -> None:
+def check_memory(
+    generator: Generator, encoded: Conditioning, duration: float | None, *methods: Method, refuse: bool
+) -> None:
     """Report how much memory a large run needs before it starts, and refuse a run that clearly does not fit."""
-    needed = estimate(generator, prompt, duration, *methods)
+    needed = estimate(generator, encoded, duration, *methods)
     if needed.weights + needed.needed > LARGE:
         display.note(str(needed))
     if refuse:
         needed.check()
-
-
-def sampling_options(guidance_scale: float | None, top_k: int | None, temperature: float | None) -> dict[str, Any]:
-    """The sampling settings under the names of `Generator.generate`. Raises TagxaiError."""
-    if guidance_scale is not None and not math.isfinite(guidance_scale):
-        raise TagxaiError(f"--guidance-scale takes a number, not {guidance_scale:g}")
-    if temperature is not None and not (math.isfinite(temperature) and temperature >= 0):
-        raise TagxaiError(f"--temperature takes a number of at least 0, not {temperature:g}")
-    return {"guidance_scale": guidance_scale, "top_k": top_k, "temperature": temperature}
 
 
 def load_model(spec: str, device: Device, dtype: Dtype = "auto") -> Generator:

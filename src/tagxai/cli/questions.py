@@ -15,6 +15,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import TagxaiError
 from tagxai.explaining.explanation import Interval
+from tagxai.explaining.making import check_made_by
 from tagxai.scoring import NEEDS_ATTENTION, Operator, ScoreTable, cached, leave_one_out, score
 from tagxai.text import words
 from tagxai.text.words import By, Unit
@@ -52,12 +53,7 @@ def model_of(clip: Generation, spec: str | None, device: options.Device) -> Gene
     if spec is not None:
         options.check_generator(spec)
     model = options.load_model(spec or clip.generator, device)
-    same_audio = (model.timeline(clip.duration), model.sample_rate) == (clip.timeline, clip.sample_rate)
-    if not same_audio or model.encode_prompt([clip.prompt]).tokens[0] != clip.tokens:
-        raise TagxaiError(
-            f"generator {spec or clip.generator!r} is not the model that made this clip, {clip.generator!r}: its codes "
-            "or its tokens differ"
-        )
+    check_made_by(model, clip, spec or clip.generator)
     return model
 
 

@@ -60,7 +60,7 @@ _counter: ContextVar[Counter | None] = ContextVar("tagxai_counter", default=None
 
 @contextmanager
 def counting() -> Iterator[Counter]:
-    """Count what `count` is told inside the block; a block inside another counts for itself."""
+    """Count what is reported to `count` inside the block; a block inside another counts for itself."""
     token = _counter.set(counter := Counter())
     try:
         yield counter

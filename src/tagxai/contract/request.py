@@ -38,7 +38,9 @@ class Setting:
             raise self._refused(value)
         return found
 
-    def _refused(self, value: Any) -> TagxaiError:
+    @property
+    def takes(self) -> str:
+        """Which values it takes, in words."""
         what = {int: "a whole number", float: "a number", str: "text"}[self.kind]
         low, high = (f"{bound:g}" for bound in (self.lowest, self.highest))
         bounds = {
@@ -47,7 +49,10 @@ class Setting:
             (False, True): f" of at most {high}",
             (True, True): f" from {low} to {high}",
         }[isfinite(self.lowest), isfinite(self.highest)]
-        return TagxaiError(f"{self.name} must be {what}{bounds}, not {value!r}")
+        return what + bounds
+
+    def _refused(self, value: Any) -> TagxaiError:
+        return TagxaiError(f"{self.name} must be {self.takes}, not {value!r}")
 
 
 def read_settings(declared: Iterable[Setting], given: Mapping[str, Any], owner: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tagxai.text.words import Unit, owner
 
 Level = Literal["word", "attention"]
 """Where an intervention acts: on words before the text is encoded, or on their own tokens in the cross-attention."""
-Kind = Literal["event", "attribute", "count", "negation", "connective", "filler"]
+WordKind = Literal["event", "attribute", "count", "negation", "connective", "filler"]
 """What a word does: it names a sound, says how it sounds or how often, takes it away, joins, or does nothing."""
 
 
@@ -32,7 +32,7 @@ class TrueWord:
 
     start: int
     end: int
-    kind: Kind
+    kind: WordKind
     causal: bool = False
 
 
@@ -82,7 +82,9 @@ class Truth:
             *([Unit("", end, end, rest, special=True)] if rest else []),
         )
 
-    def rows(self, kind: Kind, units: int) -> tuple[Bool[torch.Tensor, "units frames"], Bool[torch.Tensor, " units"]]:
+    def rows(
+        self, kind: WordKind, units: int
+    ) -> tuple[Bool[torch.Tensor, "units frames"], Bool[torch.Tensor, " units"]]:
         """The truth about the words of one kind, and which of `units` count.
 
         Those are the causal words of that kind, and connectives and filler that cause nothing. What causes something

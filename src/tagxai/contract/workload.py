@@ -86,7 +86,7 @@ def stored_bytes(generator: Generator) -> int:
 
 
 def free(device: torch.device) -> int | None:
-    """What this process may still take on a device; None where that cannot be told."""
+    """What this process may still take on a device; None where that is unknown."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached

@@ -40,7 +40,7 @@ def convert(source: str, target: str | Path, *, to: Format, on_progress: OnProgr
     """
     from tagxai.conversion import audiocraft_files, transformers_files
     from tagxai.conversion.checkpoint import Checkpoint
-    from tagxai.generators.codes import golden
+    from tagxai.generators.codes import self_test
 
     def report(step: int, message: str) -> None:
         if on_progress is not None:
@@ -66,21 +66,21 @@ def convert(source: str, target: str | Path, *, to: Format, on_progress: OnProgr
         found = _score(str(folder), to)
         differences = None
         if expected is not None and found is not None:
-            differences = golden.difference(found, expected)
-            if broken := golden.first_broken(differences, expected):
+            differences = self_test.difference(found, expected)
+            if broken := self_test.first_broken(differences, expected):
                 raise TagxaiError(f"the converted model is not the model at {source!r}: {broken}; nothing was written")
         kept = found if expected is None else expected
         if kept is None:  # unreachable: one of the two is transformers'
             raise RuntimeError("neither model could be scored")
-        storage.write_tensors(folder / golden.TENSORS, kept)
+        storage.write_tensors(folder / self_test.TENSORS, kept)
         storage.write_json(
-            folder / golden.MANIFEST,
+            folder / self_test.MANIFEST,
             {
                 "schema": SCHEMA,
                 "schema_version": 1,
                 "format": to,
                 "source": Path(source).resolve().name if Path(source).is_dir() else source,
-                "prompt": golden.PROMPT,
+                "prompt": self_test.PROMPT,
                 "compared": differences is not None,
                 "differences": differences,
                 "tagxai": version("tagxai"),
@@ -93,14 +93,14 @@ def convert(source: str, target: str | Path, *, to: Format, on_progress: OnProgr
 def _score(source: str, of: Format) -> dict[str, Any] | None:
     """A model's scores of the self-test's codes, in float32; None where audiocraft is needed but not installed."""
     from tagxai.generators.audiocraft.model import AudioGenGenerator
-    from tagxai.generators.codes import golden
+    from tagxai.generators.codes import self_test
     from tagxai.generators.transformers.model import TransformersGenerator
 
     if of == "audiocraft" and find_spec("audiocraft") is None:
         return None
     cls = AudioGenGenerator if of == "audiocraft" else TransformersGenerator
     try:
-        return golden.score(cls.load(source))
+        return self_test.score(cls.load(source))
     finally:
         gc.collect()  # two models of full size need not be in memory at once
 

@@ -6,7 +6,7 @@ A comparison's folder holds `comparison.json` and a whole explanation for each m
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tagxai import storage
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.cost import Cost
 from tagxai.contract.values import Generation
-from tagxai.errors import DamagedFileError, TagxaiError
+from tagxai.errors import DamagedFileError, TagxaiError, error_sentence
 from tagxai.explaining.explanation import Explanation
 from tagxai.lazy import torch
 from tagxai.metrics.families.rank_correlation import rank_correlation
@@ -42,6 +42,19 @@ class Comparison:
         clips = [explanation.attribution.generation for explanation in self.explanations.values()]
         if not all(clip.sounds_as(clips[0]) for clip in clips):
             raise TagxaiError("the explanations are of different clips; compare methods on one clip")
+
+    @classmethod
+    def of(
+        cls, methods: Iterable[str], explain_with: Callable[[str], Explanation], generation_seconds: float | None = None
+    ) -> Comparison:
+        """The explanations of all methods that give one; a method that fails does not end the others."""
+        explanations, failures = {}, {}
+        for name in methods:
+            try:
+                explanations[name] = explain_with(name)
+            except Exception as error:  # a method may be anyone's plugin
+                failures[name] = error_sentence(error)
+        return cls(explanations, failures, generation_seconds)
 
     @property
     def generation(self) -> Generation:

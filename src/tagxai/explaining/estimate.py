@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
+from tagxai.contract.values import Conditioning
 from tagxai.contract.workload import MARGIN, Workload, free, stored_bytes
 from tagxai.errors import TagxaiError
+from tagxai.explaining.prompts import encode
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,12 @@ class Estimate:
             )
 
 
-def estimate(generator: Generator, prompt: str, duration: float | None, *methods: Method) -> Estimate:
-    """The memory for generating `duration` seconds and explaining them by the most demanding of `methods`."""
-    conditioning = generator.encode_prompt([prompt])
+def estimate(generator: Generator, prompt: str | Conditioning, duration: float | None, *methods: Method) -> Estimate:
+    """The memory for generating `duration` seconds and explaining them by the most demanding of `methods`.
+
+    The prompt may be encoded already.
+    """
+    conditioning = encode(generator, prompt) if isinstance(prompt, str) else prompt
     work = Workload.of(generator, generator.timeline(duration).positions, conditioning)
     return Estimate(
         weights=stored_bytes(generator),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import inf
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, Literal
 
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
-from tagxai.errors import TagxaiError, UnsupportedError
+from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.lazy import torch
 from tagxai.registering.registry import registry
-from tagxai.text import words
 
 Device = Literal["auto", "cpu", "cuda", "mps", "sharded"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -54,21 +53,45 @@ def make_method(name: str, options: Mapping[str, Any] | None = None) -> Method:
     return registry().method(name).configure(options or {})
 
 
-def prompt_warnings(generator: Generator, prompt: str) -> list[str]:
-    """What a model cannot read in a prompt, a sentence for each problem; empty for most prompts."""
-    (tokens,), (spans,) = (encoded := generator.encode_prompt([prompt])).tokens, encoded.spans
-    found = []
-    if strange := words.unknown(prompt, spans, tokens):
-        shown = ", ".join(repr(word.text) for word in strange[:3]) + (", ..." if len(strange) > 3 else "")
-        every = sum(not word.special for word in words.words(prompt, spans, tokens))
-        found.append(
-            f"the tokenizer of {generator.name!r} does not know {len(strange)} of the prompt's {every} words, or not "
-            f"all of their characters ({shown}): the model sees everything unknown as the same `<unk>` token"
-        )
-    longest = getattr(getattr(generator, "tokenizer", None), "model_max_length", inf)  # transformers: 1e30 if unknown
-    if len(tokens) > longest:
-        found.append(
-            f"the prompt has {len(tokens)} tokens, and the text encoder of {generator.name!r} is made for at most "
-            f"{longest}: generating will be slow, and the model may ignore part of the prompt"
-        )
-    return found
+def make_methods(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Method]:
+    """The methods by name. A setting METHOD.KEY is for that method, a plain KEY for every method that has it."""
+    own: dict[str, dict[str, Any]] = {name: {} for name in names}
+    shared = {}
+    for key, value in settings.items():
+        name, dot, option = key.rpartition(".")
+        if not dot:
+            shared[key] = value
+        elif name in own:
+            own[name][option] = value
+        else:
+            raise UnknownNameError("method in this setting", name, names)
+    known = {name: options_of(name) for name in names}
+    for key in shared:
+        if len(names) > 1 and not any(key in options for options in known.values()):
+            raise UnknownNameError("option of these methods", key, set[str]().union(*known.values()))
+    return {
+        name: make_method(name, {k: v for k, v in shared.items() if len(names) == 1 or k in known[name]} | own[name])
+        for name in names
+    }
+
+
+def options_of(method: str) -> set[str]:
+    """The names of a method's hyper-parameters."""
+    cls: Any = registry().method(method)
+    return {field.name for field in fields(cls)} if is_dataclass(cls) else set()
+
+
+def method_names(text: str) -> list[str]:
+    """Method names that are separated by commas, each once. Raises TagxaiError."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise TagxaiError(f"methods are names separated by commas, such as audiogenx,shapley, not {text!r}")
+    check_distinct(names)
+    return names
+
+
+def check_distinct(names: Sequence[str]) -> None:
+    """Raises TagxaiError for a method that is named twice."""
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise TagxaiError(f"method {repeated!r} is given twice; give it once")

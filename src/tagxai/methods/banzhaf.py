@@ -22,7 +22,7 @@ class Banzhaf(TableMethod):
     samples: int = 1024
     """Subsets to score, at random with probability 1/2; all subsets where these are no more."""
     seed: int = 0
-    """Of the draw."""
+    """Seed of the draw."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

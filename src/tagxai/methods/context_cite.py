@@ -22,9 +22,9 @@ class ContextCite(TableMethod):
     samples: int = 64
     """Subsets to score, at random with probability 1/2; all subsets where these are no more."""
     penalty: float = 0.01
-    """Of the absolute coefficients, in nats a code: the larger, the fewer words."""
+    """Weight of the absolute coefficients, in nats a code: the larger, the fewer words."""
     seed: int = 0
-    """Of the draw."""
+    """Seed of the draw."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

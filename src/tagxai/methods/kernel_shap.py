@@ -22,7 +22,7 @@ class KernelShap(TableMethod):
     samples: int = 256
     """Subsets to score, of all sizes equally often; all subsets where these are no more."""
     seed: int = 0
-    """Of the draw."""
+    """Seed of the draw."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

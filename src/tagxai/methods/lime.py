@@ -22,11 +22,11 @@ class Lime(TableMethod):
     samples: int = 256
     """Subsets to score, of all sizes equally often; all subsets where these are no more."""
     kernel_width: float = 0.25
-    """Of the weight exp(-D^2 / width^2), D the cosine distance to the whole prompt, from 0 to 1."""
+    """Width in the weight exp(-D^2 / width^2), where D is the cosine distance to the whole prompt, from 0 to 1."""
     penalty: float = 0.001
-    """Of the squared coefficients times the variance of their words, beside a mean squared error."""
+    """Weight of the squared coefficients times the variance of their words, beside a mean squared error."""
     seed: int = 0
-    """Of the draw."""
+    """Seed of the draw."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -17,8 +17,8 @@ from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import Workload
-from tagxai.methods.alti_logit import ALTILogit
-from tagxai.methods.value_zeroing import shares_of_frames
+from tagxai.probing.logit_flow import logit_contributions
+from tagxai.probing.zeroed_values import shares_of_frames
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class ShareXALTILogit(Method):
     """Share x ALTI-Logit: value zeroing's share of each frame times what the token adds; removes no word."""
 
     name: ClassVar[str] = "share_x_alti_logit"
-    needs: ClassVar[frozenset[Capability]] = ALTILogit.needs
+    needs: ClassVar[frozenset[Capability]] = frozenset({"attention", "gradients"})
     expense: ClassVar[str] = "passes of alti_logit and of value_zeroing"
 
     def explain(self, run: Run) -> Scores:
-        return Scores(shares_of_frames(run) * ALTILogit().explain(run).values.clamp(min=0).sqrt())
+        return Scores(shares_of_frames(run) * logit_contributions(run).clamp(min=0).sqrt())
 
     def peak_memory(self, work: Workload) -> int:
-        return max(ALTILogit().peak_memory(work), work.forward(work.batch))
+        return max(2 * work.forward(1), work.forward(work.batch))

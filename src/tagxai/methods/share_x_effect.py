@@ -16,14 +16,13 @@ from typing import ClassVar
 
 from jaxtyping import Bool, Float
 
-from tagxai.contract.generator import Generator
-from tagxai.contract.method import Method
+from tagxai.contract.generator import Capability
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
 from tagxai.methods.families.pair_removal import effects_beside, one_or_two_left_out
 from tagxai.methods.families.table import TableMethod
-from tagxai.methods.value_zeroing import shares_of_frames
+from tagxai.probing.zeroed_values import shares_of_frames
 from tagxai.scoring import Operator, ScoreTable
 
 
@@ -43,8 +42,9 @@ class ShareXEffect(TableMethod):
         super().__post_init__()
         self.require("distance", self.distance >= 0, "at least 0")
 
-    def check_supported(self, generator: Generator) -> None:
-        Method.check_supported(self, generator)  # value zeroing needs attention, whatever the operator
+    def needed(self) -> frozenset[Capability]:
+        """Attention, for value zeroing, whatever the operator."""
+        return self.needs
 
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
         return one_or_two_left_out(units, self.distance)

@@ -6,22 +6,14 @@ weights stay. The score is the cosine distance between the layer's outputs, feed
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from jaxtyping import Float
-
-from tagxai.contract.attention import AttentionSite, edit_attention
-from tagxai.contract.cost import count
 from tagxai.contract.generator import Capability
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
-from tagxai.contract.workload import ROWS_AT_ONCE
-from tagxai.lazy import torch
 from tagxai.methods.families.layers import LayerMethod
-from tagxai.probing.edits import Gate
-from tagxai.probing.hooks import hook_after
+from tagxai.probing.zeroed_values import zeroing_distances
 
 
 @dataclass(frozen=True)
@@ -33,58 +25,4 @@ class ValueZeroing(LayerMethod):
     expense: ClassVar[str] = "1 forward pass + layers x tokens passes of one layer"
 
     def explain(self, run: Run) -> Scores:
-        sites = self.sites(run.model)
-        watched = [_Repeated(site, len(run.generation.tokens)) for site in sites]
-        with ExitStack() as hooks:
-            for each in watched:
-                hooks.enter_context(hook_after(each.site.block, each))
-            run.hidden_states()
-        distances = torch.stack([each.distances for each in watched]).mean(0)
-        return Scores(run.generation.timeline.to_frames(distances))
-
-
-def shares_of_frames(run: Run) -> Float[torch.Tensor, "streams frames tokens"]:
-    """Each token's share of what value zeroing finds at a frame; they sum to one."""
-    distances = ValueZeroing().explain(run).values.float().cpu().clamp(min=0)
-    return distances / distances.sum(-1, keepdim=True).clamp(min=torch.finfo(distances.dtype).tiny)
-
-
-class _Repeated:
-    """A hook that runs its layer again on the input that it has just had, a row for each token that is zeroed."""
-
-    distances: Float[torch.Tensor, "positions tokens"]
-
-    def __init__(self, site: AttentionSite, tokens: int) -> None:
-        self.site, self.tokens, self.is_repeating = site, tokens, False
-
-    def __call__(self, block: torch.nn.Module, arguments: tuple, options: dict[str, Any], output: Any) -> None:
-        if self.is_repeating:
-            return
-        self.is_repeating = True
-        try:
-            plain = stream_of(output)
-            kept = 1 - torch.eye(self.tokens).to(plain)
-            turned = []
-            for part in kept.split(max(1, ROWS_AT_ONCE // plain.shape[1])):
-                rows = len(part)
-                count(layer_passes=rows)
-                with edit_attention([self.site], Gate(part[:, None].expand(-1, plain.shape[1], -1))):
-                    again = block(
-                        *(_expand(value, rows) for value in arguments),
-                        **{name: _expand(value, rows) for name, value in options.items()},
-                    )
-                similarity = torch.nn.functional.cosine_similarity(stream_of(again).float(), plain.float(), dim=-1)
-                turned.append(1 - similarity)
-            self.distances = torch.cat(turned).T
-        finally:
-            self.is_repeating = False
-
-
-def stream_of(output: Any) -> torch.Tensor:
-    """What a layer hands to the next, of all that it returns."""
-    return output[0] if isinstance(output, tuple) else output
-
-
-def _expand(value: Any, rows: int) -> Any:
-    """A tensor of one row, as all that a layer is given is, repeated; anything else as it is."""
-    return value.expand(rows, *value.shape[1:]) if isinstance(value, torch.Tensor) else value
+        return Scores(zeroing_distances(run, self.sites(run.model)))

@@ -10,7 +10,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
-from tagxai.metrics.families.sampled_clips import classifier_for, sampled
+from tagxai.metrics.families.sampled_clips import Variant, classifier_for, sampled
 from tagxai.scoring import without
 
 
@@ -51,8 +51,8 @@ class Removal(Metric):
         left = without(generation.prompt, units, [i not in gone for i in range(len(units))])
         _, judge = classifier_for(generator, self.classifier)
         top = int(judge([generation.waveform], generation.sample_rate)[0].argmax())
-        whole = sampled(generator, generation, self.classifier, self.repeats)
-        less = sampled(generator, generation, self.classifier, self.repeats, prompt=left)
+        variants = [Variant(), Variant(prompt=left)]
+        whole, less = sampled(generator, generation, self.classifier, self.repeats, variants)
         return float((whole[:, top] - less[:, top]).mean())
 
 

@@ -39,7 +39,12 @@ def each_weight_with_gradient(
         part = targets[first : first + size]
         gradients = mixed_gradients(run, sites, part)
 
-        def show(site: AttentionSite, weights: torch.Tensor, first: int = first, gradients: dict = gradients) -> None:
+        def show(
+            site: AttentionSite,
+            weights: torch.Tensor,
+            first: int = first,
+            gradients: dict[str, torch.Tensor] = gradients,
+        ) -> None:
             values = attention_call().values[0].float()
             for row, gradient in enumerate(gradients[site.name]):
                 by_head = gradient.float().unflatten(-1, (site.heads, -1)).transpose(0, 1)

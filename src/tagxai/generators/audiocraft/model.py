@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators.audiocraft.attention import AudiocraftSite, hide_padding, recompute
-from tagxai.generators.codes import golden
+from tagxai.generators.codes import self_test
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 from tagxai.generators.parts import check_fit, layers_of, quiet
 from tagxai.generators.sources import first_line, load_from, load_from_hub
@@ -75,7 +75,7 @@ class AudiocraftGenerator(DelayPatternGenerator):
             needs=(LANGUAGE_MODEL, CODEC),
         )
         generator = cls(lm, codec, max_duration=seconds, source=source)
-        golden.check(generator, source)
+        self_test.check(generator, source)
         return generator
 
     @property

@@ -59,7 +59,7 @@ class DelayPatternGenerator(Generator):
     @property
     @abstractmethod
     def dtype(self) -> torch.dtype:
-        """Of the decoder's matrices. Where that is lower than float32, the rest may still be float32."""
+        """Dtype of the decoder's matrices. Where that is lower than float32, the rest may still be float32."""
 
     @property
     @abstractmethod

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from tagxai.contract.values import PrefixState
 from tagxai.errors import TagxaiError, UnsupportedError
-from tagxai.generators.codes import golden
+from tagxai.generators.codes import self_test
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 from tagxai.generators.parts import check_fit, layers_of, quiet
 from tagxai.generators.sources import load_from
@@ -81,7 +81,7 @@ class TransformersGenerator(DelayPatternGenerator):
             needs=("config.json",),  # without one, transformers would make a model of its own sizes
         )
         generator = cls(model, tokenizer, source=source)
-        golden.check(generator, source)
+        self_test.check(generator, source)
         return generator
 
     @property

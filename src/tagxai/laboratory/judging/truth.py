@@ -2,7 +2,7 @@
 words whose effect an intervention on the model confirms."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import cache
 from math import ceil
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tagxai.contract.generator import Generator
 from tagxai.contract.request import Request
-from tagxai.contract.truth import Kind, Level, TrueWord, Truth
+from tagxai.contract.truth import Level, TrueWord, Truth, WordKind
 from tagxai.contract.values import Generation
 from tagxai.laboratory import FRAME_RATE
 from tagxai.laboratory.judging.detector import EventDetector
@@ -37,27 +37,32 @@ class Witness:
 
     def __init__(self, generator: Generator, generation: Generation, detector: EventDetector) -> None:
         self.generator, self.generation, self.detector = generator, generation, detector
+        self._made: dict[Change, torch.Tensor] = {generation.prompt: generation.waveform[:1].cpu()}
         self.clip = cache(self._clip)  # a prompt is asked about more than once
+
+    def make(self, changes: Iterable[Change]) -> None:
+        """Make the clips of several changes together, for the questions that follow."""
+        missing = [change for change in dict.fromkeys(changes) if change not in self._made]
+        made = self.generator.generate_many([self._request(change) for change in missing])
+        for change, clip in zip(missing, made, strict=True):
+            self._made[change] = clip.waveform[:1].cpu()
 
     def _clip(self, change: Change) -> tuple[torch.Tensor, torch.Tensor]:
         """The changed prompt's clip `[1, samples]`, and the probability of every event in it `[frames, events]`."""
-        waveform = self.waveform(change)
+        self.make([change])
+        waveform = self._made[change]
         return waveform, self.detector(waveform)[0]
 
-    def waveform(self, change: Change) -> torch.Tensor:
+    def _request(self, change: Change) -> Request:
         original = self.generation
-        if change == original.prompt:
-            return original.waveform[:1].cpu()
         if not isinstance(change, str):
             start, end = change
             seen = torch.tensor([not (span[0] < end and start < span[1]) for span in original.spans])
-            request = Request.again(original, mask=seen.float().expand(original.positions, -1))
-        elif change.strip():
-            request = Request.again(original, prompt=change)
-        else:  # the event's words were all there is: what the model plays when nobody asks
-            request = Request.again(original, branch="unconditional")
-        (made,) = self.generator.generate_many([request])
-        return made.waveform[:1].cpu()
+            return Request.again(original, mask=seen.float().expand(original.positions, -1))
+        if change.strip():
+            return Request.again(original, prompt=change)
+        # the event's words were all there is: what the model plays when nobody asks
+        return Request.again(original, branch="unconditional")
 
     def frames(self, change: Change, mention: Mention) -> torch.Tensor:
         """In which frames of the changed prompt's clip the event is heard within its slot `[frames]`."""
@@ -94,17 +99,22 @@ def truth(generator: Generator, generation: Generation, detector: EventDetector,
     rng = np.random.default_rng(zlib.crc32(prompt.text.encode()))
     heard = [witness.frames(prompt.text, mention) for mention in prompt.mentions]
 
-    def changes(mention: Mention) -> Iterator[Change]:
-        if level == "attention":
-            yield mention.start_char, mention.end_char
-            return
-        yield replaced(prompt, mention, rng)[0]
-        yield removed(prompt, mention)
-
+    changes = {
+        i: _changes(prompt, mention, rng, level)
+        for i, mention in enumerate(prompt.mentions)
+        if not mention.absent and bool(heard[i].sum() > 2)
+    }
+    negations = [_negated(prompt, level)] if prompt.negations and bool(heard[-1].sum() <= 2) else []
+    attributes = [
+        _changed(prompt, mention, attribute, level)
+        for mention in (prompt.mentions[i] for i in changes)
+        if not _shares_slot(prompt, mention)
+        for attribute in mention.attributes
+        if witness.value(prompt.text, mention, attribute) == attribute.value
+    ]
+    witness.make([*(change for both in changes.values() for change in both), *negations, *attributes])
     confirmed = [
-        not mention.absent
-        and bool(heard[i].sum() > 2)
-        and all(witness.frames(change, mention).sum() <= 2 for change in changes(mention))
+        i in changes and all(witness.frames(change, mention).sum() <= 2 for change in changes[i])
         for i, mention in enumerate(prompt.mentions)
     ]
     words, rows = [], []
@@ -115,28 +125,48 @@ def truth(generator: Generator, generation: Generation, detector: EventDetector,
             causal = word.kind == "event" or _attribute_confirmed(prompt, mention, word, witness, level)
             frames = heard[word.mention] if causal else frames
         elif word.kind == "negation":
-            start, end = prompt.negations[0]
-            change: Change = (start, end) if level == "attention" else f"{prompt.text[:start]}and{prompt.text[end:]}"
-            causal = bool(heard[-1].sum() <= 2 < witness.frames(change, prompt.mentions[-1]).sum())
-        kind: Kind = "count" if word.attribute == "count" else word.kind
+            causal = bool(heard[-1].sum() <= 2 < witness.frames(_negated(prompt, level), prompt.mentions[-1]).sum())
+        kind: WordKind = "count" if word.attribute == "count" else word.kind
         words.append(TrueWord(word.start_char, word.end_char, kind, causal))
         rows.append(frames)
     return Truth(tuple(words), torch.stack(rows), generation.frame_rate)
 
 
+def _changes(prompt: Prompt, mention: Mention, rng: np.random.Generator, level: Level) -> list[Change]:
+    """The interventions on the words of an event."""
+    if level == "attention":
+        return [(mention.start_char, mention.end_char)]
+    return [replaced(prompt, mention, rng)[0], removed(prompt, mention)]
+
+
+def _negated(prompt: Prompt, level: Level) -> Change:
+    """The intervention on the words of the negation."""
+    start, end = prompt.negations[0]
+    return (start, end) if level == "attention" else f"{prompt.text[:start]}and{prompt.text[end:]}"
+
+
+def _changed(prompt: Prompt, mention: Mention, attribute: Attribute, level: Level) -> Change:
+    """The intervention on the words of an attribute."""
+    if level == "attention":
+        return attribute.start_char, attribute.end_char
+    values = VALUES[attribute.kind]
+    opposite = values[(values.index(attribute.value) + 1) % len(values)]
+    other_word = (ADJECTIVES if attribute.start_char < mention.start_char else ADVERBS)[opposite][0]
+    return prompt.text[: attribute.start_char] + other_word + prompt.text[attribute.end_char :]
+
+
 def _attribute_confirmed(prompt: Prompt, mention: Mention, word: Word, witness: Witness, level: Level) -> bool:
     """Whether the attribute is measured as asked, and another value with its opposite's words, or with none."""
-    slots = SLOTS[prompt.form]
-    if slots.count(slots[prompt.events.index(mention.event)]) > 1:
+    if _shares_slot(prompt, mention):
         return False
     attribute = next(a for a in mention.attributes if a.start_char <= word.start_char < a.end_char)
     if witness.value(prompt.text, mention, attribute) != attribute.value:
         return False
-    before = attribute.start_char < mention.start_char
-    values = VALUES[attribute.kind]
-    opposite = values[(values.index(attribute.value) + 1) % len(values)]
-    other_word = (ADJECTIVES if before else ADVERBS)[opposite][0]
-    change: Change = prompt.text[: attribute.start_char] + other_word + prompt.text[attribute.end_char :]
-    if level == "attention":
-        change = attribute.start_char, attribute.end_char
+    change = _changed(prompt, mention, attribute, level)
     return witness.value(change, mention, attribute) not in (attribute.value, None)  # not heard: nothing was measured
+
+
+def _shares_slot(prompt: Prompt, mention: Mention) -> bool:
+    """Whether another event sounds at the same time, so that attributes cannot be measured."""
+    slots = SLOTS[prompt.form]
+    return slots.count(slots[prompt.events.index(mention.event)]) > 1

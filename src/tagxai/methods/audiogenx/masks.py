@@ -11,9 +11,9 @@ from jaxtyping import Float
 from tagxai.contract.attention import edit_attention
 from tagxai.contract.run import Run
 from tagxai.lazy import torch
-from tagxai.methods.value_zeroing import ValueZeroing
 from tagxai.probing.edits import Capture
 from tagxai.probing.forward_mode import token_derivatives
+from tagxai.probing.zeroed_values import zeroing_distances
 
 Distribution = Literal["concrete", "hard_concrete"]
 WarmStart = Literal["half", "attention", "gradient", "value_zeroing"]
@@ -104,7 +104,7 @@ def warm_start(kind: WarmStart, run: Run) -> Float[torch.Tensor, "positions toke
             run.hidden_states()
         found = capture.weights()[0].float()
     elif kind == "value_zeroing":
-        found = to_positions(ValueZeroing().explain(run).values.float())
+        found = to_positions(zeroing_distances(run, run.model.cross_attention()).float())
     else:
         derivatives = token_derivatives(run.model, run.generation, run.conditioning)
         found = to_positions(derivatives.float()).clamp(min=0)

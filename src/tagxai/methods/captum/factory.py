@@ -18,17 +18,17 @@ from tagxai.methods.captum.perturbations import CaptumPerturbations
 @cache
 def captum_method(name: str) -> type[Method]:
     """The method for one of captum's algorithms. Raises TagxaiError where captum lacks it, or is not installed."""
-    short = name.removeprefix(PREFIX)
-    if short in REFUSED:
-        raise UnsupportedError(f"method {name!r} cannot explain these models: {REFUSED[short]}")
-    if short not in ALGORITHMS:
+    algorithm_name = name.removeprefix(PREFIX)
+    if algorithm_name in REFUSED:
+        raise UnsupportedError(f"method {name!r} cannot explain these models: {REFUSED[algorithm_name]}")
+    if algorithm_name not in ALGORITHMS:
         raise UnknownNameError("method", name, [PREFIX + known for known in ALGORITHMS])
     if any(find_spec(package) is None for package in ("captum", "sklearn")):
         raise TagxaiError(f"method {name!r} needs the extra 'captum': pip install 'tagxai[captum]'")
     import captum.attr
 
-    algorithm = ALGORITHMS[short]
-    options = captum_options(getattr(captum.attr, short).attribute)
+    algorithm = ALGORITHMS[algorithm_name]
+    options = captum_options(getattr(captum.attr, algorithm_name).attribute)
     base: type[CaptumMethod] = CaptumGradients if algorithm.kind == "gradient" else CaptumPerturbations
     namespace = {
         "name": name,
@@ -43,4 +43,4 @@ def captum_method(name: str) -> type[Method]:
         (key, option.type, field(default=option.default, metadata={"text": option.description}))
         for key, option in options.items()
     ]
-    return make_dataclass(short, fields, bases=(base,), namespace=namespace, frozen=True)
+    return make_dataclass(algorithm_name, fields, bases=(base,), namespace=namespace, frozen=True)

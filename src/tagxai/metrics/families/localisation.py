@@ -15,14 +15,14 @@ from jaxtyping import Bool, Float
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.metric import Metric
-from tagxai.contract.truth import Kind, Level, Truth
+from tagxai.contract.truth import Level, Truth, WordKind
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 
 
 def align(
-    attribution: Attribution, truth: Truth, kind: Kind = "event"
+    attribution: Attribution, truth: Truth, kind: WordKind = "event"
 ) -> tuple[Float[torch.Tensor, "words frames"], Bool[torch.Tensor, "words frames"], Bool[torch.Tensor, " words"]]:
     """Scores, truth and which words count, for the words of one kind.
 
@@ -44,7 +44,7 @@ class Localisation(Metric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     needs: ClassVar[frozenset[Capability]] = frozenset({"truth"})
 
-    kind: Kind = "event"
+    kind: WordKind = "event"
     """Whose truth: of words that name events, or of attributes, counts ... Causal words of other kinds do not count."""
 
     level: Level = "word"

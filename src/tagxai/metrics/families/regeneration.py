@@ -14,7 +14,7 @@ from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
-from tagxai.metrics.families.sampled_clips import classifier_for, sampled
+from tagxai.metrics.families.sampled_clips import Variant, classifier_for, sampled
 
 
 def top_share(mask: Float[torch.Tensor, "positions tokens"], share: float) -> Float[torch.Tensor, "positions tokens"]:
@@ -64,16 +64,18 @@ class RegenerationMetric(Metric):
         mask = attribution.to_mask()
         if self.mask == "matched":
             mask = top_share(mask, self.size)
-        found = self._distance(generator, generation, mask if self.factual else 1 - mask)
+        variants = [Variant(mask if self.factual else 1 - mask)]
+        if self.unit == "noise_floor":
+            variants.append(Variant())
+        _, judge = classifier_for(generator, self.classifier)
+        original = judge([generation.waveform], generation.sample_rate)[0]
+        found, *floors = (
+            self.compare(original, new, judge.exclusive)
+            for new in sampled(generator, generation, self.classifier, self.repeats, variants)
+        )
         if self.unit == "absolute":
             return found
-        floor = self._distance(generator, generation, None)
+        (floor,) = floors
         if floor < 1e-9:
             raise TagxaiError("two samples of this prompt sound the same to the classifier: there is no noise floor")
         return found / floor
-
-    def _distance(self, generator: Generator, generation: Generation, mask: torch.Tensor | None) -> float:
-        _, judge = classifier_for(generator, self.classifier)
-        original = judge([generation.waveform], generation.sample_rate)[0]
-        new = sampled(generator, generation, self.classifier, self.repeats, mask=mask)
-        return self.compare(original, new, judge.exclusive)

@@ -57,8 +57,8 @@ def check(generator: DelayPatternGenerator, source: str) -> None:
     if not (folder / MANIFEST).is_file():
         return
     try:
-        golden = storage.read_tensors(folder / TENSORS)
-        expected = {name: golden[name] for name in ("logits", "audio")}
+        kept = storage.read_tensors(folder / TENSORS)
+        expected = {name: kept[name] for name in ("logits", "audio")}
     except KeyError as missing:
         raise DamagedFileError(f"{folder / TENSORS} is damaged: it has no {missing}") from None
     exact = generator.device.type == "cpu" and generator.dtype == torch.float32

@@ -1,0 +1,38 @@
+"""Prompts as the model reads them: encoded once for all that follows, and what the model cannot read in them."""
+
+from __future__ import annotations
+
+from math import inf
+
+from tagxai.contract.generator import Generator
+from tagxai.contract.state import neutral_state
+from tagxai.contract.values import Conditioning
+from tagxai.lazy import torch
+from tagxai.text import words
+
+
+def encode(generator: Generator, prompt: str) -> Conditioning:
+    """A prompt as `Request.conditioning` takes it: the state that it is encoded in is that of generating."""
+    with neutral_state(generator), torch.no_grad():
+        return generator.encode_prompt([prompt])
+
+
+def prompt_warnings(generator: Generator, prompt: str, encoded: Conditioning | None = None) -> list[str]:
+    """What a model cannot read in a prompt, a sentence for each problem; empty for most prompts."""
+    encoded = encode(generator, prompt) if encoded is None else encoded
+    (tokens,), (spans,) = encoded.tokens, encoded.spans
+    found = []
+    if strange := words.unknown(prompt, spans, tokens):
+        shown = ", ".join(repr(word.text) for word in strange[:3]) + (", ..." if len(strange) > 3 else "")
+        every = sum(not word.special for word in words.words(prompt, spans, tokens))
+        found.append(
+            f"the tokenizer of {generator.name!r} does not know {len(strange)} of the prompt's {every} words, or not "
+            f"all of their characters ({shown}): the model sees everything unknown as the same `<unk>` token"
+        )
+    longest = getattr(getattr(generator, "tokenizer", None), "model_max_length", inf)  # transformers: 1e30 if unknown
+    if len(tokens) > longest:
+        found.append(
+            f"the prompt has {len(tokens)} tokens, and the text encoder of {generator.name!r} is made for at most "
+            f"{longest}: generating will be slow, and the model may ignore part of the prompt"
+        )
+    return found

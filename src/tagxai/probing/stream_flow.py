@@ -1,0 +1,90 @@
+"""Following the residual stream through one pass: what every sublayer adds to it, and which token it is from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from jaxtyping import Float
+
+from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
+from tagxai.contract.run import Run
+from tagxai.lazy import torch
+from tagxai.probing.hooks import hook_before
+
+AT_ONCE = 2**22
+"""Numbers in one piece of `[queries, keys, dim]`."""
+
+
+def follow(run: Run, sites: Sequence[AttentionSite], flow: Flow) -> None:
+    """Run the clip once, with `flow` at every layer and site. Raises UnsupportedError where a layer does not add up."""
+    for site in sites:
+        site.check_plain_residual()
+    with ExitStack() as hooks:
+        for block in {id(site.block): site.block for site in sites}.values():
+            hooks.enter_context(hook_before(block, flow.enter_layer))
+        hooks.enter_context(edit_attention(sites, flow))
+        run.hidden_states()
+
+
+class Flow:
+    """Follows the residual stream through one teacher-forced pass, and carries the tokens' relevance along."""
+
+    stream: Float[torch.Tensor, "positions dim"]
+
+    def __init__(self, relevance: Float[torch.Tensor, "positions tokens"]) -> None:
+        self._relevance = relevance
+
+    def relevance(self) -> Float[torch.Tensor, "positions tokens"]:
+        return self._relevance
+
+    def enter_layer(self, _: torch.nn.Module | None, arguments: tuple[Any, ...]) -> None:
+        self.stream = arguments[0][0].float()
+
+    def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
+        transformed = transformed_values(site)
+        output = self.stream + torch.einsum("hqk,hkd->qd", weights[0].float(), transformed)
+        if site.projection.bias is not None:
+            output = output + site.projection.bias
+        of_keys, of_stream = contributions(
+            weights[0].float(), transformed, self.stream, output, own=site.kind == "self"
+        )
+        relevance = self._relevance.to(of_keys)
+        gathered = of_keys @ relevance if site.kind == "self" else of_keys
+        self._relevance, self.stream = of_stream[:, None] * relevance + gathered, output
+
+
+def transformed_values(site: AttentionSite) -> Float[torch.Tensor, "heads keys dim"]:
+    """For edits: the values of the call under way as the output projection writes them to the stream, a head each."""
+    heads_to_stream = site.projection.weight.T.unflatten(0, (site.heads, -1)).float()
+    return attention_call().values[0].float() @ heads_to_stream
+
+
+def contributions(
+    weights: Float[torch.Tensor, "heads queries keys"],
+    transformed: Float[torch.Tensor, "heads keys dim"],
+    stream: Float[torch.Tensor, "queries dim"],
+    output: Float[torch.Tensor, "queries dim"],
+    *,
+    own: bool,
+) -> tuple[Float[torch.Tensor, "queries keys"], Float[torch.Tensor, " queries"]]:
+    """The shares of all keys and of the stream in each output; with `own`, the stream of query t is a part of key t.
+
+    Where no part brings the sum nearer to the output, all of it is the stream's.
+    """
+    queries, keys, dim = weights.shape[1], transformed.shape[1], transformed.shape[2]
+    found = []
+    for rows in torch.arange(queries, device=weights.device).split(max(1, AT_ONCE // (keys * dim))):
+        parts = torch.einsum("hqk,hkd->qkd", weights[:, rows], transformed)
+        parts = torch.cat([parts, stream[rows, None]], dim=1)
+        if own:
+            each = torch.arange(len(rows), device=weights.device)
+            parts[each, rows] += parts[each, -1]
+            parts[:, -1] = 0
+        aim = output[rows, None]
+        nearness = (aim.abs().sum(-1) - (aim - parts).abs().sum(-1)).clamp(min=0)
+        nearness[:, -1] += nearness.sum(1) == 0
+        found.append(nearness / nearness.sum(1, keepdim=True))
+    shares = torch.cat(found)
+    return shares[:, :-1], shares[:, -1]
