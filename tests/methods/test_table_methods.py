@@ -10,6 +10,7 @@ from tagxai.methods.kernel_shap import KernelShap
 from tagxai.methods.lime import Lime
 from tagxai.methods.occlusion import Occlusion
 from tagxai.methods.shapley import Shapley
+from tagxai.methods.share_x_effect import ShareXEffect
 from tagxai.registering.registry import registry
 from tagxai.scoring import all_subsets, leave_one_out, score
 
@@ -20,6 +21,7 @@ METHODS = {
     "kernel_shap": KernelShap(samples=12),
     "lime": Lime(samples=12),
     "occlusion": Occlusion(),
+    "share_x_effect": ShareXEffect(distance=2),
     "shapley": Shapley(exact_up_to=3, permutations=4),
 }
 

@@ -32,6 +32,7 @@ class ShareXEffect(TableMethod):
 
     name: ClassVar[str] = "share_x_effect"
     expense: ClassVar[str] = "1 + words x (1 + distance) forward passes, in batches, and those of value_zeroing"
+    remedy: ClassVar[str] = "its effects alone are those of method 'occlusion' with operator=delete and beside=4"
 
     operator: Operator = "delete"
     """How a word is taken away: `delete` (its text), or as in `occlusion`."""

@@ -46,7 +46,8 @@ def last_stream(
     with hook_after(block, cut), torch.enable_grad():
         output = run.forward(run.conditioning.expand(3))
         both = (left[0], output.hidden)
-        count(backward_passes=len(output.log_prob[0]))
+        rows, streams, _ = output.log_prob.shape
+        count(backward_passes=rows * streams)
         gradients = [torch.autograd.grad(each.sum(), both, retain_graph=True) for each in output.log_prob[0]]
     of_stream, of_hidden = (torch.stack(each)[:, 0].float() for each in zip(*gradients, strict=True))
     hidden, of_zeros, of_ones = output.hidden.detach().float()
