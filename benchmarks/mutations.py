@@ -44,8 +44,6 @@ def copied(folder: Path) -> Path:
 def survives(copy: Path, fault: dict[str, str]) -> bool:
     path = copy / "src" / "tagxai" / fault["file"]
     text = path.read_text(encoding="utf-8")
-    if text.count(fault["old"]) != 1:
-        raise RuntimeError(f"{fault['name']}: {fault['file']} has {text.count(fault['old'])} times {fault['old']!r}")
     path.write_text(text.replace(fault["old"], fault["new"]), encoding="utf-8")
     try:
         return not tests_fail(copy, fault["tests"].split())
@@ -55,11 +53,15 @@ def survives(copy: Path, fault: dict[str, str]) -> bool:
 
 def main(names: list[str]) -> int:
     chosen = [fault for fault in FAULTS if not names or fault["name"] in names]
+    for fault in chosen:
+        times = (ROOT / "src" / "tagxai" / fault["file"]).read_text(encoding="utf-8").count(fault["old"])
+        if times != 1:
+            raise RuntimeError(f"{fault['name']}: {fault['file']} has {fault['old']!r} {times} times")
     with tempfile.TemporaryDirectory() as folder:
         copy = copied(Path(folder))
-        for tests in dict.fromkeys(fault["tests"] for fault in chosen):
-            if tests_fail(copy, tests.split()):
-                raise RuntimeError(f"{tests} fails without any fault")
+        files = {word for fault in chosen for word in fault["tests"].split() if word.startswith("tests/")}
+        if tests_fail(copy, sorted(files)):
+            raise RuntimeError("the tests fail without any fault")
         alive = 0
         for fault in chosen:
             survived = survives(copy, fault)

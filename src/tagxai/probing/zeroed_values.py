@@ -45,8 +45,6 @@ class _Repeated:
     def __call__(
         self, block: torch.nn.Module, arguments: tuple[Any, ...], options: dict[str, Any], output: Any
     ) -> None:
-        self, block: torch.nn.Module, arguments: tuple[Any, ...], options: dict[str, Any], output: Any
-    ) -> None:
         if self.is_repeating:
             return
         self.is_repeating = True
