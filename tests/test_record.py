@@ -1,15 +1,8 @@
 """What commit 0314d4e computed, against what this one does: codes bit for bit, scores to 1e-6, folders that load.
 
-<<<<<<< HEAD
-The record was written by `tests/record/make_record.py`. A number may differ by 1e-6 where it is at most 1, and a
-larger number by that share of its own value. The tests run on one thread. Only on a processor where torch rounds
-otherwise than on that of the record, by its own arithmetic and not by the package's, is the tolerance 3e-5: code and
-record are equal there too, but scores move by up to 1.4e-5. The message of a failure says so.
-=======
 The record was written by `tests/record/make_record.py`. A number may differ by 1e-6 where it is at most 1, and a larger
 number by that share of its own value. The tests run on one thread. Only on a processor where torch itself rounds
 otherwise than on that of the record is the tolerance 3e-5: the same code was seen to differ there by up to 1.4e-5.
->>>>>>> strict
 """
 
 import json

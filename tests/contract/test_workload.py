@@ -126,18 +126,19 @@ def test_scoring_takes_smaller_batches_where_little_is_free(generator, generatio
 
 
 def test_a_run_that_cannot_fit_is_refused_in_one_sentence_before_it_starts(generator, monkeypatch, capsys):
+    encoded = generator.encode_prompt([PROMPT])
     monkeypatch.setattr("tagxai.explaining.estimate.free", lambda device: 1000)
     with pytest.raises(
         TagxaiError, match=r"needs about .* beside the model's weights, and .* are free; .*--no-memory-check"
     ) as e:
-        options.check_memory(generator, PROMPT, None, Shapley(), refuse=True)
+        options.check_memory(generator, encoded, None, Shapley(), refuse=True)
     assert "\n" not in str(e.value)
-    options.check_memory(generator, PROMPT, None, Shapley(), refuse=False)
+    options.check_memory(generator, encoded, None, Shapley(), refuse=False)
     monkeypatch.setattr("tagxai.explaining.estimate.free", lambda device: None)
-    options.check_memory(generator, PROMPT, None, Shapley(), refuse=True)  # unknown: not for us to refuse
+    options.check_memory(generator, encoded, None, Shapley(), refuse=True)  # unknown: not for us to refuse
     assert capsys.readouterr().err == ""  # too small a run to speak of
     monkeypatch.setattr(options, "LARGE", 0)
-    options.check_memory(generator, PROMPT, None, Shapley(), refuse=True)
+    options.check_memory(generator, encoded, None, Shapley(), refuse=True)
     assert "memory: about" in capsys.readouterr().err
 
 

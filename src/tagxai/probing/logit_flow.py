@@ -46,8 +46,7 @@ def last_stream(
     with hook_after(block, cut), torch.enable_grad():
         output = run.forward(run.conditioning.expand(3))
         both = (left[0], output.hidden)
-        rows, streams, _ = output.log_prob.shape
-        count(backward_passes=rows * streams)
+        count(backward_passes=output.log_prob.shape[1])  # of the first row alone
         gradients = [torch.autograd.grad(each.sum(), both, retain_graph=True) for each in output.log_prob[0]]
     of_stream, of_hidden = (torch.stack(each)[:, 0].float() for each in zip(*gradients, strict=True))
     hidden, of_zeros, of_ones = output.hidden.detach().float()
