@@ -64,7 +64,7 @@ def test_a_plan_without_a_cell_is_refused():
         ({"prompts": {"file": "a.csv", "column": 3}}, "column of prompts takes text, not 3"),
         ({"prompts": {"file": "laboratory:test:3", "limit": 2}}, "'laboratory:test:3' is not a file"),
         ({"prompts": {"file": "a.csv", "limit": 0}}, "a whole number from 1, not 0"),
-        ({"prompts": {"file": "missing.csv"}}, "there is no file 'missing.csv'"),
+        ({"prompts": {"file": "missing.csv"}}, "file 'missing.csv' does not exist"),
         ({"prompts": "laboratory:test:99999999999"}, "of at most 100000"),
         ({"threads": 10**11}, "threads takes at most 4096"),
         ({"executor": "procesess"}, "did you mean 'processes'"),

@@ -413,7 +413,7 @@ def test_lists_are_read_in_each_layout(tmp_path):
     assert read("a.csv", "caption,id\nx\u2028y,1\n") == [("x\u2028y", 2)]  # no end of a row
     assert read("a.tsv", "id\tcaption\n1\tx, y\n") == [("x, y", 2)]
     assert read("a.txt", "x\n\ny\n\n") == [("x", 1), ("", 2), ("y", 3)]
-    with pytest.raises(TagxaiError, match="no file"):
+    with pytest.raises(TagxaiError, match="does not exist"):
         read_prompts(tmp_path)
 
 

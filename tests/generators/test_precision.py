@@ -69,7 +69,10 @@ def test_log_probabilities_after_a_shared_beginning_agree(random_model, dtype):
 
 @pytest.mark.parametrize(
     "method",
-    [AudioGenX(**LEARNED), AudioGenX(explainer="mlp", hidden_units=8, epochs=10, learning_rate=0.01, **LEARNED)],
+    [
+        AudioGenX(noise=True, warm_start="half", adam_beta1=0.9, smoothness=0.0, learning_rate=1.0, **LEARNED),
+        AudioGenX(explainer="mlp", hidden_units=8, epochs=10, learning_rate=0.01, **LEARNED),
+    ],
     ids=["logits", "mlp"],
 )
 def test_audiogenx_masks_agree(pair, method):

@@ -58,5 +58,5 @@ def test_without_accelerate_sharding_says_what_to_install(random_model, monkeypa
 
 
 def test_a_generator_that_cannot_be_sharded_is_refused_before_it_is_loaded():
-    with pytest.raises(UnsupportedError, match="generator 'audiogen' cannot be sharded; take one device"):
+    with pytest.raises(UnsupportedError, match="generator 'audiogen' cannot be sharded; use one device"):
         load_generator("audiogen", device="sharded")

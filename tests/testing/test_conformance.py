@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tagxai import Attribution, Method, Metric
+from tagxai import Method, Metric, Scores
 from tagxai.contract.attention import edit_attention
 from tagxai.errors import TagxaiError
 from tagxai.generators.transformers.model import TransformersGenerator
@@ -98,8 +98,8 @@ class Honest(Method):
 
     name = "honest"
 
-    def attribute(self, generator, generation, *, on_progress=None):
-        return Attribution(generation, self.scores(generator, generation), self.name, self.settings())
+    def explain(self, run):
+        return Scores(self.scores(run.model, run.generation))
 
     def scores(self, generator, generation):
         return torch.ones(1, generation.frames, len(generation.tokens))
@@ -191,8 +191,8 @@ class Remembers(Honest):
 class NoMask(Honest):
     """Calls scores a mask that are none."""
 
-    def attribute(self, generator, generation, *, on_progress=None):
-        return replace(super().attribute(generator, generation), scores=2 * self.scores(None, generation), is_mask=True)
+    def explain(self, run):
+        return Scores.mask(2 * self.scores(run.model, run.generation))
 
 
 class NamesAnother(Honest):
@@ -207,6 +207,9 @@ class NeedsMoreThanItSays(Honest):
 
     needs = frozenset({"attention"})
 
+    def check_supported(self, generator):
+        pass
+
 
 class Undescribed(Honest):
     pass
@@ -216,7 +219,7 @@ class NotAFrozenDataclass(Method):
     """Has no fields."""
 
     name = "loose"
-    attribute = Honest.attribute
+    explain, scores = Honest.explain, Honest.scores
 
 
 def test_the_smallest_honest_method_conforms(own_generator):
@@ -270,9 +273,8 @@ class ForgetsTheDelay(Sloppy):
     """Reads the codes of a later step."""
 
     def forward(self, generation, conditioning=None, **options):
-        return super().forward(
-            replace(generation, codes=generation.record["codes"].roll(-1, 1)), conditioning, **options
-        )
+        codes = generation.record["codes"].roll(-1, 1)
+        return super().forward(replace(generation, record={"codes": codes}), conditioning, **options)
 
 
 class ForgetsThePosition(Sloppy):
@@ -330,7 +332,7 @@ class OtherSound(Sloppy):
         (AnyDuration, "raises nothing for a clip of"),
         (Thawed, "does not freeze its weights"),
         (LeakyBranch, "unconditional branch that depends on the prompt"),
-        (OtherSound, "decodes the codes to a sound that it did not return"),
+        (OtherSound, "decodes the record to another sound than it returned"),
     ],
 )
 def test_a_generator_that_breaks_its_contract_learns_which_promise(generator_class, broken, random_model):

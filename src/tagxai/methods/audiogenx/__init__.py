@@ -18,7 +18,7 @@ from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import Workload
-from tagxai.errors import TagxaiError, UnknownNameError
+from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.lazy import torch
 from tagxai.methods.audiogenx import masks
 from tagxai.methods.audiogenx.masks import Distribution, WarmStart
@@ -128,7 +128,12 @@ class AudioGenX(Method):
         schedule = self.schedule
         target = run.forward() if self.similarity == "likelihood" else None
         states = (run.hidden_states() if target is None else target.hidden)[0]
-        start = None if self._explainer == "mlp" else masks.warm_start(schedule.warm_start, run)
+        try:
+            start = None if self._explainer == "mlp" else masks.warm_start(schedule.warm_start, run)
+        except UnsupportedError:  # the model shows no layers to zero values in
+            if self.warm_start is not None:
+                raise
+            schedule, start = schedule._replace(warm_start="half"), None
 
         def similarity(mask: torch.Tensor) -> Similarity:
             if target is not None:
