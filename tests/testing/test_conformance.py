@@ -238,7 +238,7 @@ def test_the_smallest_honest_method_conforms(own_generator):
         (Trains, "changes the model's weights"),
         (Remembers, "keeps state between clips"),
         (NoMask, r"outside \[0, 1\]"),
-        (NamesAnother, "names itself 'random'"),
+        (NamesAnother, "calls itself 'random'"),
         (NeedsMoreThanItSays, "raises nothing for a generator that does not offer attention"),
         (Undescribed, "has no docstring"),
         (NotAFrozenDataclass, "is not a frozen dataclass"),
@@ -272,9 +272,9 @@ class IgnoresPadding(Sloppy):
 class ForgetsTheDelay(Sloppy):
     """Reads the codes of a later step."""
 
-    def forward(self, generation, conditioning=None, **options):
+    def hidden_states(self, generation, conditioning=None, **options):
         codes = generation.record["codes"].roll(-1, 1)
-        return super().forward(replace(generation, record={"codes": codes}), conditioning, **options)
+        return super().hidden_states(replace(generation, record={"codes": codes}), conditioning, **options)
 
 
 class ForgetsThePosition(Sloppy):
@@ -326,7 +326,7 @@ class OtherSound(Sloppy):
     ("generator_class", "broken"),
     [
         (IgnoresPadding, "differently in a padded batch than alone"),
-        (ForgetsTheDelay, "reads a code before it is predicted"),
+        (ForgetsTheDelay, "differs between masked streaming and a masked teacher-forced pass|reads frames before"),
         (ForgetsThePosition, "differs between masked streaming and a masked teacher-forced pass"),
         (Unrepeatable, "global random state|another clip from the same prompt and seed"),
         (AnyDuration, "raises nothing for a clip of"),
