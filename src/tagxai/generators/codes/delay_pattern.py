@@ -202,15 +202,6 @@ class DelayPatternGenerator(Generator):
         with at_position(0, conditional_rows=0 if branch == "unconditional" else None), self._lower():
             return self._states(columns, conditioning.embeddings, conditioning.mask)
 
-    def logits(
-        self, codes: Int[torch.Tensor, "codebooks frames"], conditioning: Conditioning
-    ) -> Float[torch.Tensor, "batch codebooks positions vocabulary"]:
-        """All of the logits of one pass, which `forward` never holds at once."""
-        columns = self._columns(codes.to(self.device)).expand(len(conditioning), -1, -1)
-        with self._lower():
-            hidden = self._states(columns, conditioning.embeddings, conditioning.mask)
-        return torch.stack([head(hidden) for head in self._heads], dim=1)
-
     def until(self, generation: Generation, frame: int) -> Generation:
         timeline = generation.timeline.until(frame)
         codes = generation.record["codes"][:, : timeline.frames]

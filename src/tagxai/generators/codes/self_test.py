@@ -26,7 +26,10 @@ def score(generator: DelayPatternGenerator) -> dict[str, torch.Tensor]:
     codes = torch.arange(generator.codebooks * frames, device=generator.device).mul(7919).remainder(generator.pad)
     codes = codes.reshape(generator.codebooks, frames)
     with torch.no_grad():
-        logits = generator.logits(codes, generator.encode_prompt([PROMPT]))[0]
+        conditioning = generator.encode_prompt([PROMPT])
+        with generator._lower():
+            hidden = generator._states(generator._columns(codes)[None], conditioning.embeddings, conditioning.mask)
+        logits = torch.stack([head(hidden)[0] for head in generator._heads])
         return {"logits": logits.float().cpu(), "audio": generator.decode_codes(codes).float().cpu()}
 
 
