@@ -41,6 +41,13 @@ class FlowConfig:
     shift: float = 3.0
 
 
+def waves(frames: int, width: int) -> Float[Tensor, "frames width"]:
+    """Cosines and sines whose periods run from 3 frames to 150: they tell near frames apart as well as far ones."""
+    periods = torch.logspace(math.log10(3), math.log10(150), width // 2)
+    angles = torch.outer(torch.arange(frames), 2 * math.pi / periods)
+    return torch.cat([angles.cos(), angles.sin()], 1)
+
+
 def rotary(frames: int, width: int) -> Float[Tensor, "2 frames half"]:
     """Cosines and sines of rotary positions; the slowest turns once in some hundreds of frames."""
     angles = torch.outer(torch.arange(frames), 100.0 ** (-torch.arange(0, width, 2) / width))
@@ -51,6 +58,11 @@ def turned(x: Float[Tensor, "batch heads frames dim"], table: Float[Tensor, "2 f
     """Each pair of channels rotated by its frame's angle."""
     a, b = x.chunk(2, -1)
     return torch.cat([a * table[0] - b * table[1], a * table[1] + b * table[0]], -1)
+
+
+def evened(t: Tensor) -> Tensor:
+    """What gives noisy latents unit variance at noise level t, and the rest of the velocity, too."""
+    return (t.square() + (1 - t).square()).rsqrt()
 
 
 class Attention(nn.Module):
@@ -124,7 +136,7 @@ class LatentFlow(nn.Module):
         super().__init__()
         self.config, width = config, config.width
         self.enter, self.leave = nn.Linear(config.dim, width), nn.Linear(width, config.dim)
-        self.place = nn.Parameter(0.02 * torch.randn(config.frames, width))
+        self.place = nn.Parameter(0.5 * waves(config.frames, width))
         self.text = nn.Linear(config.text, width, bias=False)
         self.time = nn.Sequential(nn.Linear(128, width), nn.SiLU())
         self.level, self.last = nn.Linear(width, 6 * width), nn.Linear(width, 2 * width)
@@ -146,7 +158,22 @@ class LatentFlow(nn.Module):
         text: Float[Tensor, "batch tokens text"],
         mask: Bool[Tensor, "batch tokens"],
     ) -> Float[Tensor, "batch frames dim"]:
-        return self.leave(self.hidden(x, t, self.text(text), mask))
+        return self.velocity(self.hidden(x, t, self.text(text), mask), x, t)
+
+    def velocity(
+        self,
+        hidden: Float[Tensor, "batch frames width"],
+        x: Float[Tensor, "batch frames dim"],
+        t: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch frames dim"]:
+        """What the states say beyond the best linear guess from `x` alone.
+
+        Without that guess the network is busy with carrying the noise through to its output: after 1,000 steps it
+        did not yet place a single strike where the text wants it.
+        """
+        t = t[:, None, None]
+        gain = evened(t)
+        return gain * ((2 * t - 1) * gain * x + self.leave(hidden))
 
     def hidden(
         self,
@@ -160,7 +187,7 @@ class LatentFlow(nn.Module):
         told = self.time(torch.cat([angles.cos(), angles.sin()], -1))
         level, keys = self.level(told).unflatten(-1, (6, -1)), mask[:, None, None]
         frames = x.shape[1]
-        h = self.enter(x) + self.place[:frames]
+        h = self.enter(x * evened(t[:, None, None])) + self.place[:frames]
         for block in self.blocks:
             h = block(h, level, text, keys, self.table[:, :frames])
         a, b = self.last(told).unsqueeze(1).chunk(2, -1)

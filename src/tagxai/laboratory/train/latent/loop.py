@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from tagxai.laboratory.latent_flow import FlowConfig, LatentFlow
 from tagxai.laboratory.train.latent.pairs import Pairs
+from tagxai.laboratory.train.latent.precision import HalfProducts
 from tagxai.tiny.train.common import load, report, save
 from tagxai.tiny.train.latents import LatentSpace
 
@@ -33,14 +34,14 @@ class Settings:
     rate is constant up to `steady` of the steps and falls from there, so `steps` may still be changed before.
     """
 
-    steps: int = 8000
-    batch: int = 24
-    matrices: float = 2e-3
-    others: float = 1e-3
+    steps: int = 4200
+    batch: int = 16
+    matrices: float = 3e-3
+    others: float = 1.5e-3
     average: float = 0.999
     null: float = 0.12
-    middle: float = 0.8
-    spread: float = 1.3
+    middle: float = 2.0
+    spread: float = 1.6
     steady: float = 0.5
     every: int = 250
     seed: int = 0
@@ -158,7 +159,9 @@ def train(
     for step in range(first, settings.steps):
         for optimiser, base in zip(optimisers, bases, strict=True):
             optimiser.param_groups[0]["lr"] = base * rate(step, settings)
-        loss = draw(data, encode, model.scale, settings, step).loss(model).mean()
+        batch = draw(data, encode, model.scale, settings, step)
+        with HalfProducts():
+            loss = batch.loss(model).mean()
         model.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
