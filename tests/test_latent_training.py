@@ -71,7 +71,9 @@ def test_training_learns_a_velocity_that_depends_on_text(data, tmp_path):
     """Two clips, each with its own words: what is left of the error near noise is what the text cannot tell."""
     two = pairs.Pairs(data.tokens[:2].clone(), data.latents[:2])
     two.tokens[0, :, 1:3], two.tokens[1, :, 1:3] = 8, 2
-    settings = replace(SETTINGS, steps=80, batch=16, every=80, matrices=0.1, others=0.05, average=0.9, middle=2.0)
+    settings = replace(
+        SETTINGS, steps=80, batch=16, every=80, matrices=0.1, others=0.05, average=0.9, middles=(2.0, 2.0)
+    )
     model = run(tmp_path, two, settings)
     tried = loop.draw(two, encode, model.scale, replace(settings, batch=32, null=0.0), 10**6)
     tried = tried._replace(level=torch.full_like(tried.level, 0.97))
@@ -86,7 +88,13 @@ def test_batches_depend_on_their_step_alone_and_drop_some_texts(data):
     assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
     assert not torch.equal(one.noise, other.noise)
     assert float((one.text == 0).all(2).all(1).float().mean()) == pytest.approx(0.25, abs=0.06)
-    assert 0.6 < float(one.level.median()) < 0.8  # sigmoid(0.8) = 0.69
+
+
+def test_noise_levels_are_high_at_first_and_lower_later(data):
+    settings = replace(SETTINGS, steps=100, batch=101, middles=(3.0, 0.0))
+    medians = [float(loop.draw(data, encode, torch.ones(4), settings, step).level.median()) for step in (0, 50, 100)]
+    expected = torch.tensor([3.0, 1.5, 0.0]).sigmoid()
+    torch.testing.assert_close(torch.tensor(medians), expected, atol=0.02, rtol=0)
 
 
 def test_the_rate_warms_up_stays_and_falls():

@@ -65,6 +65,15 @@ def evened(t: Tensor) -> Tensor:
     return (t.square() + (1 - t).square()).rsqrt()
 
 
+def loudness(t: Tensor) -> Tensor:
+    """What noisy latents are multiplied by before the network reads them: the less they tell, the quieter they are.
+
+    Near noise only text and place tell anything. At full strength the noise drowned the product of both, and nearly
+    four times as much training was needed to place strikes by their count.
+    """
+    return evened(t) * (1 - t).sqrt()
+
+
 class Attention(nn.Module):
     """Multi-head attention without biases; `editing`, where set, replaces its weights."""
 
@@ -187,7 +196,7 @@ class LatentFlow(nn.Module):
         told = self.time(torch.cat([angles.cos(), angles.sin()], -1))
         level, keys = self.level(told).unflatten(-1, (6, -1)), mask[:, None, None]
         frames = x.shape[1]
-        h = self.enter(x * evened(t[:, None, None])) + self.place[:frames]
+        h = self.enter(x * loudness(t[:, None, None])) + self.place[:frames]
         for block in self.blocks:
             h = block(h, level, text, keys, self.table[:, :frames])
         a, b = self.last(told).unsqueeze(1).chunk(2, -1)
