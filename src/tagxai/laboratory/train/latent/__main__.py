@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from tagxai.tiny import WEIGHTS
+from tagxai.laboratory import WEIGHTS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

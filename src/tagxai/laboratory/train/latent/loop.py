@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tagxai.laboratory.latent_flow import FlowConfig, LatentFlow
+from tagxai.laboratory.train.checkpoints import load, save
 from tagxai.laboratory.train.latent.pairs import Pairs
 from tagxai.laboratory.train.latent.precision import HalfProducts
-from tagxai.tiny.train.common import load, report, save
-from tagxai.tiny.train.latents import LatentSpace
+from tagxai.laboratory.train.latents import LatentSpace
+from tagxai.laboratory.train.loop import report
 
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
 """Noise levels at which held-out clips are tried."""

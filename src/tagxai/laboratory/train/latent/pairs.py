@@ -15,13 +15,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from tagxai.tiny.clips import Form, intervals
-from tagxai.tiny.grammar import compose, prompts, wording_split
-from tagxai.tiny.scenes import Scene, scenes
-from tagxai.tiny.sounds import ATTRIBUTES, VALUES, Rng, Style
-from tagxai.tiny.train.common import load, report, save
-from tagxai.tiny.train.latents import LatentSpace
-from tagxai.tiny.train.text import LENGTH
+from tagxai.laboratory.language.composing import compose
+from tagxai.laboratory.language.streams import prompts, wording_split
+from tagxai.laboratory.sounds.clips import Form, intervals
+from tagxai.laboratory.sounds.scenes import Scene, scenes
+from tagxai.laboratory.sounds.styles import VALUES, Style
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES
+from tagxai.laboratory.sounds.waves import Rng
+from tagxai.laboratory.train.checkpoints import load, save
+from tagxai.laboratory.train.latents import LatentSpace
+from tagxai.laboratory.train.loop import report
+from tagxai.laboratory.train.text_labels import LENGTH
 
 BLOCK = 2000
 TELLINGS = 4

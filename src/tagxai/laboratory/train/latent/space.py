@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import MusicgenForConditionalGeneration
 
-from tagxai.tiny.train.codec import latent_space
-from tagxai.tiny.train.common import rendered
-from tagxai.tiny.train.latents import LatentSpace
+from tagxai.laboratory.train.codec import latent_space
+from tagxai.laboratory.train.latents import LatentSpace
+from tagxai.laboratory.train.rendering import rendered
 
 LEFT_OVER = 0.05
 """Most of the latents' energy that the shipped codebooks may leave over: in their own space they leave 0.03."""

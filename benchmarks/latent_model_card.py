@@ -1,6 +1,6 @@
 """Does a flow do what it was asked? Its figures beside their bars, as JSON.
 
-    python -m tagxai.laboratory.train.latent.trial OUT/weights --split validation --clips 120
+    uv run python benchmarks/latent_model_card.py OUT/weights --split validation --clips 120
 
 Prompts, judge and meters are those of the first embedded model, and so is everything about the sound but the flow.
 """
@@ -15,18 +15,18 @@ from typing import Any, get_args
 import numpy as np
 import torch
 from jaxtyping import Float
+from tiny_model_card import styled
 from torch import Tensor
 
+from tagxai.laboratory import WEIGHTS
+from tagxai.laboratory.judging.detector import EventDetector
+from tagxai.laboratory.judging.events import attributes, bars, judge
+from tagxai.laboratory.judging.interventions import Synthesiser, intervene
+from tagxai.laboratory.language.streams import prompts
 from tagxai.laboratory.latent_flow import LatentFlow
 from tagxai.laboratory.latent_sampling import trajectory
-from tagxai.tiny import WEIGHTS
-from tagxai.tiny.detector import EventDetector
-from tagxai.tiny.evaluate import styled
-from tagxai.tiny.grammar import prompts
-from tagxai.tiny.interventions import Synthesiser, intervene
-from tagxai.tiny.judging import attributes, bars, judge
-from tagxai.tiny.sounds import VALUES
-from tagxai.tiny.splits import Split
+from tagxai.laboratory.sounds.splits import Split
+from tagxai.laboratory.sounds.styles import VALUES
 
 BARS: dict[str, tuple[str, float]] = {
     "recall": (">=", 0.95),

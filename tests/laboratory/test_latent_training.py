@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from tagxai.laboratory.latent_flow import FlowConfig
+from tagxai.laboratory.sounds.splits import split_of
+from tagxai.laboratory.sounds.synthesis import ATTRIBUTES
 from tagxai.laboratory.train.latent import loop, pairs, space
 from tagxai.laboratory.train.latent.__main__ import main
-from tagxai.tiny.sounds import ATTRIBUTES
-from tagxai.tiny.splits import split_of
-from tagxai.tiny.train.latents import LatentSpace
+from tagxai.laboratory.train.latents import LatentSpace
 
 MICRO = FlowConfig(width=16, layers=1, heads=2, inner=16, dim=4, bins=5, text=3, frames=6)
 SETTINGS = loop.Settings(steps=5, batch=4, every=2)
@@ -128,7 +128,7 @@ def test_tellings_of_single_events_are_sentences_of_the_training_split():
 def test_pairs_are_kept_in_blocks(tmp_path, monkeypatch):
     from transformers import AutoTokenizer
 
-    from tagxai.tiny import WEIGHTS
+    from tagxai.laboratory import WEIGHTS
 
     tokenizer = AutoTokenizer.from_pretrained(WEIGHTS)
     small = LatentSpace(torch.zeros(321), torch.eye(321)[:, :4], torch.zeros(1, 2, 4))
@@ -144,7 +144,7 @@ def test_pairs_are_kept_in_blocks(tmp_path, monkeypatch):
 def test_another_latent_space_is_refused(tmp_path, monkeypatch):
     from transformers import MusicgenForConditionalGeneration
 
-    from tagxai.tiny import WEIGHTS
+    from tagxai.laboratory import WEIGHTS
 
     model = MusicgenForConditionalGeneration.from_pretrained(WEIGHTS, dtype=torch.float32)
     other = LatentSpace(torch.zeros(321), torch.eye(321)[:, :64], torch.zeros(4, 512, 64))
