@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tagxai.laboratory.latent_flow import FlowConfig
+from tagxai.laboratory.latent_flow import FlowConfig, LatentFlow
 from tagxai.laboratory.sounds.splits import split_of
 from tagxai.laboratory.sounds.synthesis import ATTRIBUTES
 from tagxai.laboratory.train.latent import loop, pairs, space
@@ -151,6 +151,22 @@ def test_another_latent_space_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(space, "latent_space", lambda out, seed: other)
     with pytest.raises(ValueError, match=r"leave .* of the energy of latents fitted with seed 0; expected at most"):
         space.shipped_space(tmp_path, model)
+
+
+def test_the_shipped_flow_knows_the_latent_space_of_the_shipped_codec():
+    from transformers import MusicgenForConditionalGeneration
+
+    from tagxai.laboratory import WEIGHTS
+    from tagxai.laboratory.train.rendering import rendered
+
+    flow = LatentFlow.load(WEIGHTS.parent / "weights_latent")
+    codec = MusicgenForConditionalGeneration.from_pretrained(WEIGHTS, dtype=torch.float32).audio_encoder
+    books = torch.stack([layer.codebook.embed for layer in codec.quantizer.layers])
+    clips = rendered(16, 3).sum(1).float()
+    assert space.left_over(LatentSpace(flow.mean, flow.basis, books), clips) < space.LEFT_OVER
+    assert space.left_over(LatentSpace(flow.mean, -flow.basis, books), clips) > 5 * space.LEFT_OVER
+    latents = (LatentSpace(flow.mean, flow.basis, books).latents(clips)) / flow.scale
+    assert float(latents.square().mean()) == pytest.approx(1, abs=0.2)
 
 
 @pytest.mark.parametrize(

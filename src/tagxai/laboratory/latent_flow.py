@@ -37,7 +37,7 @@ class FlowConfig:
     text: int = 128
     frames: int = 75
     denoising_steps: int = 16
-    guidance_scale: float = 3.0
+    guidance_scale: float = 2.5
     shift: float = 3.0
 
 

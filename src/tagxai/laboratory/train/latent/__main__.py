@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="working folder for data and checkpoints")
     parser.add_argument("--weights", type=Path, help="where the model folder is written (default: OUT/weights)")
     parser.add_argument("--clips", type=int, default=32_000, help="training clips (default: 32000)")
-    parser.add_argument("--steps", type=int, default=2400, help="default: 2400")
+    parser.add_argument("--steps", type=int, default=5400, help="default: 5400")
     parser.add_argument("--batch", type=int, default=16, help="clips a step (default: 16)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")

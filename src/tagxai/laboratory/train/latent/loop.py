@@ -35,7 +35,7 @@ class Settings:
     for guidance. The learning rate is constant up to `steady` of the steps and falls from there.
     """
 
-    steps: int = 2400
+    steps: int = 5400
     batch: int = 16
     matrices: float = 3e-3
     others: float = 1.5e-3
