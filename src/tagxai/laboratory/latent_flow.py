@@ -122,7 +122,9 @@ class Block(nn.Module):
         self.modulation = nn.Parameter(torch.zeros(6, config.width))
         nn.init.normal_(self.down.weight, std=0.02)
 
-    def forward(self, x: Tensor, level: Float[Tensor, "batch 6 width"], text: Tensor, mask: Tensor, table: Tensor):
+    def forward(
+        self, x: Tensor, level: Float[Tensor, "batch 6 width"], text: Tensor, mask: Tensor, table: Tensor
+    ) -> Tensor:
         a, b, gate, c, d, open_ = (level + self.modulation).unsqueeze(2).unbind(1)
         y = F.layer_norm(x, x.shape[-1:]) * (1 + a) + b
         x = x + (1 + gate) * self.self_attn(y, y, table=table)
