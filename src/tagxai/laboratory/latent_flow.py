@@ -1,6 +1,6 @@
 """A flow-matching transformer over the latents of a codec: the network of the embedded model `latent`.
 
-The family of Stable Audio: frames of latents attend to one another, to the text by cross-attention, and are told the
+The family of Stable Audio: frames of latents attend to one another, to the text by cross-attention, and are given the
 noise level by adaptive normalisation (AdaLN). It predicts the velocity `noise - latents` at
 `(1 - t) * latents + t * noise`, so that t = 1 is pure noise. What comes from the text comes by cross-attention alone,
 whose projections have no biases: zeroed text adds exactly nothing, as attention weights of zero do.
@@ -195,13 +195,13 @@ class LatentFlow(nn.Module):
     ) -> Float[Tensor, "batch frames width"]:
         """The states that `leave` turns into the velocity, for text that went through `self.text` already."""
         angles = t[:, None] * self.rates
-        told = self.time(torch.cat([angles.cos(), angles.sin()], -1))
-        level, keys = self.level(told).unflatten(-1, (6, -1)), mask[:, None, None]
+        given_level = self.time(torch.cat([angles.cos(), angles.sin()], -1))
+        level, keys = self.level(given_level).unflatten(-1, (6, -1)), mask[:, None, None]
         frames = x.shape[1]
         h = self.enter(x * loudness(t[:, None, None])) + self.place[:frames]
         for block in self.blocks:
             h = block(h, level, text, keys, self.table[:, :frames])
-        a, b = self.last(told).unsqueeze(1).chunk(2, -1)
+        a, b = self.last(given_level).unsqueeze(1).chunk(2, -1)
         return F.layer_norm(h, h.shape[-1:]) * (1 + a) + b
 
     @classmethod

@@ -102,9 +102,9 @@ def draw(data: Pairs, encode: Encoder, scale: Tensor, settings: Settings, step: 
     normal = torch.special.ndtri(share.clamp(1e-4, 1 - 1e-4))
     first, last = settings.middles
     level = torch.sigmoid(first + (last - first) * step / settings.steps + settings.spread * normal)
-    told = (torch.rand(count, 1, 1, generator=generator) >= settings.null).float()
+    conditional = (torch.rand(count, 1, 1, generator=generator) >= settings.null).float()
     with torch.no_grad():
-        text = encode(tokens) * told
+        text = encode(tokens) * conditional
     return Batch(clean, noise, level, text, tokens != 0)
 
 

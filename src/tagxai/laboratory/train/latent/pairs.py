@@ -1,4 +1,4 @@
-"""The flow's data: sentences, each scene told in several ways, and the exact latents of the scene's clip.
+"""The flow's data: sentences, each scene described in several ways, and the exact latents of the scene's clip.
 
 Scenes are those of the grammar's training split in other proportions. Counts are rare in the grammar (one event in
 twenty), but a flow that seldom meets a count ignores it; so counts and rates are asked for more often here, and so are
@@ -113,21 +113,21 @@ def held_out(tokenizer: PreTrainedTokenizerBase, space: LatentSpace, count: int 
 
 def _block(tokenizer: PreTrainedTokenizerBase, space: LatentSpace, seed: list[int], size: int) -> Pairs:
     source, rng = training_scenes(1000 * seed[0] + 500 + seed[1]), np.random.default_rng([2, *seed])
-    told: list[list[str]] = []
+    sentences: list[list[str]] = []
     found: list[Scene] = []
     while len(found) < size:
         scene = next(source)
         if texts := tellings(scene, rng):
-            told.append(texts)
+            sentences.append(texts)
             found.append(scene)
-    return _pairs(tokenizer, space, told, found, rng)
+    return _pairs(tokenizer, space, sentences, found, rng)
 
 
 def _pairs(
-    tokenizer: PreTrainedTokenizerBase, space: LatentSpace, told: list[list[str]], found: list[Scene], rng: Rng
+    tokenizer: PreTrainedTokenizerBase, space: LatentSpace, sentences: list[list[str]], found: list[Scene], rng: Rng
 ) -> Pairs:
-    texts = [text for row in told for text in row]
+    texts = [text for row in sentences for text in row]
     encoded = tokenizer(texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt")
     clips = (torch.from_numpy(scene.render(rng).waveform)[None] for scene in found)
     latents = torch.cat([space.latents(clip).half() for clip in clips])
-    return Pairs(encoded.input_ids.to(torch.int16).unflatten(0, (len(told), -1)), latents)
+    return Pairs(encoded.input_ids.to(torch.int16).unflatten(0, (len(sentences), -1)), latents)
