@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tagxai.contract.attention import at_position, edit_attention, position
+from tagxai.contract.attention import at_position, edit_attention, position, scale_rows, scale_values
 from tagxai.generators.audiocraft import attention as audiocraft_attention
 from tagxai.generators.transformers import attention as transformers_attention
 from tagxai.probing.edits import Capture, Gate
@@ -205,3 +205,21 @@ def test_edits_do_not_run_in_the_unconditional_branch(generator, generation):
         generator.forward(generation, branch="unconditional")
         generator.generate(generation.prompt, duration=0.2, branch="unconditional")
     assert seen == []
+
+
+def test_values_are_scaled_in_the_conditional_rows_of_a_guided_batch_alone(generator):
+    site = generator.cross_attention()[0]
+    values = torch.rand(4, 3, 5, generator=torch.Generator().manual_seed(0))
+    scale = torch.tensor([[0.0, 0.5, 2.0]])
+    with scale_values([site], scale):
+        with at_position(0, conditional_rows=2):
+            scaled = scale_rows(site, values)
+        with at_position(0, conditional_rows=0):
+            untouched = scale_rows(site, values)
+        everywhere = scale_rows(site, values)
+    for row in range(4):
+        for key, factor in enumerate(scale[0].tolist()):
+            torch.testing.assert_close(scaled[row, key], values[row, key] * (factor if row < 2 else 1.0))
+    assert torch.equal(untouched, values)
+    torch.testing.assert_close(everywhere, values * scale[..., None])
+    assert torch.equal(scale_rows(site, values), values)

@@ -5,7 +5,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagxai.scoring import without
+from tagxai.scoring import permuted, without
 from tagxai.text.words import Unit
 
 PROMPTS = st.text(st.sampled_from("abcDé犬 \t,.'-"), max_size=30)
@@ -50,3 +50,10 @@ def test_punctuation_goes_with_a_deleted_unit_that_it_touches_and_no_other(promp
 def test_keeping_every_unit_changes_nothing_but_blanks(prompt):
     units = units_of(prompt)
     assert without(prompt, units, [True] * len(units)) == " ".join(prompt.split())
+
+
+def test_an_order_builds_up_its_subsets_one_unit_at_a_time():
+    orders = [[2, 0, 1], [1, 2, 0]]
+    built = permuted(orders).tolist()
+    literal = [[unit in order[:size] for unit in range(3)] for order in orders for size in range(4)]
+    assert built == literal
