@@ -43,7 +43,7 @@ def test_curves_lie_in_bands_of_one_deviation_each_in_the_row_of_its_word(genera
     for row, (curve, band) in enumerate(zip(curves, axes.collections, strict=True)):
         heights = torch.from_numpy(band.get_paths()[0].vertices[:, 1])
         assert row - 0.5 < heights.min() < heights.max() < row + 0.5
-        reach = torch.from_numpy(band.get_paths()[0].vertices[1 : 1 + generation.frames, 1]) - curve
+        reach = torch.from_numpy(band.get_paths()[0].vertices[1 : 1 + generation.frames, 1] - curve)
         torch.testing.assert_close(reach.abs().float(), spread[row] * per_score.abs().float(), atol=1e-4, rtol=1e-4)
 
 
