@@ -7,6 +7,7 @@ import torch
 
 from tagxai.contract.attention import edit_attention
 from tagxai.contract.request import Request
+from tagxai.errors import TagxaiError
 from tagxai.generators.codes import batches
 from tagxai.generators.codes.stream import Stream
 from tagxai.generators.transformers.model import TransformersGenerator
@@ -76,12 +77,12 @@ def test_out_of_memory_halves_the_stream_and_loses_no_clip(generator, monkeypatc
     assert reports[-1].done == reports[-1].total
 
 
-def test_out_of_memory_for_one_clip_is_passed_on(generator, monkeypatch):
+def test_out_of_memory_for_one_clip_is_one_sentence(generator, monkeypatch):
     def sample(self, step):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Stream, "sample", sample)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(TagxaiError, match=r"^there is not enough memory to make audio; use a shorter --duration"):
         generator.generate_many(mix(generator, 3, 2))
 
 
@@ -101,8 +102,6 @@ def test_a_callers_own_edit_sees_one_clip_at_a_time(generator):
 
 
 def test_logits_that_are_not_finite_are_found_where_they_arise(generator, monkeypatch):
-    from tagxai.errors import TagxaiError
-
     heads = [lambda hidden: torch.full((len(hidden), 64), torch.nan)] * 4
     monkeypatch.setattr(type(generator), "_heads", property(lambda self: heads))
     with pytest.raises(TagxaiError, match=r"computed logits at step 0 that are not finite in float32"):

@@ -177,6 +177,9 @@ def test_a_hub_model_without_network_or_cache_is_one_sentence():
 
 
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):
+    with pytest.raises(TagxaiError, match=r"does not hold a MusicGen model: it is empty$"):
+        TransformersGenerator.load(str(tmp_path))
+    (tmp_path / "notes.txt").write_text("no model")
     with pytest.raises(TagxaiError, match=r"does not hold a MusicGen model: it has no config\.json$"):
         TransformersGenerator.load(str(tmp_path))
     with pytest.raises(TagxaiError, match="expected a folder in transformers format or a hub id"):

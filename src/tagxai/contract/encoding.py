@@ -22,7 +22,7 @@ def conditioning_of(generator: Generator, generation: Generation) -> Conditionin
         owner, version, conditioning = known
         if owner() is generator and version == _version(generator):
             return conditioning
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.no_grad():
         conditioning = generator.encode_prompt([generation.prompt])
     remember_conditioning(generator, generation, conditioning)
     return conditioning

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite
+from tagxai.contract.guarding import guard
 from tagxai.contract.request import Request, Setting
 from tagxai.contract.timeline import Timeline
 from tagxai.contract.truth import Level, Truth
@@ -29,7 +30,11 @@ Capability = Literal["gradients", "attention", "closes", "causal", "coupled", "t
 
 
 class Generator(ABC):
-    """A text-to-audio model behind one interface. `batch` is a batch of conditionings for one and the same clip."""
+    """A text-to-audio model behind one interface. `batch` is a batch of conditionings for one and the same clip.
+
+    Its methods need not care for the caller's modes and defaults, nor for numbers that are not finite:
+    `tagxai.contract.guarding` surrounds those that a subclass writes.
+    """
 
     name: ClassVar[str]
     offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention"})
@@ -40,6 +45,11 @@ class Generator(ABC):
     frame_rate: float  # frames a second, Hz
     default_duration: ClassVar[float] = 5.0  # seconds
     max_duration: float  # seconds
+
+    def __init_subclass__(cls, guarded: bool = True, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if guarded:
+            guard(cls)
 
     @classmethod
     @abstractmethod
@@ -172,6 +182,10 @@ class Generator(ABC):
         """The models that it holds, by name: their sizes count as memory, their modes are watched and restored."""
         return {}
 
+    def lacks(self) -> Mapping[Capability, str]:
+        """What of `offers` it cannot do as it is now, and why: of weights that have been quantised, say."""
+        return {}
+
     def parameters_by_part(self) -> Mapping[str, Sequence[torch.Tensor]]:
         """The trained weights that lead from the text to the outcomes, from the output back: "heads", then of each
         layer, last first, "layer3" and "layer3.cross" (its cross-attention), and "text_encoder". Empty where they are
@@ -189,6 +203,9 @@ class Generator(ABC):
 
 def check_offered(what: str, needs: frozenset[Capability], generator: Generator, remedy: str = "") -> None:
     """Raises UnsupportedError naming what is missing, and the `remedy`: what would work."""
+    for capability, reason in generator.lacks().items():
+        if capability in needs:
+            raise UnsupportedError(f"{what} needs {capability}, which generator {generator.name!r} lacks: {reason}")
     missing = needs - generator.offers
     if missing:
         raise UnsupportedError(

@@ -11,6 +11,7 @@ from tagxai.contract.generator import Capability, Generator, check_offered
 from tagxai.contract.options import Configurable
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
+from tagxai.contract.shortage import naming_shortage
 from tagxai.contract.values import Generation, OnProgress
 from tagxai.contract.workload import Workload
 
@@ -36,7 +37,11 @@ class Method(Configurable, ABC):
     ) -> Attribution:
         """Explain a clip that `generator` made. Raises UnsupportedError where it lacks what the method needs."""
         self.check_supported(generator)
-        with Run.opened(generator, generation, on_progress) as run:
+        remedy = "explain a shorter clip, or use --dtype bfloat16"
+        with (
+            naming_shortage(f"for method {self.name!r}", remedy),
+            Run.opened(generator, generation, on_progress) as run,
+        ):
             return run.attribution(self.name, self.settings(), self.explain(run))
 
     def attribute_many(

@@ -17,6 +17,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.scores import Scores
 from tagxai.contract.state import neutral_state, plain_record
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
+from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 
 
@@ -37,7 +38,7 @@ class Run:
     def opened(cls, generator: Generator, generation: Generation, on_progress: OnProgress | None) -> Iterator[Run]:
         """A run whose passes are counted, in a neutral state of torch and of the model that is put back afterwards."""
         with ExitStack() as stack:
-            stack.enter_context(neutral_state(generator))
+            stack.enter_context(neutral_state(generator, frozen=True))
             counter = stack.enter_context(counting())
             stack.enter_context(torch.no_grad())
             run = cls(generator, generation, on_progress)
@@ -71,6 +72,10 @@ class Run:
 
     def attribution(self, method: str, settings: Mapping[str, Any], found: Scores) -> Attribution:
         """What was found, with settings as used and what it cost."""
+        if not torch.isfinite(found.values).all():
+            dtype = str(getattr(self._generator, "dtype", torch.float32)).removeprefix("torch.")
+            remedy = "; use --dtype bfloat16 or float32" if dtype == "float16" else ""
+            raise TagxaiError(f"method {method!r} gave scores that are not finite in {dtype}{remedy}")
         return Attribution(
             self._original,
             found.values.detach().float().cpu(),
@@ -88,7 +93,7 @@ class Run:
         return Cost(perf_counter() - self._started, **vars(self._counter))
 
 
-class _Counted(Generator):
+class _Counted(Generator, guarded=False):
     """A generator whose passes are counted; everything else is the generator's own."""
 
     _OWN = frozenset(

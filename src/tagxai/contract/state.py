@@ -1,22 +1,67 @@
-"""What belongs to the caller: gradient mode, default dtype, evaluation mode. Set for a call, and put back."""
+"""What belongs to the caller: modes and defaults of torch, and the modes of his model. Set for a call, and put back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from threading import Lock
+from typing import Any, Protocol, runtime_checkable
 
-from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
 
 
+@runtime_checkable
+class HoldsModels(Protocol):
+    """A generator, as far as this module knows it."""
+
+    def modules(self) -> Mapping[str, torch.nn.Module]: ...
+
+
+_prepared: ContextVar[frozenset[int]] = ContextVar("tagxai_prepared", default=frozenset())
+"""The ids of generators in whose neutral state this caller already is."""
+
+
 @contextmanager
-def neutral_state(generator: Generator) -> Iterator[None]:
-    """Outside of inference mode, with float32 as the default dtype, and with every model in evaluation mode."""
-    with torch.inference_mode(False), _float32.held(), _evaluation.held(generator):
+def neutral_state(generator: HoldsModels, *, frozen: bool = False) -> Iterator[None]:
+    """`neutral_torch`, with every part of the generator's models in evaluation mode.
+
+    Whether gradients are recorded stays as it is; with `frozen`, none are for the weights.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(neutral_torch())
+        if id(generator) not in _prepared.get():  # else an outer call has done it
+            stack.enter_context(_evaluation.held(part for model in _models(generator) for part in model.modules()))
+            token = _prepared.set(_prepared.get() | {id(generator)})
+            stack.callback(_prepared.reset, token)
+        if frozen:
+            stack.enter_context(_frozen.held(weight for model in _models(generator) for weight in model.parameters()))
         yield
+
+
+@contextmanager
+def neutral_torch() -> Iterator[None]:
+    """Outside of inference mode and autocast, with float32 and the CPU as defaults for new tensors.
+
+    Gradients are recorded as before: not, where the caller is in inference mode.
+    """
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.no_grad())
+        for device in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        stack.enter_context(_float32.held())
+        yield
+
+
+def _models(generator: HoldsModels) -> Iterable[torch.nn.Module]:
+    return generator.modules().values()
 
 
 class _Float32Default:
@@ -45,24 +90,23 @@ class _Float32Default:
 _float32 = _Float32Default()
 
 
-class _Evaluating:
-    """A part's mode is the same for all threads: the last of those that need it in evaluation mode puts it back."""
+class _SwitchedOff:
+    """A flag of parts of a model is the same for all threads: the last of those that need it off puts it back on."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._users: dict[int, tuple[torch.nn.Module, int]] = {}  # by the id of a part that was in training mode
+    def __init__(self, flag: str) -> None:
+        self._flag, self._lock = flag, Lock()
+        self._users: dict[int, tuple[Any, int]] = {}  # by the id of a part whose flag was on
 
     @contextmanager
-    def held(self, generator: Generator) -> Iterator[None]:
+    def held(self, parts: Iterable[Any]) -> Iterator[None]:
         mine: list[int] = []
         with self._lock:
-            for model in generator.modules().values():
-                for part in model.modules():
-                    users = self._users.get(id(part), (part, 0))[1]
-                    if part.training or users:
-                        part.training = False
-                        self._users[id(part)] = part, users + 1
-                        mine.append(id(part))
+            for part in parts:
+                users = self._users.get(id(part), (part, 0))[1]
+                if getattr(part, self._flag) or users:
+                    setattr(part, self._flag, False)
+                    self._users[id(part)] = part, users + 1
+                    mine.append(id(part))
         try:
             yield
         finally:
@@ -72,10 +116,11 @@ class _Evaluating:
                     if users > 1:
                         self._users[key] = part, users - 1
                     else:
-                        part.training = True
+                        setattr(part, self._flag, True)
 
 
-_evaluation = _Evaluating()
+_evaluation = _SwitchedOff("training")
+_frozen = _SwitchedOff("requires_grad")
 
 
 def plain_record(generation: Generation) -> Generation:

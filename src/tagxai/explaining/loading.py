@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal
 
+from tagxai.contract.devices import check_device
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
@@ -20,14 +21,7 @@ def choose_device(device: Device) -> str:
     """The device to load a model on. Loads torch."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    available = {
-        "cpu": True,
-        "sharded": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not available[device]:
-        raise TagxaiError(f"this machine has no {device} device that torch can use; use --device cpu")
+    check_device(device)
     return device
 
 

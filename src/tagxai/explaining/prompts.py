@@ -5,15 +5,14 @@ from __future__ import annotations
 from math import inf
 
 from tagxai.contract.generator import Generator
-from tagxai.contract.state import neutral_state
 from tagxai.contract.values import Conditioning
 from tagxai.lazy import torch
 from tagxai.text import words
 
 
 def encode(generator: Generator, prompt: str) -> Conditioning:
-    """A prompt as `Request.conditioning` takes it: the state that it is encoded in is that of generating."""
-    with neutral_state(generator), torch.no_grad():
+    """A prompt as `Request.conditioning` takes it."""
+    with torch.no_grad():
         return generator.encode_prompt([prompt])
 
 

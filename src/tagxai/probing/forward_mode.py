@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from tagxai.contract.cost import count
 from tagxai.contract.generator import Generator
+from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.values import Branch, Conditioning, Generation
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
@@ -51,10 +52,10 @@ def directional_derivatives(
         _prepare()
         try:
             return _from_one_point(log_prob, point.embeddings, along)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError:  # some operations know no `vmap`: audiocraft's, and those of models over several devices
-            pass
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            # some operations know no `vmap`: audiocraft's, and those of models over several devices
         try:
             return _row_by_row(log_prob, point.embeddings, along)
         except NotImplementedError as error:

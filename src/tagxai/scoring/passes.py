@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from tagxai.contract.attention import AttentionSite, edit_attention, scale_values
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Generator
+from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
 from tagxai.contract.workload import MARGIN, Workload, free
 from tagxai.errors import UnknownNameError
@@ -92,8 +93,8 @@ def _run(
         part = missing[done : done + size]
         try:
             rows = dict(zip(part, passes.batch(part).cpu(), strict=True))
-        except torch.OutOfMemoryError:
-            if size == 1:
+        except (MemoryError, RuntimeError) as error:
+            if size == 1 or not is_out_of_memory(error):
                 raise
             size = max(1, size // 2)
             continue

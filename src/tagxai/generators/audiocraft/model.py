@@ -16,7 +16,7 @@ from tagxai.generators.audiocraft.checkpoints import CODEC, LANGUAGE_MODEL, impo
 from tagxai.generators.audiocraft.supported import check_supported
 from tagxai.generators.codes import self_test
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
-from tagxai.generators.parts import layers_of
+from tagxai.generators.parts import dtype_of, layers_of
 from tagxai.generators.sources import load_from
 from tagxai.lazy import torch
 
@@ -39,23 +39,12 @@ class AudiocraftGenerator(DelayPatternGenerator):
         self.max_duration = self.max_frames / self.frame_rate
         self.default_guidance_scale = float(lm.cfg_coef)
 
-        models = (self.lm, self.codec, self.text_encoder)
-        self._training = [(part, part.training) for model in models for part in model.modules()]
-        self._gradients = [(weight, weight.requires_grad) for model in models for weight in model.parameters()]
-        for model in models:
-            model.eval().requires_grad_(False)
+        self._borrow(self.lm, self.codec, self.text_encoder)
 
     @classmethod
     def wrap(cls, model: Any) -> AudiocraftGenerator:
         """From an `audiocraft.models.AudioGen` or `MusicGen` that is loaded already."""
         return cls(model.lm, model.compression_model, max_duration=float(model.max_duration), source=model.name)
-
-    def release(self) -> None:
-        """Give the model back as it was handed over: its training flags, and which weights need gradients."""
-        for part, training in self._training:
-            part.training = training
-        for weight, needed in self._gradients:
-            weight.requires_grad_(needed)
 
     @classmethod
     def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> AudiocraftGenerator:
@@ -78,7 +67,8 @@ class AudiocraftGenerator(DelayPatternGenerator):
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.lm.transformer.layers[0].linear1.weight.dtype
+        layer = self.lm.transformer.layers[0]
+        return dtype_of(layer.linear1, layer)
 
     @property
     def _heads(self) -> Sequence[Callable[[Any], Any]]:

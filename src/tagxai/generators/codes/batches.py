@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tagxai.contract.attention import installed_edits
+from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.values import OnProgress, Progress
 from tagxai.contract.workload import MARGIN, Workload, free
 from tagxai.generators.codes.rows import rows_that_agree
 from tagxai.generators.codes.stream import Job, Stream
+from tagxai.generators.parts import is_quantised
 from tagxai.lazy import torch
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def sample_in_batches(
             before, now = done, left[:size]
             try:
                 codes |= Stream(model, now, least).sample(on_step)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
+            except (MemoryError, RuntimeError) as error:
                 if size == 1 or not is_out_of_memory(error):
                     raise
                 done, size = before, (len(now) + 1) // 2
@@ -70,12 +72,6 @@ def _least_rows(model: DelayPatternGenerator) -> int | None:
     return rows_that_agree(weight for weight in own if weight.ndim == 2)
 
 
-def is_quantised(part: torch.nn.Module) -> bool:
-    """Whether a module computes with integers: of `torch.ao`, or with a tensor class of torchao as its weight."""
-    weight = getattr(part, "weight", None)
-    return type(part).__module__.startswith("torch.ao.nn.quantized") or type(weight).__module__.startswith("torchao")
-
-
 def _that_fit(model: DelayPatternGenerator, jobs: Sequence[Job]) -> int:
     """Clips whose keys and values fit into the memory that is free; the rest is small beside them."""
     available = free(model.device)
@@ -84,8 +80,3 @@ def _that_fit(model: DelayPatternGenerator, jobs: Sequence[Job]) -> int:
     longest = max(job.timeline.positions for job in jobs)
     wordiest = max(jobs, key=lambda job: job.tokens)
     return max(1, int(available / MARGIN) // Workload.of(model, longest, wordiest.conditioning).streaming())
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """On a GPU, or on a CPU, where torch has no class of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

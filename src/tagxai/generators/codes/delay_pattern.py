@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from math import isfinite
@@ -13,19 +13,20 @@ from jaxtyping import Float, Int
 
 from tagxai.contract.attention import at_position
 from tagxai.contract.encoding import conditioning_of, remember_conditioning
-from tagxai.contract.generator import Capability, Generator
+from tagxai.contract.generator import Capability
 from tagxai.contract.request import Request, Setting, read_settings
-from tagxai.contract.state import neutral_state
 from tagxai.contract.timeline import DelayPattern
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, StepOutput
 from tagxai.errors import TagxaiError
+from tagxai.generators.borrowing import Borrower
 from tagxai.generators.codes.batches import sample_in_batches
 from tagxai.generators.codes.stream import Job
-from tagxai.generators.parts import trim
+from tagxai.generators.parts import is_quantised
+from tagxai.generators.reading import PromptReader
 from tagxai.lazy import torch
 
 
-class DelayPatternGenerator(Generator):
+class DelayPatternGenerator(Borrower, PromptReader):
     """A decoder of codes in a delay pattern that reads the prompt by cross-attention, under classifier-free guidance.
 
     A backend sets the attributes in its constructor, and says how its model is called: `_embed`, `_states`,
@@ -39,22 +40,16 @@ class DelayPatternGenerator(Generator):
     default_guidance_scale: float = 3.0  # these three where a checkpoint names none
     default_top_k: int = 250
     default_temperature: float = 1.0
-    max_tokens: ClassVar[int] = 4096  # of a prompt: attention in the text encoder takes the square of it
     mixes_prompts: ClassVar[bool] = False  # whether its attention sites heed the `parts` of a position
 
     source: str
     delays: tuple[int, ...]  # of each codebook, in steps
-    tokenizer: Any  # of transformers
     pad: int  # what the decoder reads where the pattern has no code
     max_frames: int
 
     @property
     def codebooks(self) -> int:
         return len(self.delays)
-
-    @property
-    @abstractmethod
-    def device(self) -> torch.device: ...
 
     @property
     @abstractmethod
@@ -66,22 +61,9 @@ class DelayPatternGenerator(Generator):
     def _heads(self) -> Sequence[Callable[[Any], Any]]:
         """Hidden states to logits, for each codebook."""
 
-    def _tokenize(self, prompt: str) -> tuple[Sequence[int], Sequence[str], Sequence[tuple[int, int]]]:
-        """Token ids, their names, and their characters in the prompt; at least one token, also of an empty text."""
-        encoded = self.tokenizer(prompt, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
-        spans = [
-            (len(prompt), len(prompt)) if is_special else trim(prompt, *offset)
-            for offset, is_special in zip(encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
-        ]
-        return encoded["input_ids"], self.tokenizer.convert_ids_to_tokens(encoded["input_ids"]), spans
-
     def _null(self, embeddings: torch.Tensor) -> torch.Tensor:
         """The null condition of guidance, in the shape of `embeddings`."""
         return torch.zeros_like(embeddings)
-
-    @abstractmethod
-    def _embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Token ids [batch, tokens] to embeddings of the decoder's width. Called without gradients."""
 
     @abstractmethod
     def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -122,7 +104,7 @@ class DelayPatternGenerator(Generator):
 
     def generate_many(self, requests: Sequence[Request], *, on_progress: OnProgress | None = None) -> list[Generation]:
         """As many clips in one stream as memory allows; see `tagxai.generators.codes.stream`."""
-        with neutral_state(self), torch.no_grad():
+        with torch.no_grad():
             jobs = self._jobs(requests)
             codes = sample_in_batches(self, jobs, on_progress)
             return [self._generation(job, codes[job.number]) for job in jobs]
@@ -139,6 +121,8 @@ class DelayPatternGenerator(Generator):
             mask, expected = request.mask, (timeline.positions, len(conditioning.tokens[0]))
             if mask is not None and mask.shape != expected:
                 raise ValueError(f"mask of shape {tuple(mask.shape)}; expected {expected}")
+            if mask is not None and not torch.isfinite(mask).all():
+                raise TagxaiError("the mask that a clip is to be sampled under is not finite")
             jobs.append(Job(number, request, conditioning, timeline, settings))
         return jobs
 
@@ -160,7 +144,7 @@ class DelayPatternGenerator(Generator):
         return generation
 
     def decode(self, generation: Generation) -> Float[torch.Tensor, "channels samples"]:
-        with neutral_state(self), torch.no_grad():
+        with torch.no_grad():
             return self.decode_codes(generation.record["codes"])
 
     @abstractmethod
@@ -168,20 +152,6 @@ class DelayPatternGenerator(Generator):
         """Codes to sound at `sample_rate`."""
 
     # -- looking at it -------------------------------------------------------------------------------------------
-
-    def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
-        rows = [self._tokenize(prompt) for prompt in prompts]
-        longest = max(len(ids) for ids, _, _ in rows)
-        if longest > self.max_tokens:
-            raise TagxaiError(f"the prompt has {longest} tokens; expected at most {self.max_tokens}")
-        pad = self.tokenizer.pad_token_id
-        ids = torch.tensor([[*ids, *[pad] * (longest - len(ids))] for ids, _, _ in rows], device=self.device)
-        mask = torch.tensor([[i < len(ids) for i in range(longest)] for ids, _, _ in rows], device=self.device)
-        with torch.no_grad():
-            embeddings = self._embed(ids, mask.long()) * mask[..., None]
-        return Conditioning(
-            embeddings, mask, tuple(tuple(tokens) for _, tokens, _ in rows), tuple(tuple(spans) for *_, spans in rows)
-        )
 
     def forward(
         self, generation: Generation, conditioning: Conditioning | None = None, *, branch: Branch = "conditional"
@@ -201,6 +171,12 @@ class DelayPatternGenerator(Generator):
         # Edits belong to the conditional branch.
         with at_position(0, conditional_rows=0 if branch == "unconditional" else None), self._lower():
             return self._states(columns, conditioning.embeddings, conditioning.mask)
+
+    def lacks(self) -> Mapping[Capability, str]:
+        parts = (part for model in self.modules().values() for part in model.modules())
+        if any(is_quantised(part) and type(part).__module__.startswith("torch.ao") for part in parts):
+            return {"gradients": "its weights are quantised by torch.ao, which torch cannot differentiate"}
+        return {}
 
     def until(self, generation: Generation, frame: int) -> Generation:
         timeline = generation.timeline.until(frame)
@@ -253,7 +229,8 @@ class DelayPatternGenerator(Generator):
             return self._states(columns, embeddings, mask).reshape(batch, positions, -1)
 
     def _codes(self, generation: Generation) -> Int[torch.Tensor, "codebooks frames"]:
-        return generation.record["codes"].to(self.device)
+        codes = generation.record["codes"]
+        return (codes.clone() if codes.is_inference() else codes).to(self.device)  # autograd must be able to keep them
 
     def _unconditional(
         self, generation: Generation, conditioning: Conditioning

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Float, Int
 
 from tagxai.contract.attention import Part, Position, at
+from tagxai.contract.finite import not_finite
 from tagxai.contract.request import Request
 from tagxai.contract.timeline import DelayPattern
 from tagxai.contract.values import Conditioning
@@ -123,7 +124,7 @@ class Stream:
                 logits = torch.stack([head(hidden[:, 0]) for head in model._heads], dim=1).float()
                 mixed = mixing(logits)
                 if not torch.isfinite(mixed).all():
-                    raise not_finite(model, f"logits at step {step}")
+                    raise self._not_finite(logits, step)
                 drawn = self._draw(mixed, randoms, step)
                 frame = step - delays
                 columns[:, :, step + 1] = torch.where((frame >= 0) & (frame < frames), drawn, model.pad)
@@ -132,6 +133,12 @@ class Stream:
             job.number: torch.stack([own[q, 1 + d : 1 + d + job.timeline.frames] for q, d in enumerate(model.delays)])
             for job, own in zip(self.jobs, columns, strict=True)
         }
+
+    def _not_finite(self, logits: torch.Tensor, step: int) -> TagxaiError:
+        if torch.isfinite(logits).all():
+            scale = max((job.settings["guidance_scale"] for job in self.jobs), key=abs)
+            return TagxaiError(f"a guidance_scale of {scale:g} is too large: logits at step {step} are not finite")
+        return not_finite(self.model, f"logits at step {step}")
 
     def _draw(
         self, logits: Float[torch.Tensor, "jobs codebooks vocabulary"], randoms: Sequence[torch.Generator], step: int
@@ -169,10 +176,3 @@ def _gates(jobs: Sequence[Job], steps: int) -> Float[torch.Tensor, "rows steps t
     """The masks of gated jobs, as long as the longest clip; what a shorter one does when it is over is not used."""
     masks = [job.request.mask.to(job.conditioning.embeddings) for job in jobs if job.request.mask is not None]
     return torch.stack([torch.nn.functional.pad(mask, (0, 0, 0, steps - len(mask)), value=1.0) for mask in masks])
-
-
-def not_finite(model: DelayPatternGenerator, what: str) -> TagxaiError:
-    """What to raise where numbers have overflowed, or the weights are broken."""
-    dtype = str(model.dtype).removeprefix("torch.")
-    remedy = "its weights are damaged" if dtype == "float32" else "numbers this large need --dtype bfloat16 or float32"
-    return TagxaiError(f"generator {model.name!r} computed {what} that are not finite in {dtype}; {remedy}")

@@ -13,7 +13,8 @@ from tagxai.contract.values import PrefixState
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators.codes import self_test
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
-from tagxai.generators.parts import check_fit, layers_of, quiet
+from tagxai.generators.kinds import check_architecture
+from tagxai.generators.parts import check_fit, dtype_of, layers_of, quiet
 from tagxai.generators.sources import load_from
 from tagxai.generators.transformers.attention import TransformersSite
 from tagxai.lazy import torch
@@ -49,10 +50,10 @@ class TransformersGenerator(DelayPatternGenerator):
     def __init__(
         self, model: MusicgenForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, source: str = ""
     ) -> None:
-        """Wrap a loaded model; it is frozen and set to evaluation."""
+        """Wrap a loaded model; it is frozen and set to evaluation, until `release`."""
         if not tokenizer.is_fast:
             raise UnsupportedError("a fast tokenizer is needed: a slow one gives no character offsets")
-        self.model, self.tokenizer, self.source = model.eval().requires_grad_(False), tokenizer, source
+        self.model, self.tokenizer, self.source = model, tokenizer, source
         decoder: Any = model.decoder.config
         codec = model.audio_encoder.config
         self.channels: int = decoder.audio_channels
@@ -69,6 +70,7 @@ class TransformersGenerator(DelayPatternGenerator):
         for name in ("guidance_scale", "top_k", "temperature"):
             if (own := getattr(model.generation_config, name, None)) is not None:
                 setattr(self, f"default_{name}", own)
+        self._borrow(model)
 
     @classmethod
     def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> TransformersGenerator:
@@ -92,7 +94,7 @@ class TransformersGenerator(DelayPatternGenerator):
     @property
     def dtype(self) -> torch.dtype:
         layer: Any = self.model.decoder.model.decoder.layers[0]
-        return layer.fc1.weight.dtype
+        return dtype_of(layer.fc1, layer)
 
     @property
     def _heads(self) -> Sequence[Callable[[Any], Any]]:
@@ -152,7 +154,7 @@ class TransformersGenerator(DelayPatternGenerator):
         ).last_hidden_state
 
     def decode_codes(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
-        codec = self.model.audio_encoder
+        codec: Any = self.model.audio_encoder
         with torch.no_grad():
             sides = [codes[side :: self.channels].to(codec.device) for side in range(self.channels)]
             audio = [codec.decode(side[None, None], [None]).audio_values[0] for side in sides]
@@ -182,7 +184,8 @@ def _from_pretrained(architecture: str, source: str, device: str, dtype: str, **
     import transformers
 
     placed = _placement() if device == "sharded" else {}
-
+    config, _ = transformers.PreTrainedConfig.get_config_dict(source, **options)
+    check_architecture(config, architecture, f"a model of {architecture}")
     with quiet(), torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
         # As audiocraft has it, only the matrices of the decoder's layers are in a lower dtype.
         exact = {"_keep_in_fp32_modules_strict": EXACT}

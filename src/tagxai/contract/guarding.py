@@ -1,0 +1,74 @@
+"""What surrounds every call of a generator, whoever wrote it: the caller's state is neutral inside and put back after,
+and what cannot be used (a device, numbers that are not finite, a model that memory does not hold) is named at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import wraps
+from typing import Any
+
+from tagxai.contract.devices import check_device, check_dtype
+from tagxai.contract.finite import check_found, check_weights
+from tagxai.contract.shortage import naming_shortage
+from tagxai.contract.state import neutral_state, neutral_torch
+
+CALLS: Mapping[str, str] = {
+    "generate_one": "audio",
+    "generate_many": "audio",
+    "decode": "audio",
+    "encode_prompt": "embeddings",
+    "forward": "hidden states",
+    "hidden_states": "hidden states",
+    "forward_from": "hidden states",
+    "prefix_state": "hidden states",
+    "isolated_states": "hidden states",
+    "truth": "truth",
+}
+"""The methods that are guarded, and what a tensor that they give is called."""
+
+
+def guard(cls: type) -> None:
+    """Guard the methods that a class of generators itself defines."""
+    for name, what in CALLS.items():
+        function = vars(cls).get(name)
+        if callable(function):
+            setattr(cls, name, _guarded(function, what))
+    load = vars(cls).get("load")
+    if isinstance(load, classmethod):
+        cls.load = classmethod(_guarded_load(load.__func__))  # type: ignore[attr-defined]
+
+
+def _guarded(function: Callable[..., Any], what: str) -> Callable[..., Any]:
+    makes_audio = function.__name__.startswith("generate")
+
+    @wraps(function)
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        # Passes leave it to their caller, who may try a smaller batch.
+        shortage = (
+            naming_shortage("to make audio", "use a shorter --duration, --dtype bfloat16 or a smaller model")
+            if makes_audio
+            else nullcontext()
+        )
+        with shortage, neutral_state(self):
+            found = function(self, *arguments, **options)
+            check_found(self, found, what)
+            return found
+
+    return call
+
+
+def _guarded_load(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def load(cls: Any, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> Any:
+        check_device(device)
+        check_dtype(dtype)
+        model = f"model {source!r}" if source else f"the model of generator {cls.name!r}"
+        remedy = "use --dtype bfloat16, a smaller model, or another --device"
+        with naming_shortage(f"for {model} on device {device!r}", remedy), neutral_torch():
+            generator = function(cls, source, device=device, dtype=dtype)
+            check_weights(generator)
+            return generator
+
+    return load

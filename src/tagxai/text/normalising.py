@@ -1,0 +1,41 @@
+"""Prompts as every tokenizer sees them: what looks the same in a prompt is the same to the model."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+_QUOTES = {**dict.fromkeys("\u2018\u2019\u201a\u201b", "'"), **dict.fromkeys("\u201c\u201d\u201e\u201f", '"')}
+_UNSEEN = {"\u200b", "\u2060", "\ufeff", "\u00ad"}  # zero-width space, word joiner, byte-order mark, soft hyphen
+
+
+class Normalised(NamedTuple):
+    """A prompt's text for the tokenizer, and for each of its characters the place of it in the prompt."""
+
+    text: str
+    places: tuple[int, ...]
+    length: int
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Characters [start, end) of the text as characters of the prompt."""
+        first = self.places[start] if start < len(self.places) else self.length
+        return (first, self.places[end - 1] + 1) if end > start else (first, first)
+
+
+def normalise(prompt: str) -> Normalised:
+    """Tabs, line ends and runs of blanks become one blank, none at either end; curly quotes become straight ones;
+    characters without width are dropped.
+
+    >>> normalise(" a dog\\u2019s\\t\\nbark ").text
+    "a dog's bark"
+    """
+    kept: list[tuple[str, int]] = []
+    for place, character in enumerate(prompt):
+        if character in _UNSEEN:
+            continue
+        if not character.isspace():
+            kept.append((_QUOTES.get(character, character), place))
+        elif kept and kept[-1][0] != " ":
+            kept.append((" ", place))
+    if kept and kept[-1][0] == " ":
+        kept.pop()
+    return Normalised("".join(each for each, _ in kept), tuple(place for _, place in kept), len(prompt))
