@@ -50,3 +50,15 @@ def quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(level)
         if shown:
             transformers_logging.enable_progress_bar()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """On a GPU, or on a CPU, where torch has no class of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def not_finite(model: Any, what: str) -> TagxaiError:
+    """What to raise where numbers have overflowed, or the weights are broken."""
+    dtype = str(model.dtype).removeprefix("torch.")
+    remedy = "its weights are damaged" if dtype == "float32" else "numbers this large need --dtype bfloat16 or float32"
+    return TagxaiError(f"generator {model.name!r} computed {what} that are not finite in {dtype}; {remedy}")

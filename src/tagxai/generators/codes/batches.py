@@ -9,7 +9,8 @@ from tagxai.contract.attention import installed_edits
 from tagxai.contract.values import OnProgress, Progress
 from tagxai.contract.workload import MARGIN, Workload, free
 from tagxai.generators.codes.rows import rows_that_agree
-from tagxai.generators.codes.stream import Job, Stream
+from tagxai.generators.codes.stream import CodeJob, Stream
+from tagxai.generators.parts import is_out_of_memory
 from tagxai.lazy import torch
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ AT_ONCE = 64
 
 
 def sample_in_batches(
-    model: DelayPatternGenerator, jobs: Sequence[Job], on_progress: OnProgress | None
+    model: DelayPatternGenerator, jobs: Sequence[CodeJob], on_progress: OnProgress | None
 ) -> dict[int, torch.Tensor]:
     """Codes by the number of their job."""
     done, total = 0, sum(job.timeline.positions for job in jobs)
@@ -51,9 +52,9 @@ def sample_in_batches(
     return codes
 
 
-def _streams(model: DelayPatternGenerator, jobs: Sequence[Job]) -> Iterator[list[Job]]:
+def _streams(model: DelayPatternGenerator, jobs: Sequence[CodeJob]) -> Iterator[list[CodeJob]]:
     """Jobs that may share a stream, the longest first, so that those of one stream end at about the same time."""
-    alike: dict[object, list[Job]] = {}
+    alike: dict[object, list[CodeJob]] = {}
     for job in sorted(jobs, key=lambda job: -job.timeline.positions):
         alike.setdefault(None if model.mixes_prompts else job.kind, []).append(job)
     yield from alike.values()
@@ -76,7 +77,7 @@ def is_quantised(part: torch.nn.Module) -> bool:
     return type(part).__module__.startswith("torch.ao.nn.quantized") or type(weight).__module__.startswith("torchao")
 
 
-def _that_fit(model: DelayPatternGenerator, jobs: Sequence[Job]) -> int:
+def _that_fit(model: DelayPatternGenerator, jobs: Sequence[CodeJob]) -> int:
     """Clips whose keys and values fit into the memory that is free; the rest is small beside them."""
     available = free(model.device)
     if available is None:
@@ -84,8 +85,3 @@ def _that_fit(model: DelayPatternGenerator, jobs: Sequence[Job]) -> int:
     longest = max(job.timeline.positions for job in jobs)
     wordiest = max(jobs, key=lambda job: job.tokens)
     return max(1, int(available / MARGIN) // Workload.of(model, longest, wordiest.conditioning).streaming())
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """On a GPU, or on a CPU, where torch has no class of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
