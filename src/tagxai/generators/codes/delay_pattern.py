@@ -155,6 +155,7 @@ class DelayPatternGenerator(Generator):
             generator=f"{self.name}:{self.source}" if self.source else self.name,
             record={"codes": codes},
             settings={**job.settings, "branch": request.branch},
+            model=self.identity(),
         )
         remember_conditioning(self, generation, conditioning)
         return generation
