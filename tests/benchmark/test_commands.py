@@ -93,7 +93,7 @@ def test_evaluate_leaves_the_tables_of_a_benchmark_alone(tmp_path):
     run(plan(prompts=PROMPTS[:1]), tmp_path)
     result = invoke("evaluate", tmp_path / "missing", "--out", tmp_path)
     assert result.exit_code == 2
-    assert "holds the tables of a benchmark" in result.stderr
+    assert "holds a benchmark; give another folder" in result.stderr
 
 
 def test_a_control_that_knows_nothing_is_told_as_such(tmp_path, monkeypatch):

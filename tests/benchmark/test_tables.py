@@ -95,7 +95,7 @@ def test_over_one_prompt_a_metric_is_not_judged_and_the_page_says_so(tmp_path):
 def test_a_page_takes_the_place_of_an_earlier_one_with_its_pictures(tmp_path):
     (tmp_path / "mine.png").write_bytes(b"not of a benchmark")
     for metric, family in (("mask_size", "complexity"), ("roc_auc", "localisation")):
-        run(plan(prompts=PROMPTS[:1], metrics=[metric]), tmp_path)
+        run(plan(prompts=PROMPTS[:1], metrics=[metric]), tmp_path, force=True)  # beside mine.png
         write_benchmark(results.load(tmp_path), tmp_path)
         assert {file.name for file in tmp_path.glob("*.png")} == {"mine.png", f"analytic-{family}.png"}
 

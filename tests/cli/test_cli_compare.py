@@ -146,8 +146,8 @@ def test_a_colon_in_a_method_is_kept_out_of_folder_names(loads, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     result = run("explain", "a dog", "-m", "random,captum:FeatureAblation", "-d", "0.2", "--audio-repeats", 0)
     assert result.exit_code == 0, result.output
-    folder = tmp_path / "tagxai-out" / "a-dog-random-captum-FeatureAblation-0"
-    assert (folder / "captum-FeatureAblation" / "explanation.json").is_file()
+    (folder,) = (tmp_path / "tagxai-out").glob("a-dog-random-captum-FeatureAblation-*-0-*")
+    assert (folder / method_folder("captum:FeatureAblation") / "explanation.json").is_file()
 
 
 def test_an_explanation_takes_the_place_of_a_comparison_and_back(loads, tmp_path):
@@ -231,9 +231,25 @@ def test_maps_share_a_scale_that_one_extreme_code_does_not_set():
     assert full_colour(many) == pytest.approx(0.99, abs=0.01)
 
 
-def test_a_method_is_named_by_letters_and_dashes_in_files():
-    assert method_folder("captum:KernelShap") == "captum-KernelShap"
-    assert method_folder("../x") == "x"
+def test_no_two_methods_share_a_folder_and_each_is_one_name_for_every_file_system():
+    names = [
+        "occlusion",
+        "Occlusion",
+        "x y",
+        "x-y",
+        "x_y",
+        "X y",
+        "../x",
+        "x",
+        "captum:KernelShap",
+        "captum-KernelShap",
+    ]
+    names += ["scores", "", "..", "é", "e\u0301", "a" * 300, "a" * 301, "con:", "con/", method_folder("x y")]
+    folders = [method_folder(name) for name in names]
+    assert len({folder.casefold() for folder in folders}) == len(names)
+    assert all(re.fullmatch(r"\w[\w-]{0,70}", folder, re.ASCII) for folder in folders)
+    assert method_folder("input_x_gradient") == "input_x_gradient"
+    assert method_folder("captum:KernelShap").startswith("captum-KernelShap-")
 
 
 # methods NAME

@@ -84,6 +84,7 @@ def _make_together(store: Store, job: Job, specs: Sequence[ClipSpec]) -> None:
     generator = job.model.load()
     limit = job.time_limit and job.time_limit * len(missing)
     with suppress(TagxaiError), blaming("the generator", limit), seeded(seed_of(missing[0].key)):
+        models.check_identity(generator, missing[0].generator, job.model.spec)
         clips, seconds = _timed(lambda: generator.generate_many([_request(spec) for spec in missing]))
         for spec, clip in zip(missing, clips, strict=True):
             store.keep(kind, spec.key, clip, seconds / len(missing))
@@ -93,6 +94,7 @@ def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, on_cell: OnCell
     """Explain and measure one clip, which is made where it is missing."""
     cells, limit, generator = CellWriter(store, spec, on_cell), job.time_limit, job.model.load()
     try:
+        models.check_identity(generator, spec.generator, job.model.spec)
         with blaming("the generator", limit):
             device = generator.encode_prompt([spec.prompt]).embeddings.device
             clip, clip_seconds = store.remembered(clips_on(device), spec.key, partial(_generate, generator, spec))

@@ -15,10 +15,10 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.seeding import seeded
 from tagxai.contract.values import OnProgress, Progress
 from tagxai.errors import TagxaiError
-from tagxai.explaining.comparison import COMPARISON, Comparison
-from tagxai.explaining.explanation import Explanation
+from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.loading import make_method
 from tagxai.explaining.measuring import measure
+from tagxai.explaining.saved import load_saved
 
 CellName = tuple[str, str, int, str, str]
 """Generator, prompt, seed, method and metric."""
@@ -31,10 +31,9 @@ def load_attributions(folders: Sequence[Path]) -> list[Attribution]:
     """
     found: list[Attribution] = []
     for folder in folders:
-        if (folder / COMPARISON).is_file():
-            found += [each.attribution for each in Comparison.load(folder).explanations.values()]
-        else:
-            found.append(Explanation.load(folder).attribution)
+        saved = load_saved(folder)
+        each = saved.explanations.values() if isinstance(saved, Comparison) else (saved,)
+        found += [explanation.attribution for explanation in each]
     return found
 
 

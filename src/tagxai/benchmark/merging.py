@@ -9,18 +9,20 @@ from pathlib import Path
 from tagxai import storage
 from tagxai.benchmark.planned_run import PlannedRun
 from tagxai.benchmark.results import planned_cells
-from tagxai.benchmark.store import RUN, Store
+from tagxai.benchmark.store import RUN, SCHEMA, SCHEMA_OF_RESULTS, Store
 from tagxai.errors import DamagedFileError, TagxaiError
 
 KINDS = ("clips", "explanations", "cells")
 
 
-def merge(folders: Sequence[str | Path], out: str | Path) -> list[PlannedRun]:
+def merge(folders: Sequence[str | Path], out: str | Path, *, force: bool = False) -> list[PlannedRun]:
     """Copy the files of `folders` to `out`, beside existing ones, with every run once.
 
-    A cell's value replaces its error. Raises TagxaiError where the folders do not fit together.
+    A cell's value replaces its error. Raises TagxaiError where the folders do not fit together, or where `out` holds
+    anything but a benchmark, unless `force` is given.
     """
     runs: list[PlannedRun] = []
+    storage.check_claim(out, SCHEMA, SCHEMA_OF_RESULTS, force=force)
     if (Path(out) / RUN).exists():
         folders = [out, *folders]
     for folder in folders:
@@ -28,11 +30,11 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> list[PlannedRun]:
     _check(runs)
     for folder in folders:  # a damaged cell is reported before anything is copied
         planned_cells(Store(folder), Store(folder).runs())
-    target = storage.output_folder(out)
-    for folder in map(Path, folders):
-        if folder.resolve() != target.resolve():
-            _copy(folder, target)
-    Store(target).write_runs(runs)
+    with storage.claimed(out, SCHEMA, SCHEMA_OF_RESULTS, force=force) as target, storage.alone(target):
+        for folder in map(Path, folders):
+            if folder.resolve() != target.resolve():
+                _copy(folder, target)
+        Store(target).write_runs(runs)
     return runs
 
 

@@ -1,18 +1,17 @@
-"""A benchmark's models: loaded once in each process, and identified by their weights."""
+"""A benchmark's models: loaded once in each process, and identified by all that decides their results."""
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from tagxai.benchmark.sentinel import stored_attributes
-from tagxai.contract.attribution import installed_versions
 from tagxai.contract.generator import Generator
 from tagxai.contract.request import read_settings
+from tagxai.errors import TagxaiError
+from tagxai.explaining.identifying import model_identity
 from tagxai.explaining.loading import Device, Dtype, choose_device, choose_dtype, load_generator
 from tagxai.lazy import torch
 from tagxai.registering.registry import registry
@@ -44,6 +43,13 @@ def _load(model: ModelSpec) -> Generator:
     return generator
 
 
+def check_identity(generator: Generator, expected: Mapping[str, Any], spec: str) -> None:
+    """Raises TagxaiError where a model is not the one that the plan met: its files were replaced since."""
+    found = generator.identity()
+    if (found.weights, found.settings) != (expected["weights"], expected.get("settings", found.settings)):
+        raise TagxaiError(f"the model {spec!r} was changed while the benchmark ran; start it again")
+
+
 def forget_loaded() -> None:
     """The next `load` loads from the source again."""
     _load.cache_clear()
@@ -70,12 +76,10 @@ def inspect(asked: Inspection) -> dict[str, Any]:
     device = str(generator.encode_prompt(["a"]).embeddings.device)
     return {
         "identity": {
+            **model_identity(generator),
             "name": entry.name,
             "origin": entry.origin,
-            "weights": fingerprint(generator),
-            "device": device.partition(":")[0],
             "dtype": choose_dtype(model.dtype, device.partition(":")[0]),
-            "versions": installed_versions(),
         },
         "offers": sorted(generator.offers),
         "max_duration": generator.max_duration,
@@ -85,23 +89,3 @@ def inspect(asked: Inspection) -> dict[str, Any]:
             "threads": torch.get_num_threads(),
         },
     }
-
-
-def fingerprint(generator: Generator) -> str:
-    """A hash of all weights, and of the plain settings that a generator has as attributes."""
-    whole = hashlib.sha256()
-    for name, value in stored_attributes(generator).items():
-        if isinstance(value, torch.nn.Module):
-            for key, tensor in value.state_dict().items():
-                _add(whole, f"{name}.{key}", tensor)
-        elif isinstance(value, torch.Tensor):
-            _add(whole, name, value)
-        elif isinstance(value, (int, float, str, tuple)) and name != "source":  # a moved model is the same model
-            whole.update(f"{name}={value!r}".encode())
-    return whole.hexdigest()[:32]
-
-
-def _add(whole: Any, name: str, tensor: torch.Tensor) -> None:
-    whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-    if tensor.device.type != "meta":
-        whole.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tagxai.benchmark.controls import CONTROLS, ORIGIN
 from tagxai.contract.method import Method
 from tagxai.contract.metric import Metric
+from tagxai.explaining.identifying import code_of, content_of
 from tagxai.registering.registry import registry
 
 
@@ -17,7 +18,8 @@ class PlanEntry:
     """A method or metric with all its settings; `label` is its name in tables.
 
     `origin` is the plugin that it came from, with its version. The last three fields are for metrics: an expensive one
-    may be limited to the first `prompts`.
+    may be limited to the first `prompts`. `content` holds checksums of what the rest only names: the code of a plugin,
+    files of weights.
     """
 
     name: str
@@ -28,6 +30,7 @@ class PlanEntry:
     family: str = ""
     higher_is_better: bool = True
     prompts: int | None = None
+    content: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_control(self) -> bool:
@@ -36,7 +39,12 @@ class PlanEntry:
     @property
     def identity(self) -> dict[str, Any]:
         """Everything about it that decides a result."""
-        return {"name": self.name, "origin": self.origin, "settings": dict(self.settings)}
+        return {"name": self.name, "origin": self.origin, "settings": dict(self.settings), **self.content}
+
+    def with_content(self) -> PlanEntry:
+        """The entry with the checksums of its code and files as they are now."""
+        cls: Any = type(self.metric() if self.family else self.method())
+        return replace(self, content=content_of(self.settings) | code_of(cls))
 
     def method(self) -> Method:
         cls = CONTROLS[self.name] if self.is_control else registry().method(self.name)

@@ -64,8 +64,8 @@ class PlanOptions:
             raise UnknownNameError("method of this benchmark, for reference,", reference, labels)
         return Plan(
             generators=tuple(dict.fromkeys(self.generators)),
-            methods=methods_and_controls,
-            metrics=parse_metrics(self.metrics),
+            methods=tuple(entry.with_content() for entry in methods_and_controls),
+            metrics=tuple(entry.with_content() for entry in parse_metrics(self.metrics)),
             prompts=tuple(find_prompts(self.prompts, folder)),
             seeds=tuple(dict.fromkeys(self.seeds)),
             duration=self.duration,

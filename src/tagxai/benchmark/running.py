@@ -17,7 +17,7 @@ from tagxai.benchmark.plan import Plan
 from tagxai.benchmark.plan_entry import PlanEntry
 from tagxai.benchmark.planned_run import PlannedRun
 from tagxai.benchmark.provenance import provenance
-from tagxai.benchmark.store import Store
+from tagxai.benchmark.store import SCHEMA, SCHEMA_OF_RESULTS, Store
 from tagxai.errors import TagxaiError, error_sentence
 from tagxai.explaining.making import AT_ONCE
 
@@ -48,15 +48,19 @@ def run(
     executor: str | Executor = "local",
     workers: int | None = None,
     retry_failed: bool = False,
+    force: bool = False,
     on_status: OnStatus | None = None,
 ) -> PlannedRun:
     """Compute all cells of the plan that are not in `folder`. A cell that fails holds its error; the run continues.
 
-    Raises TagxaiError where a generator cannot be loaded, or where no method or metric works with any generator.
+    Raises TagxaiError where a generator cannot be loaded, where no method or metric works with any generator, where
+    another run is writing into the folder, or where it holds anything but a benchmark, unless `force` is given.
     """
     gpus = 1 if plan.device == "cuda" else 0
+    models.forget_loaded()  # by an earlier run: its files may have been replaced since
     with ExitStack() as stack:
-        store = Store(stack.enter_context(storage.new_folder(folder)))
+        store = Store(stack.enter_context(storage.claimed(folder, SCHEMA, SCHEMA_OF_RESULTS, force=force)))
+        stack.enter_context(storage.alone(store.folder))
         store.check_free()
         made = make_executor(executor, workers, gpus=gpus) if isinstance(executor, str) else executor
         pool = stack.enter_context(closing(made))

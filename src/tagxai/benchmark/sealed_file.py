@@ -14,13 +14,11 @@ from tagxai.scoring.cache import digest
 
 
 def write_sealed(path: Path, key: str, content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
-    from safetensors.torch import save_file
-
+    """Raises TagxaiError for content that JSON cannot hold."""
+    storage.check_json("the result", content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps({**content, "name": key}, allow_nan=False)
-    with storage.whole_file(path) as temporary:
-        save_file(plain, temporary, metadata={"content": text, "sha256": _seal(text, plain)})
+    storage.write_bytes(path, storage.encoded_tensors(tensors, {"content": text, "sha256": _seal(text, tensors)}))
 
 
 def read_sealed(path: Path, key: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:

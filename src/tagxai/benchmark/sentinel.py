@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from tagxai.contract.attention import edit_attention, installed_edits
@@ -61,14 +60,3 @@ def _hooks_of_all_modules() -> list[dict[int, Any]]:
     """The hooks of `torch.nn.modules.module.register_module_...`, for which PyTorch has no public list."""
     kinds = ("forward", "forward_pre", "backward", "backward_pre")
     return [getattr(torch.nn.modules.module, f"_global_{kind}_hooks") for kind in kinds]
-
-
-def stored_attributes(generator: Generator) -> dict[str, Any]:
-    """The attributes of a generator, without its cached properties."""
-    cached = {
-        name
-        for cls in type(generator).__mro__
-        for name, value in vars(cls).items()
-        if isinstance(value, cached_property)
-    }
-    return {name: value for name, value in sorted(vars(generator).items()) if name not in cached}

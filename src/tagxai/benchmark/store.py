@@ -23,6 +23,7 @@ from tagxai.errors import DamagedFileError
 T = TypeVar("T")
 
 SCHEMA, SCHEMA_VERSION = "tagxai.benchmark", 1
+SCHEMA_OF_RESULTS = "tagxai.benchmark.results"
 RUN = "run.json"
 
 
@@ -65,10 +66,10 @@ class Store:
             content = storage.read_json(self.folder / RUN)
         except DamagedFileError:  # missing or damaged: the run writes it
             return
-        if (content.get("schema"), content.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
+        if content.get("schema") == SCHEMA and content.get("schema_version") != SCHEMA_VERSION:
             raise DamagedFileError(
-                f"{self.folder / RUN} has schema {content.get('schema', 'none')!r}, schema version "
-                f"{content.get('schema_version')}, and this tagxai writes version {SCHEMA_VERSION}: give another folder"
+                f"{self.folder / RUN} has schema version {content.get('schema_version')}, and this tagxai writes "
+                f"version {SCHEMA_VERSION}: give another folder"
             )
 
     # -- clips and explanations ----------------------------------------------------------------------------------

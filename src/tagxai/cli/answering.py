@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tagxai import storage
-from tagxai.cli import saved
 from tagxai.cli.progress import Stage
 from tagxai.cli.show import write_pictures
+from tagxai.contract import saved_folder
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
@@ -18,7 +18,9 @@ from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import TagxaiError, error_sentence
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation, Interval
+from tagxai.explaining.identifying import method_identity
 from tagxai.explaining.listening import listen
+from tagxai.explaining.saved import load_saved
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,20 @@ class Question:
     @property
     def key(self) -> tuple[Any, ...]:
         """What decides the answer, as JSON can hold it."""
-        methods = {name: method.settings() for name, method in self.methods.items()}
+        methods = {name: method_identity(method) for name, method in self.methods.items()}
         return methods, [list(interval) for interval in self.intervals], self.audio_repeats
 
     def answer(
-        self, model: Generator, clip: Generation, folder: Path, stage: Stage, seconds: float
+        self,
+        model: Generator,
+        clip: Generation,
+        folder: Path,
+        stage: Stage,
+        seconds: float,
+        *,
+        force: bool = False,
     ) -> Explanation | Comparison:
-        """Explain the clip, which took `seconds`, and write the folder. The report comes last."""
+        """Explain the clip, which took `seconds`, and write the folder, report included: all of it, or nothing."""
         for start, end in self.intervals:
             clip.frame_range(start, end)
 
@@ -54,20 +63,22 @@ class Question:
         several = len(self.methods) > 1
         found = Comparison.of(self.methods, explain_with, seconds) if several else explain_with(*self.methods)
         stage("writing the report")
-        found.save(folder)
-        write_pictures(folder)
+        with (
+            storage.claimed(folder, *saved_folder.KINDS, force=force) as target,
+            storage.whole_folder(target, saved_folder.earlier) as new,
+        ):
+            found.write(new)
+            write_pictures(new)
         return found
 
     def answer_in_list(self, model: Generator, clip: Generation, folder: Path, seconds: float) -> None:
         """As `answer`; whatever goes wrong in a method becomes a TagxaiError, so that the list goes on."""
-        with storage.new_folder(folder):
-            (folder / REPORT).unlink(missing_ok=True)
-            try:
-                found = self.answer(model, clip, folder, _silent, seconds)
-            except (TagxaiError, OSError):
-                raise
-            except Exception as error:  # a method may be anyone's plugin
-                raise TagxaiError(error_sentence(error)) from error
+        try:
+            found = self.answer(model, clip, folder, _silent, seconds, force=True)  # the list's folder is ours
+        except (TagxaiError, OSError):
+            raise
+        except Exception as error:  # a method may be anyone's plugin
+            raise TagxaiError(error_sentence(error)) from error
         if isinstance(found, Comparison) and found.failures:
             raise TagxaiError("; ".join(f"method {name!r} failed: {text}" for name, text in found.failures.items()))
 
@@ -86,14 +97,12 @@ REPORT = "report.html"
 
 
 def is_explained(folder: Path) -> bool:
-    """Whether a folder holds a whole answer: its report, which is written last, and files that are as written."""
-    if not (folder / REPORT).is_file():
-        return False
+    """Whether a folder holds a whole answer: files that are as written, and the report."""
     try:
-        found = saved.load(folder)
+        found = load_saved(folder)
     except (TagxaiError, OSError):
         return False
-    return not (isinstance(found, Comparison) and found.failures)
+    return (folder / REPORT).is_file() and not (isinstance(found, Comparison) and found.failures)
 
 
 def _silent(_: str) -> OnProgress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
+from tagxai import storage
 from tagxai.cli import display, options
 from tagxai.cli.benchmark_output import MetricsOption, print_tables
 from tagxai.cli.progress import stages
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from tagxai.benchmark.running import Status
 
 OUT = Path("tagxai-out", "bench")
+WRITTEN = ("run.json", "results.*", "costs.csv", "table.md", "report.html", "*.png")
+"""The files of results, which no input may be."""
 
 ReferenceOption = Annotated[
     str | None,
@@ -93,7 +97,8 @@ def run(
     executor: Annotated[str | None, typer.Option("--executor", help="local, processes or ray; default: local.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one per CPU.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again.")] = False,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="The folder of the results.")] = OUT,
+    out: Annotated[Path, options.out_option("The folder of the results.")] = OUT,
+    force: options.ForceOption = False,
 ) -> None:
     """Run or resume a benchmark: generators x methods x metrics x prompts x seeds."""
     from tagxai.benchmark import entry_syntax, plan_options
@@ -129,6 +134,7 @@ def run(
             raise TagxaiError("--column and --limit only apply with --prompts FILE")
         content["prompts"] = {"file": prompts, "column": column, "limit": limit}
     folder = plan.parent if plan is not None and prompts is None else Path()
+    storage.input_files(out, WRITTEN, _inputs(plan, content, folder))
     written = plan_options.PlanOptions(**content)
     made = written.make(folder=folder)
     with stages(counted=True) as stage:
@@ -140,6 +146,7 @@ def run(
                 executor=written.executor,
                 workers=written.workers,
                 retry_failed=retry_failed,
+                force=force,
                 on_status=lambda status: on_progress(_progress(status)),
             )
         except KeyboardInterrupt:
@@ -163,13 +170,21 @@ def show(
 
 def merge(
     folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of benchmarks.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="The folder that they are merged into.")],
+    out: Annotated[Path, options.out_option("The folder that they are merged into.")],
+    force: options.ForceOption = False,
 ) -> None:
     """Merge the results of several runs."""
     from tagxai.benchmark.merging import merge as join
 
-    join(folders, out)
+    join(folders, out, force=force)
     _finish(out, None)
+
+
+def _inputs(plan: Path | None, content: Mapping[str, Any], folder: Path) -> list[Path]:
+    """The files that a run reads."""
+    prompts = content.get("prompts")
+    named = prompts.get("file") if isinstance(prompts, dict) else prompts
+    return [*([plan] if plan is not None else []), *([folder / named] if isinstance(named, str) else [])]
 
 
 def _numbers(text: str) -> list[int]:
@@ -181,11 +196,11 @@ def _numbers(text: str) -> list[int]:
 
 def _finish(folder: Path, reference: str | None) -> Results:
     """Print the tables of a folder and write all its result files."""
-    from tagxai.benchmark import result_files, results
+    from tagxai.benchmark import results
     from tagxai.report.benchmark import write_benchmark
 
     found = results.load(folder, reference=reference)
-    files = [*result_files.write(found, folder), *write_benchmark(found, folder)]
+    files = write_benchmark(found, folder)
     print_tables(found)
     display.out().print(Text("\n" + ", ".join(map(str, files))), soft_wrap=True)
     failed = sum(number for *_, number in found.failures)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from tagxai.cli import display
+from tagxai.cli import display, options
 from tagxai.cli.progress import stages
 
 
@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 def convert(
     source: Annotated[str, typer.Argument(metavar="SRC", help="A checkpoint: a folder or a hub id.")],
-    target: Annotated[Path, typer.Argument(metavar="DST", help="The folder to write; new or empty.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="DST", parser=options.folder_given, help="The folder to write; new or empty.")
+    ],
     to: Annotated[Literal["transformers", "audiocraft"], typer.Option("--to", help="The format to write.")],
 ) -> None:
     """Convert a checkpoint from audiocraft to transformers or back, bit for bit, and verify the result."""

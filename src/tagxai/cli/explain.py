@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -19,13 +19,15 @@ from tagxai.cli.progress import stages
 from tagxai.cli.sampling import EPILOG, SamplingCommand, check_sampling, given_sampling
 from tagxai.cli.saved import ByOption
 from tagxai.cli.show import JsonOption, print_scores
-from tagxai.cli.slugs import unique_slug
+from tagxai.cli.slugs import unique_name
+from tagxai.contract import saved_folder
 from tagxai.contract.generator import Generator
 from tagxai.contract.request import Request
 from tagxai.contract.values import Conditioning
 from tagxai.errors import TagxaiError
 from tagxai.explaining.comparison import Comparison, method_folder
 from tagxai.explaining.explanation import Explanation
+from tagxai.explaining.identifying import model_identity
 from tagxai.explaining.loading import make_methods, method_names
 from tagxai.explaining.prompts import encode
 from tagxai.text.lists import read_prompts
@@ -61,10 +63,8 @@ def explain(
     duration: options.DurationOption = None,
     seed: options.SeedOption = 0,
     interval: options.IntervalOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FOLDER", help="Default: tagxai-out/PROMPT-METHOD-SEED, or FILE's name."),
-    ] = None,
+    out: Annotated[Path | None, options.out_option("Default: tagxai-out/PROMPT-METHOD-SEED, or FILE's name.")] = None,
+    force: options.ForceOption = False,
     audio_repeats: Annotated[
         int, typer.Option(min=0, max=99, help="Factual and counterfactual clips of each kind; 0: none.")
     ] = 1,
@@ -109,19 +109,33 @@ def explain(
 
     if prompts is not None:
         listed = read_prompts(prompts)[:limit]
-        jobs = [Job(each, seed, generator, duration, sampling, question.key) for each in listed]
-        _explain_list(jobs, question, load, check, out or Path("tagxai-out", prompts.stem))
+        target = out or Path("tagxai-out", prompts.stem)
+        storage.input_files(target, [lists.INDEX], [prompts])
+        storage.check_claim(target, OF_LIST, force=force)
+
+        def jobs(model: Generator) -> list[Job]:
+            identity, key = model_identity(model), question.key
+            return [Job(each, seed, duration, sampling, identity, key) for each in listed]
+
+        _explain_list(jobs, question, load, check, target, force)
         return
     assert prompt is not None
-    ending = "-".join([*map(method_folder, names), str(seed)])
     request = Request(prompt, duration, seed, settings=sampling)
-    target = out or Path("tagxai-out", f"{unique_slug(prompt)}-{ending}")
-    saved = _explain_one(request, question, load, check, target, generator, by, as_json)
+    if out is None:
+        unusual = [generator, duration, sampling, settings, interval, audio_repeats, dtype, device]
+        name = unique_name(prompt, [*map(method_folder, names), str(seed)], unusual, USUAL)
+        out = Path("tagxai-out", name)
+    storage.check_claim(out, *saved_folder.KINDS, force=force)
+    saved = _explain_one(request, question, load, check, out, force, generator, by, as_json)
     if isinstance(saved, Comparison) and saved.failures:
         for name, error in saved.failures.items():
             display.complain(f"method {name!r} failed: {error}")
         raise typer.Exit(1)
 
+
+OF_LIST = "tagxai.explanations"
+USUAL = ["tiny", None, {}, None, None, 1, "auto", "auto"]
+"""Of the options that the default folder does not name: those that are not usual give it a name of its own."""
 
 Load = Callable[[], Generator]
 Check = Callable[[Generator, Conditioning], None]
@@ -133,12 +147,13 @@ def _explain_one(
     load: Load,
     check: Check,
     target: Path,
+    force: bool,
     generator: str,
     by: By,
     as_json: bool,
 ) -> Explanation | Comparison:
     started = perf_counter()
-    with storage.new_folder(target) as folder:
+    with storage.claimed(target, *saved_folder.KINDS, force=force) as folder:
         with stages() as stage:
             stage(f"loading {generator}")
             model = load()
@@ -148,7 +163,7 @@ def _explain_one(
             request = replace(request, conditioning=encoded)
             generating = perf_counter()
             (clip,) = model.generate_many([request], on_progress=stage("generating"))
-            saved = question.answer(model, clip, folder, stage, perf_counter() - generating)
+            saved = question.answer(model, clip, folder, stage, perf_counter() - generating, force=force)
         print_scores(folder, saved, question.intervals, by, as_json)
     if not as_json:
         _print_files(folder)
@@ -156,17 +171,20 @@ def _explain_one(
     return saved
 
 
-def _explain_list(jobs: Sequence[Job], question: Question, load: Load, check: Check, target: Path) -> None:
+def _explain_list(
+    jobs: Callable[[Generator], list[Job]], question: Question, load: Load, check: Check, target: Path, force: bool
+) -> None:
     """A folder for each prompt; clips are made together, and existing explanations are kept."""
-    with storage.new_folder(target) as folder:
+    with storage.claimed(target, OF_LIST, force=force) as folder, storage.alone(folder), stages(counted=True) as stage:
+        stage("loading the model")
+        model = load()
         work = Work(
             is_done=lambda job: is_explained(folder / job.name),
-            load=load,
+            model=model,
             check=check,
             finish=lambda model, job, clip, seconds: question.answer_in_list(model, clip, folder / job.name, seconds),
         )
-        with stages(counted=True) as stage:
-            outcomes = lists.run_all(jobs, work, folder, ("folder", lambda job: job.name), stage("prompts"))
+        outcomes = lists.run_all(jobs(model), work, folder, ("folder", lambda job: job.name), stage("prompts"))
     lists.print_summary(outcomes, folder)
 
 

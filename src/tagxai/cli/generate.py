@@ -18,6 +18,7 @@ from tagxai.contract.attribution import installed_versions
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Conditioning, Generation
 from tagxai.errors import DamagedFileError
+from tagxai.explaining.identifying import model_identity
 from tagxai.text.lists import Prompt, is_list, read_prompts
 
 SCHEMA = "tagxai.clip"
@@ -33,21 +34,21 @@ def is_done(job: Job, folder: Path) -> bool:
 
 
 def write(job: Job, folder: Path, clip: Generation, seconds: float) -> None:
-    """The clip's sound, record and JSON. Clips that were made together share the seconds equally."""
+    """The clip's sound, record and JSON: all, or none. Clips that were made together share the seconds equally."""
     audio, codes = f"{job.name}.flac", f"{job.name}.safetensors"
-    storage.write_audio(folder / audio, clip.waveform, clip.sample_rate)
-    storage.write_tensors(folder / codes, generation_json.to_tensors(clip))
-    storage.write_json(
-        folder / f"{job.name}.json",
-        {
-            "schema": SCHEMA,
-            "schema_version": 2,
-            **generation_json.to_json(clip),
-            "versions": installed_versions(),
-            "seconds": round(seconds, 3),
-            "sha256": {name: storage.sha256(folder / name) for name in (audio, codes)},
-        },
-    )
+    content = {
+        "schema": SCHEMA,
+        "schema_version": 2,
+        **generation_json.to_json(clip),
+        "versions": installed_versions(),
+        "seconds": round(seconds, 3),
+    }
+    storage.check_json("the clip", content)
+    with storage.whole_folder(folder, lambda _: ()) as new:
+        storage.write_audio(new / audio, clip.waveform, clip.sample_rate)
+        storage.write_tensors(new / codes, generation_json.to_tensors(clip))
+        digests = {name: storage.sha256(new / name) for name in (audio, codes)}
+        storage.write_json(new / f"{job.name}.json", content | {"sha256": digests})
 
 
 def register(app: typer.Typer) -> None:
@@ -73,9 +74,8 @@ def generate(
     seed: options.SeedOption = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Clips of each prompt, with seeds from --seed upwards.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first prompts of a list.")] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Default: tagxai-out/ and a name from PROMPTS.")
-    ] = None,
+    out: Annotated[Path | None, options.out_option("Default: tagxai-out/ and a name from PROMPTS.")] = None,
+    force: options.ForceOption = False,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
     memory_check: options.MemoryOption = True,
@@ -89,25 +89,25 @@ def generate(
     options.check_generator(generator)
     options.check_duration(duration)
     sampling = given_sampling(context)
-    jobs = [Job(p, s, generator, duration, sampling) for p in chosen for s in range(seed, seed + repeats)]
     target = out or Path("tagxai-out", Path(prompts).stem if is_list(prompts) else unique_slug(prompts))
-
-    def load() -> Generator:
-        model = options.load_model(generator, device, dtype)
-        check_sampling(model.sampling_settings(), sampling, f"generator {model.name!r}")
-        options.check_fits(model, duration)
-        return model
+    storage.input_files(target, [lists.INDEX], [prompts] if is_list(prompts) else [])
+    storage.check_claim(target, SCHEMA, force=force)
 
     def check(model: Generator, longest: Conditioning) -> None:
         options.check_memory(model, longest, duration, refuse=memory_check)
 
-    with storage.new_folder(target) as folder:
+    with storage.claimed(target, SCHEMA, force=force) as folder, storage.alone(folder), stages(counted=True) as stage:
+        stage("loading the model")
+        model = options.load_model(generator, device, dtype)
+        check_sampling(model.sampling_settings(), sampling, f"generator {model.name!r}")
+        options.check_fits(model, duration)
+        identity = model_identity(model)
+        jobs = [Job(p, s, duration, sampling, identity) for p in chosen for s in range(seed, seed + repeats)]
         work = Work(
             is_done=lambda job: is_done(job, folder),
-            load=load,
+            model=model,
             check=check,
             finish=lambda _, job, clip, seconds: write(job, folder, clip, seconds),
         )
-        with stages(counted=True) as stage:
-            outcomes = lists.run_all(jobs, work, folder, ("clip", lambda job: f"{job.name}.flac"), stage("clips"))
+        outcomes = lists.run_all(jobs, work, folder, ("clip", lambda job: f"{job.name}.flac"), stage("clips"))
     lists.print_summary(outcomes, folder)

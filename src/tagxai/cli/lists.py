@@ -27,23 +27,25 @@ from tagxai.explaining.making import AT_ONCE, generate_each
 from tagxai.explaining.prompts import encode
 from tagxai.text.lists import Prompt
 
+INDEX = "index.csv"
+
 
 @dataclass(frozen=True)
 class Job:
     """One clip of a list, and what is made of it. Its name is a hash of all that decides the result, so that what
-    exists is recognised; `rest` is what else decides it."""
+    exists is recognised: `model` is the identity of the generator, `rest` what else decides it."""
 
     prompt: Prompt
     seed: int
-    generator: str
     duration: float | None
     sampling: Mapping[str, Any]
+    model: Mapping[str, Any]
     rest: Sequence[Any] = ()
 
     @cached_property
     def name(self) -> str:
-        content = [self.prompt.text, self.seed, self.generator, self.duration, sorted(self.sampling.items())]
-        digest = hashlib.sha256(json.dumps([*content, *self.rest]).encode()).hexdigest()[:10]
+        content = [self.prompt.text, self.seed, self.duration, sorted(self.sampling.items()), self.model]
+        digest = hashlib.sha256(json.dumps([*content, *self.rest], sort_keys=True).encode()).hexdigest()[:16]
         return f"{slug(self.prompt.text)}-{digest}"
 
     def request(self, conditioning: Conditioning) -> Request:
@@ -60,16 +62,16 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Work:
-    """How the jobs of a list are done: which are, how the model is loaded, and what is made of a clip and the seconds
-    that it took. `check` refuses what does not fit into memory, by the longest prompt."""
+    """How the jobs of a list are done: which are, by which model, and what is made of a clip and the seconds that it
+    took. `check` refuses what does not fit into memory, by the longest prompt."""
 
     is_done: Callable[[Job], bool]
-    load: Callable[[], Generator]
+    model: Generator
     check: Callable[[Generator, Conditioning], None]
     finish: Callable[[Generator, Job, Generation, float], None]
 
     def run(self, jobs: Sequence[Job], on_progress: OnProgress) -> Iterator[Outcome]:
-        """Do what is missing. The model is loaded for the first job; a job that fails is reported, the others go on."""
+        """Do what is missing. A job that fails is reported, the others go on."""
         left: list[Job] = []
         repeated: list[Job] = []
         names: set[str] = set()
@@ -88,7 +90,7 @@ class Work:
                 yield _failed(job, error)
         if not left:
             return
-        generator = self.load()
+        generator = self.model
         encoded = lru_cache(maxsize=2 * AT_ONCE)(partial(encode, generator))
         try:
             longest = encoded(max((job.prompt.text for job in left), key=len))
@@ -155,6 +157,8 @@ def run_all(
     `made` is the title of its column, and what a job is called there.
     """
     outcomes: list[Outcome] = []
+    if not (folder / INDEX).exists():
+        _write_index(folder, made, [])  # from now on the folder says whose it is
     try:
         for outcome in work.run(jobs, on_progress):
             outcomes.append(outcome)
@@ -168,7 +172,7 @@ def run_all(
 def print_summary(outcomes: Sequence[Outcome], folder: Path) -> None:
     """Print how many jobs were made, kept and failed. Raises typer.Exit where any failed."""
     count = Counter(outcome.status for outcome in outcomes)
-    summary = f"made {count['made']}, already there {count['kept']}, failed {count['failed']}: {folder / 'index.csv'}"
+    summary = f"made {count['made']}, already there {count['kept']}, failed {count['failed']}: {folder / INDEX}"
     display.out().print(Text(summary), soft_wrap=True)
     if count["failed"]:
         raise typer.Exit(1)
@@ -177,10 +181,10 @@ def print_summary(outcomes: Sequence[Outcome], folder: Path) -> None:
 def _write_index(folder: Path, made: tuple[str, Callable[[Job], str]], outcomes: Sequence[Outcome]) -> None:
     title, name = made
     with (
-        storage.whole_file(folder / "index.csv") as temporary,
+        storage.whole_file(folder / INDEX) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["line", "prompt", "seed", title, "error"])
         for job, status, error in outcomes:
             writer.writerow(

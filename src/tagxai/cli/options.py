@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from tagxai import storage
 from tagxai.cli import display
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
@@ -48,6 +50,23 @@ IntervalOption = Annotated[
     list[str] | None,
     typer.Option("--interval", "-i", metavar="START:END", help="Also score these seconds; may be repeated."),
 ]
+
+
+def folder_given(text: str | Path) -> Path:
+    """The folder of an option or argument; an empty text would be the current one."""
+    if not str(text).strip() or (isinstance(text, str) and not text.strip()):
+        raise TagxaiError("the name of the output folder is empty (from an unset variable?); give one, or . for this")
+    return Path(text)
+
+
+ForceOption = Annotated[
+    bool, typer.Option(storage.FORCE, help="Write into FOLDER although it holds other files, and replace some of them.")
+]
+
+
+def out_option(help: str) -> Any:
+    """The option `--out`."""
+    return typer.Option("--out", "-o", metavar="FOLDER", parser=folder_given, help=help)
 
 
 def check_prompt(prompt: str) -> None:

@@ -16,6 +16,7 @@ from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import TagxaiError
 from tagxai.explaining.explanation import Interval
 from tagxai.explaining.making import check_made_by
+from tagxai.explaining.saved import load_saved
 from tagxai.scoring import NEEDS_ATTENTION, Operator, ScoreTable, cached, leave_one_out, score
 from tagxai.text import words
 from tagxai.text.words import By, Unit
@@ -32,7 +33,7 @@ OneIntervalOption = Annotated[
 
 def saved_clip(folder: Path) -> Generation:
     """The clip of an explanation, or of a comparison."""
-    return next(iter(saved.attributions_of(saved.load(folder)).values())).generation
+    return next(iter(saved.attributions_of(load_saved(folder)).values())).generation
 
 
 def frames_of(clip: Generation, text: str | None, option: str) -> range:

@@ -1,4 +1,4 @@
-"""Options of commands about a saved explanation or comparison, and loading it."""
+"""Options of commands about a saved explanation or comparison."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from typing import Annotated
 import typer
 
 from tagxai.contract.attribution import Attribution
-from tagxai.explaining.comparison import COMPARISON, Comparison
+from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation
 from tagxai.text.words import By
 
 ByOption = Annotated[By, typer.Option("--by", help="Score words, noun phrases, or the model's own tokens.")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder written by [bold]tagxai explain[/].")]
-
-
-def load(folder: Path) -> Explanation | Comparison:
-    return Comparison.load(folder) if (folder / COMPARISON).is_file() else Explanation.load(folder)
 
 
 def attributions_of(saved: Explanation | Comparison) -> dict[str, Attribution]:

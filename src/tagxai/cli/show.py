@@ -12,9 +12,11 @@ from rich.text import Text
 
 from tagxai import storage
 from tagxai.cli import display, options, parsing
-from tagxai.cli.saved import ByOption, FolderArgument, attributions_of, load
-from tagxai.explaining.comparison import COMPARISON, Comparison, method_folder
+from tagxai.cli.saved import ByOption, FolderArgument, attributions_of
+from tagxai.contract.saved_folder import COMPARISON
+from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation, Interval
+from tagxai.explaining.saved import load_saved
 from tagxai.text import words
 from tagxai.text.printable import printable
 from tagxai.text.words import By
@@ -34,7 +36,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Print the scores of a saved explanation, or comparison, again."""
-    saved = load(folder)
+    saved = load_saved(folder)
     asked = parsing.parse_intervals(interval or [], None)
     print_scores(folder, saved, asked or saved.intervals, by, as_json)
 
@@ -87,5 +89,5 @@ def _content(folder: Path, saved: Explanation | Comparison) -> dict[str, Any]:
     """What the folder's JSON files hold."""
     if not isinstance(saved, Comparison):
         return storage.read_json(folder / "explanation.json")
-    each = {name: storage.read_json(folder / method_folder(name) / "explanation.json") for name in saved.explanations}
+    each = {name: storage.read_json(folder / saved.folder(name) / "explanation.json") for name in saved.explanations}
     return {**storage.read_json(folder / COMPARISON), "explanations": each}

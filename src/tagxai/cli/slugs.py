@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Sequence
+from typing import Any
 
 
 def slug(text: str, longest: int = 48) -> str:
@@ -20,3 +23,9 @@ def unique_slug(text: str) -> str:
     if name == text.replace(" ", "-"):
         return name
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def unique_name(prompt: str, parts: Sequence[str], given: Sequence[Any], usual: Sequence[Any]) -> str:
+    """A name from a prompt and some more, with digits of what is `given` if that is not what is `usual`."""
+    rest = [] if list(given) == list(usual) else [hashlib.sha256(json.dumps(given).encode()).hexdigest()[:6]]
+    return "-".join([unique_slug(prompt), *parts, *rest])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from jaxtyping import Float
 
 from tagxai import storage
-from tagxai.contract import generation_json
+from tagxai.contract import generation_json, saved_folder
 from tagxai.contract.cost import Cost
 from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation
@@ -152,26 +152,39 @@ class Attribution:
 
     # -- files ---------------------------------------------------------------------------------------------------
 
-    def save(
-        self,
-        folder: str | Path,
-        *,
-        intervals: Sequence[tuple[float, float]] = (),
-        audio: Sequence[str] = (),
-    ) -> Path:
-        """Write `explanation.json`, `scores.safetensors` and `original.flac` into `folder`; the JSON comes last.
+    def save(self, folder: str | Path, *, intervals: Sequence[tuple[float, float]] = (), force: bool = False) -> Path:
+        """Write `explanation.json`, `scores.safetensors` and `original.flac` into `folder`, in place of an earlier
+        explanation: all of them, or none. The JSON also holds the words' scores in `intervals` (seconds).
 
-        The JSON also holds the words' scores in `intervals` (seconds), and the names of `audio` files that belong to
-        the explanation and are in the folder already.
+        Raises TagxaiError where something cannot be kept, or where the folder holds other files, unless `force` is
+        given; OSError where the disk is full. The earlier explanation then stays as it is.
         """
-        target = storage.output_folder(folder)
+        with (
+            storage.claimed(folder, *saved_folder.KINDS, force=force) as target,
+            storage.whole_folder(target, saved_folder.earlier) as new,
+        ):
+            self.write(new, intervals=intervals)
+        return target
+
+    def check_savable(self) -> None:
+        """Raises TagxaiError for what a file cannot hold, such as NaN in the diagnostics."""
+        for name in ("settings", "diagnostics", "versions"):
+            storage.check_json(f"{name} of method {self.method!r}", dict(getattr(self, name)))
+        storage.check_json("the clip", generation_json.to_json(self.generation))
+        storage.check_json(f"cost of method {self.method!r}", self.cost.to_json())
+        if not torch.isfinite(self.generation.waveform).all():
+            raise TagxaiError("the clip's sound holds NaN or infinity")
+
+    def write(self, new: Path, *, intervals: Sequence[tuple[float, float]] = (), audio: Sequence[str] = ()) -> None:
+        """Write the files of `save` into an empty folder, and verify them. `audio` names files that belong to the
+        explanation and are in the folder already."""
+        self.check_savable()
         generation = self.generation
-        (target / "explanation.json").unlink(missing_ok=True)  # it must not speak for files that are being replaced
         tensors = {"scores": self.scores, **generation_json.to_tensors(generation)}
         if self.deviation is not None:
             tensors["deviation"] = self.deviation
-        storage.write_tensors(target / "scores.safetensors", tensors)
-        storage.write_audio(target / "original.flac", generation.waveform, generation.sample_rate)
+        storage.write_tensors(new / "scores.safetensors", tensors)
+        storage.write_audio(new / "original.flac", generation.waveform, generation.sample_rate)
         content: dict[str, Any] = {
             "schema": "tagxai.explanation",
             "schema_version": SCHEMA_VERSION,
@@ -189,16 +202,22 @@ class Attribution:
             "cost": self.cost.to_json(),
             "diagnostics": dict(self.diagnostics),
             "versions": dict(self.versions),
-            "sha256": {name: storage.sha256(target / name) for name in ("scores.safetensors", "original.flac", *audio)},
+            "sha256": {name: storage.sha256(new / name) for name in ("scores.safetensors", "original.flac", *audio)},
         }
+        storage.check_json("the explanation", content)
         content["sha256"]["explanation.json"] = storage.json_sha256(content)
-        storage.write_json(target / "explanation.json", content)
-        return target
+        storage.write_json(new / saved_folder.EXPLANATION, content)
+        if not torch.equal(type(self).load(new).scores, self.scores.detach().cpu()):
+            raise TagxaiError("the scores could not be read back as they were written; nothing was saved")
 
     @classmethod
     def load(cls, folder: str | Path) -> Attribution:
         """Read what `save` wrote. Raises DamagedFileError if a file is missing, changed or of another schema."""
-        source = Path(folder)
+        with storage.reading(Path(folder)):
+            return cls._read(Path(folder))
+
+    @classmethod
+    def _read(cls, source: Path) -> Attribution:
         content = storage.read_json(source / "explanation.json")
         if content.get("schema") != "tagxai.explanation":
             raise DamagedFileError(f"{source / 'explanation.json'} is not a tagxai explanation")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from tagxai.contract.generator import Generator
+from tagxai.contract.identity import changes
 from tagxai.contract.values import Conditioning, Generation
 from tagxai.lazy import torch
 
@@ -20,7 +21,7 @@ def conditioning_of(generator: Generator, generation: Generation) -> Conditionin
     known = _encoded.get(generation)
     if known is not None:
         owner, version, conditioning = known
-        if owner() is generator and version == _version(generator):
+        if owner() is generator and version == changes(generator.modules().values()):
             return conditioning
     with torch.no_grad():
         conditioning = generator.encode_prompt([generation.prompt])
@@ -30,10 +31,4 @@ def conditioning_of(generator: Generator, generation: Generation) -> Conditionin
 
 def remember_conditioning(generator: Generator, generation: Generation, conditioning: Conditioning) -> None:
     """For callers that have encoded a clip's prompt already."""
-    _encoded[generation] = ref(generator), _version(generator), conditioning
-
-
-def _version(generator: Generator) -> int:
-    """A number that grows whenever a weight is changed in place (an inference tensor does not count its changes)."""
-    weights = (weight for module in generator.modules().values() for weight in module.parameters())
-    return sum(0 if weight.is_inference() else weight._version for weight in weights)
+    _encoded[generation] = ref(generator), changes(generator.modules().values()), conditioning

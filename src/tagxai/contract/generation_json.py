@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tagxai.contract.identity import Identity
 from tagxai.contract.timeline import DelayPattern, Timeline
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
@@ -27,6 +28,7 @@ def to_json(generation: Generation) -> dict[str, Any]:
         "timeline": generation.timeline.to_json(),
         "sample_rate": generation.sample_rate,
         "duration": generation.duration,
+        "model": None if generation.model is None else generation.model.to_json(),
     }
 
 
@@ -61,4 +63,5 @@ def from_json(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], w
         generator=content["generator"],
         record=record,
         settings=content["settings"],
+        model=Identity(**model) if (model := content.get("model")) is not None else None,
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
 
 from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.guarding import guard
+from tagxai.contract.identity import Identity, changes, identify, stored_attributes
 from tagxai.contract.request import Request, Setting
 from tagxai.contract.timeline import Timeline
 from tagxai.contract.truth import Level, Truth
@@ -27,6 +29,8 @@ Capability = Literal["gradients", "attention", "closes", "causal", "coupled", "t
     coupled     one seed under two prompts is one noise, so that the clips may be compared frame by frame
     truth       it is known which words cause which frames of a clip
 """
+
+_identities: WeakKeyDictionary[Generator, tuple[int, Identity]] = WeakKeyDictionary()
 
 
 class Generator(ABC):
@@ -193,6 +197,23 @@ class Generator(ABC):
     def lacks(self) -> Mapping[Capability, str]:
         """What of `offers` it cannot do as it is now, and why: of weights that have been quantised, say."""
         return {}
+
+    def identity(self) -> Identity:
+        """What decides its results: all that it has as attributes, weights bit for bit, modules with their settings,
+        configurations, tokenizers; not where it lies. Computed once, and again when a weight was changed in place.
+
+        A generator that reads anything else extends it.
+        """
+        version = changes(self.modules().values())
+        known = _identities.get(self)
+        if known is None or known[0] != version:
+            attributes = stored_attributes(self) | {
+                "sampling_settings": {each.name: each.default for each in self.sampling_settings()},
+                "default_duration": self.default_duration,
+            }
+            found = identify(attributes, getattr(self, "dtype", "unknown"), getattr(self, "source", "") or "")
+            known = _identities[self] = version, found
+        return known[1]
 
     def parameters_by_part(self) -> Mapping[str, Sequence[torch.Tensor]]:
         """The trained weights that lead from the text to the outcomes, from the output back: "heads", then of each

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 from jaxtyping import Bool, Float
 
+from tagxai.contract.identity import Identity
 from tagxai.contract.timeline import Timeline
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
@@ -100,7 +101,8 @@ class Generation:
 
     `spans` are the tokens' (start, end) character offsets in `prompt` (`</s>` has an empty span at its end). `settings`
     holds the sampling settings that made it. `record` is what its generator needs to run it again (codes, or latents
-    and the trajectory that led to them), and opaque to everyone else.
+    and the trajectory that led to them), and opaque to everyone else. `model` says which model made it, where that is
+    known.
     """
 
     prompt: str
@@ -113,6 +115,7 @@ class Generation:
     generator: str
     record: Mapping[str, torch.Tensor]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    model: Identity | None = None
 
     def __post_init__(self) -> None:
         if len(self.tokens) != len(self.spans):

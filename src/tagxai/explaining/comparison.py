@@ -5,6 +5,7 @@ A comparison's folder holds `comparison.json` and a whole explanation for each m
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tagxai import storage
+from tagxai.contract import saved_folder
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.cost import Cost
+from tagxai.contract.saved_folder import COMPARISON
 from tagxai.contract.values import Generation
 from tagxai.errors import DamagedFileError, TagxaiError, error_sentence
 from tagxai.explaining.explanation import Explanation
@@ -21,8 +24,8 @@ from tagxai.lazy import torch
 from tagxai.metrics.families.rank_correlation import rank_correlation
 from tagxai.text.words import Unit
 
-COMPARISON = "comparison.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""The version of comparisons. 1, which is still read, names folders otherwise and has no checksums of explanations."""
 
 Matrix = tuple[tuple[float | None, ...], ...]
 """A value for each pair of methods, in order; None where there is none."""
@@ -30,11 +33,15 @@ Matrix = tuple[tuple[float | None, ...], ...]
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Explanations of one clip by method, in the requested order, and a sentence for each method that failed."""
+    """Explanations of one clip by method, in the requested order, and a sentence for each method that failed.
+
+    `folders` holds the folder of each method's explanation where the comparison was loaded from one.
+    """
 
     explanations: Mapping[str, Explanation]
     failures: Mapping[str, str] = field(default_factory=dict)
     generation_seconds: float | None = None
+    folders: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.explanations:
@@ -51,7 +58,9 @@ class Comparison:
         explanations, failures = {}, {}
         for name in methods:
             try:
-                explanations[name] = explain_with(name)
+                explanation = explain_with(name)
+                explanation.attribution.check_savable()
+                explanations[name] = explanation
             except Exception as error:  # a method may be anyone's plugin
                 failures[name] = error_sentence(error)
         return cls(explanations, failures, generation_seconds)
@@ -80,50 +89,90 @@ class Comparison:
         found = [[rank_correlation(a, b) for b in views] for a in views]
         return tuple(tuple(None if value is None else round(value, 6) for value in row) for row in found)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write everything into `folder`, with a folder for each method; `comparison.json` comes last."""
-        target = storage.output_folder(folder)
-        for earlier in (COMPARISON, "explanation.json"):
-            (target / earlier).unlink(missing_ok=True)
+    def folder(self, method: str) -> str:
+        """The name of the folder that holds a method's explanation."""
+        return self.folders.get(method) or method_folder(method)
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write everything into `folder`, with a folder for each method, in place of an earlier result: all, or none.
+
+        Raises TagxaiError and OSError as `Explanation.save` does.
+        """
+        with (
+            storage.claimed(folder, *saved_folder.KINDS, force=force) as target,
+            storage.whole_folder(target, saved_folder.earlier) as new,
+        ):
+            self.write(new)
+        return target
+
+    def write(self, new: Path) -> None:
+        """Write the files of `save` into an empty folder, and verify them."""
+        folders = {method: method_folder(method) for method in self.explanations}
         for method, explanation in self.explanations.items():
-            explanation.save(target / method_folder(method))
+            (new / folders[method]).mkdir()
+            explanation.write(new / folders[method])
         content: dict[str, Any] = {
             "schema": "tagxai.comparison",
             "schema_version": SCHEMA_VERSION,
             "prompt": self.generation.prompt,
-            "methods": {method: method_folder(method) for method in self.explanations},
+            "methods": folders,
+            "explanations": {
+                method: storage.sha256(new / name / saved_folder.EXPLANATION) for method, name in folders.items()
+            },
             "failures": dict(self.failures),
             "generation_seconds": self.generation_seconds,
             "rank_correlation": {"words": self.word_agreement(), "words_by_frames": self.map_agreement()},
         }
+        storage.check_json("the comparison", content)
         content["sha256"] = storage.json_sha256(content)
-        storage.write_json(target / COMPARISON, content)
-        return target
+        storage.write_json(new / COMPARISON, content)
 
     @classmethod
     def load(cls, folder: str | Path) -> Comparison:
         """Read what `save` wrote. Raises DamagedFileError."""
-        source = Path(folder)
+        with storage.reading(Path(folder)):
+            return cls._read(Path(folder))
+
+    @classmethod
+    def _read(cls, source: Path) -> Comparison:
         content = storage.read_json(source / COMPARISON)
-        if content.get("schema") != "tagxai.comparison" or content.get("schema_version") != SCHEMA_VERSION:
-            raise DamagedFileError(f"{source / COMPARISON} is not a tagxai comparison of version {SCHEMA_VERSION}")
+        if content.get("schema") != "tagxai.comparison" or content.get("schema_version") not in (1, SCHEMA_VERSION):
+            raise DamagedFileError(f"{source / COMPARISON} is not a tagxai comparison of version 1 or {SCHEMA_VERSION}")
         digest = content.pop("sha256", None)
         if storage.json_sha256(content) != digest:
             raise DamagedFileError(f"{source / COMPARISON} is damaged: it was changed after it was written")
         try:
             explanations = {}
             for method, name in content["methods"].items():
-                if name != method_folder(method):
-                    raise ValueError(f"{name!r} is not the folder of method {method!r}")
+                if not saved_folder.is_plain(name) or list(content["methods"].values()).count(name) > 1:
+                    raise ValueError(f"{name!r} is not the folder of method {method!r} alone")
                 explanations[method] = Explanation.load(source / name)
-            return cls(explanations, content["failures"], content["generation_seconds"])
+                _check_holds(source / name, method, explanations[method], content.get("explanations"))
+            return cls(explanations, content["failures"], content["generation_seconds"], content["methods"])
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise DamagedFileError(f"{source / COMPARISON} is damaged: {error}") from None
 
 
+def _check_holds(folder: Path, method: str, found: Explanation, digests: Mapping[str, str] | None) -> None:
+    """Raises DamagedFileError where a folder holds another explanation than the one that was saved there."""
+    if digests is None:  # of version 1: only what the explanation says of itself
+        wrong = found.attribution.method != method
+    else:
+        wrong = storage.sha256(folder / saved_folder.EXPLANATION) != digests[method]
+    if wrong:
+        raise DamagedFileError(
+            f"{folder} holds another explanation, by {found.attribution.method!r}, than the one by {method!r} that "
+            "was saved there: it was exchanged or written again"
+        )
+
+
 def method_folder(method: str) -> str:
-    """The folder of a method's explanation: its name, with dashes for characters that file systems do not like."""
-    return re.sub(r"[^\w-]+", "-", method).strip("-") or "method"
+    """The folder of a method's explanation, which no other method has, also where file systems ignore case: its name
+    if that is lower-case letters, digits and underscores, else something like it with digits of its checksum."""
+    if re.fullmatch(r"[a-z0-9_]{1,48}", method) and method != "scores":  # which `tagxai ask` writes
+        return method
+    like = re.sub(r"[^A-Za-z0-9_]+", "-", method).strip("-")[:48]
+    return f"{like or 'method'}-{hashlib.sha256(method.encode()).hexdigest()[:8]}"
 
 
 def passes_in_words(cost: Cost) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from tagxai import storage
+from tagxai.contract import saved_folder
 from tagxai.contract.attribution import Attribution
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.explaining.listening import Track, TrackKind
@@ -31,25 +32,33 @@ class Explanation:
         for interval in self.intervals:
             self.attribution.generation.frame_range(*interval)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write everything into `folder`, in place of an existing explanation; the JSON comes last."""
-        target = storage.output_folder(folder)
-        for earlier in (
-            "explanation.json",
-            "comparison.json",
-        ):  # until the new JSON is written, the folder holds no explanation
-            (target / earlier).unlink(missing_ok=True)
-        for previous in target.glob("*.flac"):
-            if re.fullmatch(_TRACK_FILE, previous.name):
-                previous.unlink()
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write everything into `folder`, in place of an earlier explanation: all of it, or none.
+
+        Raises TagxaiError where something cannot be kept, or where the folder holds other files, unless `force` is
+        given; OSError where the disk is full. The earlier explanation then stays as it is.
+        """
+        with (
+            storage.claimed(folder, *saved_folder.KINDS, force=force) as target,
+            storage.whole_folder(target, saved_folder.earlier) as new,
+        ):
+            self.write(new)
+        return target
+
+    def write(self, new: Path) -> None:
+        """Write the files of `save` into an empty folder, and verify them."""
         for track in self.tracks:
-            storage.write_audio(target / track.file, track.waveform, track.sample_rate)
-        return self.attribution.save(target, intervals=self.intervals, audio=[track.file for track in self.tracks])
+            storage.write_audio(new / track.file, track.waveform, track.sample_rate)
+        self.attribution.write(new, intervals=self.intervals, audio=[track.file for track in self.tracks])
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:
         """Read what `save`, or `Attribution.save`, wrote. Raises DamagedFileError."""
-        source = Path(folder)
+        with storage.reading(Path(folder)):
+            return cls._read(Path(folder))
+
+    @classmethod
+    def _read(cls, source: Path) -> Explanation:
         attribution = Attribution.load(source)
         content = storage.read_json(source / "explanation.json")
         try:

@@ -27,10 +27,11 @@ def generate_each(
 
 
 def check_made_by(generator: Generator, clip: Generation, spec: str | None = None) -> None:
-    """Raises TagxaiError where the generator clearly is not the one that made the clip; `spec` is how it was named."""
+    """Raises TagxaiError where the generator is not the one that made the clip; `spec` is how it was named."""
+    what = f"generator {spec or generator.name!r} is not the model that made this clip, {clip.generator!r}: "
     same_audio = (generator.timeline(clip.duration), generator.sample_rate) == (clip.timeline, clip.sample_rate)
     if not same_audio or conditioning_of(generator, clip).tokens[0] != clip.tokens:
-        raise TagxaiError(
-            f"generator {spec or generator.name!r} is not the model that made this clip, {clip.generator!r}: its audio "
-            "or its tokens differ"
-        )
+        raise TagxaiError(what + "its audio or its tokens differ")
+    if clip.model is not None and not (own := generator.identity()).same_model(clip.model):
+        differs = "weights" if own.settings == clip.model.settings else "configuration, tokenizer or codec"
+        raise TagxaiError(f"{what}its {differs} differ")

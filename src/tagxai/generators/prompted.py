@@ -64,6 +64,7 @@ class PromptedGenerator(PromptReader):
             generator=f"{self.name}:{self.source}" if self.source else self.name,
             record=record,
             settings={**job.settings, "branch": request.branch},
+            model=self.identity(),
         )
         remember_conditioning(self, generation, conditioning)
         return generation

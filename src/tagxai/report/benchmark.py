@@ -1,4 +1,4 @@
-"""`table.md`, `report.html` and pictures of a benchmark."""
+"""The files of a benchmark's results: tables of numbers, `table.md`, `report.html` and pictures."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ import re
 from pathlib import Path
 
 from tagxai import storage
+from tagxai.benchmark import result_files
 from tagxai.benchmark.results import Results
 from tagxai.report.benchmark_tables import FAILED, Table, tables
 from tagxai.report.html import data_uri, template
 
 
 def write_benchmark(results: Results, folder: Path) -> list[Path]:
-    """Write all files from the results; nothing is computed. The page holds its pictures, the table links them."""
+    """Write all files from the results, in place of earlier ones: all, or none; nothing is computed.
+
+    The page holds its pictures, the table links them. Raises OSError where the disk is full.
+    """
     shown = tables(results)
     content = {"table.md": markdown(shown).encode(), "report.html": html(shown).encode()}
     content |= {table.picture: table.png for table in shown if table.picture}
-    for name in _pictures(folder / "table.md"):  # of an earlier plan; other pictures are left alone
-        if name not in content:
-            (folder / name).unlink(missing_ok=True)
-    for name, data in content.items():
-        with storage.whole_file(folder / name) as temporary:
-            temporary.write_bytes(data)
-    return [folder / name for name in content]
+    with storage.whole_folder(folder, _earlier) as new:
+        names = [file.name for file in result_files.write(results, new)]
+        for name, data in content.items():
+            storage.write_bytes(new / name, data)
+    return [folder / name for name in (*names, *content)]
+
+
+def _earlier(folder: Path) -> list[str]:
+    """What an earlier plan wrote and this one may not write again; other pictures are left alone."""
+    return [*_pictures(folder / "table.md"), "results.parquet"]
 
 
 def _pictures(table: Path) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tagxai import storage
 from tagxai.contract.attribution import Attribution
-from tagxai.explaining.comparison import Comparison, Matrix, method_folder, passes_in_words
+from tagxai.explaining.comparison import Comparison, Matrix, passes_in_words
 from tagxai.report.figures.colours import Scale, full_colour
 from tagxai.report.figures.heat_map import heat_maps
 from tagxai.report.figures.spectrogram import LOWEST, spectrogram
@@ -47,15 +47,16 @@ class Correlation(NamedTuple):
 def write_comparison(folder: Path) -> list[Path]:
     """Make the pages and pictures of a comparison and of each explanation in it. Raises DamagedFileError."""
     comparison = Comparison.load(folder)
-    files = [file for method in comparison.explanations for file in write_explanation(folder / method_folder(method))]
+    files = [
+        file for method in comparison.explanations for file in write_explanation(folder / comparison.folder(method))
+    ]
     picture, page = folder / "heatmaps.png", folder / "report.html"
     words = comparison.generation_words()
     maps = {name: e.attribution.over_time(words) for name, e in comparison.explanations.items()}
     with storage.whole_file(picture) as temporary:
         figure = heat_maps(comparison.generation, maps, [unit.text for unit in words], comparison.intervals)
         figure.savefig(temporary, format="png")
-    with storage.whole_file(page) as temporary:
-        temporary.write_text(render(comparison, folder), encoding="utf-8")
+    storage.write_text(page, render(comparison, folder))
     return [page, picture, *files]
 
 
@@ -63,7 +64,10 @@ def render(comparison: Comparison, folder: Path) -> str:
     """The page as text; its audio is that of the first method's folder."""
     clip, words = comparison.generation, comparison.generation_words()
     scale = Scale(-1.0, 1.0)
-    panels = [_panel(name, explanation.attribution, scale) for name, explanation in comparison.explanations.items()]
+    panels = [
+        _panel(name, comparison.folder(name), explanation.attribution, scale)
+        for name, explanation in comparison.explanations.items()
+    ]
     first = next(iter(comparison.explanations))
     return template("comparison.html.j2").render(
         prompt=printable(clip.prompt),
@@ -71,7 +75,7 @@ def render(comparison: Comparison, folder: Path) -> str:
         words=[(printable(unit.text), unit.function or unit.special) for unit in words],
         panels=panels,
         failures={name: printable(text) for name, text in comparison.failures.items()},
-        original=data_uri((folder / method_folder(first) / "original.flac").read_bytes()),
+        original=data_uri((folder / comparison.folder(first) / "original.flac").read_bytes()),
         sound=png(ink(spectrogram(clip)[::-1])),
         gradient=gradient(scale),
         intervals=comparison.intervals,
@@ -92,11 +96,11 @@ def render(comparison: Comparison, folder: Path) -> str:
     )
 
 
-def _panel(name: str, attribution: Attribution, scale: Scale) -> Panel:
+def _panel(name: str, folder: str, attribution: Attribution, scale: Scale) -> Panel:
     values = attribution.over_time(attribution.words())
     return Panel(
         name,
-        f"{method_folder(name)}/report.html",
+        f"{folder}/report.html",
         png(coloured((values / full_colour(values)).cpu().numpy(), scale)),
         f"{full_colour(values):.3g}",
         rounded(values.tolist()),

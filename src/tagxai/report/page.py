@@ -63,8 +63,7 @@ def write_explanation(folder: Path) -> list[Path]:
     picture, page = folder / "heatmap.png", folder / "report.html"
     with storage.whole_file(picture) as temporary:
         explanation.attribution.plot(intervals=explanation.intervals).savefig(temporary, format="png")
-    with storage.whole_file(page) as temporary:
-        temporary.write_text(render(explanation, folder), encoding="utf-8")
+    storage.write_text(page, render(explanation, folder))
     return [page, picture]
 
 

@@ -70,12 +70,9 @@ class ScoreCache:
         return rows
 
     def write(self, rows: Mapping[str, Float[torch.Tensor, "streams frames"]]) -> None:
-        from safetensors.torch import save
-
-        content = save({name: row.contiguous() for name, row in rows.items()})
+        content = storage.encoded_tensors(rows)
         path = self.folder / f"{hashlib.sha256(content).hexdigest()}.safetensors"
-        with storage.whole_file(path) as temporary:
-            temporary.write_bytes(content)
+        storage.write_bytes(path, content)
 
 
 @lru_cache(maxsize=1024)
