@@ -13,16 +13,16 @@ class TagxaiError(Exception):
 class UnknownNameError(TagxaiError, LookupError):
     """A name that nothing is registered under."""
 
-    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, choices: Iterable[str], remark: str = "") -> None:
         known = sorted(choices)
         near = get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ";"
-        super().__init__(f"no {kind} named {name!r}{hint} choices: {', '.join(known) or 'none'}")
-        self.kind, self.name, self.choices = kind, name, known
+        super().__init__(f"no {kind} named {name!r}{hint} choices: {', '.join(known) or 'none'}{remark}")
+        self.kind, self.name, self.choices, self.remark = kind, name, known, remark
 
-    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str], str]]:
         """Pickled by what it is made from, not by its text: a process that cannot read an error waits for ever."""
-        return type(self), (self.kind, self.name, self.choices)
+        return type(self), (self.kind, self.name, self.choices, self.remark)
 
 
 class DuplicateNameError(TagxaiError):

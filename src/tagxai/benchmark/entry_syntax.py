@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 from tagxai.benchmark.plan_entry import PlanEntry
 from tagxai.errors import TagxaiError
-from tagxai.registering.registry import BUILT_IN, registry
+from tagxai.registering.registry import registry
 
 ALL = "all"
 EntryKind = Literal["method", "metric"]
 
 
 def parse_methods(given: Any) -> tuple[PlanEntry, ...]:
-    return _parse("method", given, [name for name in registry().methods if name != "random"])  # which is a control
+    return _parse("method", given)
 
 
 def parse_metrics(given: Any) -> tuple[PlanEntry, ...]:
-    return _parse("metric", given, list(registry().metrics))
+    return _parse("metric", given)
 
 
 def split(text: str) -> list[str]:
@@ -31,14 +31,19 @@ def split(text: str) -> list[str]:
     return [name.strip() for name in re.split(r",(?![^(]*\))", text)]
 
 
-def _parse(kind: EntryKind, given: Any, everything: Sequence[str]) -> tuple[PlanEntry, ...]:
+def _everything(kind: EntryKind) -> list[str]:
+    """All names but that of a control."""
+    return [name for name in getattr(registry(), f"{kind}s") if (kind, name) != ("method", "random")]
+
+
+def _parse(kind: EntryKind, given: Any) -> tuple[PlanEntry, ...]:
     written = split(given) if isinstance(given, str) else given
     if not isinstance(written, (list, tuple)) or not written:
         raise TagxaiError(f"{kind}s takes a list of names, or 'all', not {given!r}")
     tables = [
         table
         for item in written
-        for table in ([{"name": name} for name in everything] if item == ALL else [_table(kind, item)])
+        for table in ([{"name": name} for name in _everything(kind)] if item == ALL else [_table(kind, item)])
     ]
     entries = tuple(_entry(kind, table) for table in tables)
     _check_distinct(kind, entries)
@@ -88,7 +93,7 @@ def _entry(kind: EntryKind, table: Mapping[str, Any]) -> PlanEntry:
         return PlanEntry(
             name,
             label,
-            known.metrics[name].origin,
+            known.entry("metric", name).origin,
             metric.settings(),
             tuple(sorted(metric.needs)),
             metric.family,
@@ -96,8 +101,7 @@ def _entry(kind: EntryKind, table: Mapping[str, Any]) -> PlanEntry:
             _first_prompts(name, table),
         )
     method = known.method(name).configure(settings)
-    origin = known.methods[name].origin if name in known.methods else BUILT_IN
-    return PlanEntry(name, label, origin, method.settings(), tuple(sorted(method.needs)))
+    return PlanEntry(name, label, known.entry("method", name).origin, method.settings(), tuple(sorted(method.needs)))
 
 
 def _first_prompts(metric: str, table: Mapping[str, Any]) -> int | None:

@@ -72,7 +72,7 @@ def inspect(asked: Inspection) -> dict[str, Any]:
     generator = model.load()
     declared = generator.sampling_settings()
     read = read_settings(declared, asked.sampling, f"generator {model.spec!r}")
-    entry = registry().generators[model.spec.partition(":")[0]]
+    entry = registry().entry("generator", model.spec.partition(":")[0])
     device = str(generator.encode_prompt(["a"]).embeddings.device)
     return {
         "identity": {

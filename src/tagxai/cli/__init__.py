@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
+import warnings
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from tagxai.cli import ask, bench, catalogue, convert, effects, evaluate, explain, generate, show
-from tagxai.cli.display import complain
+from tagxai.cli.display import complain, note
 from tagxai.errors import TagxaiError
+from tagxai.registering.registry import PluginWarning, registry
 
 
 class Commands(TyperGroup):
-    """Reports an error of any command in one sentence."""
+    """Reports an error of any command in one sentence, and what is wrong with the plugins that it needed."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PluginWarning)  # they are reported below, without a line of code
+                return super().invoke(ctx)
         except TagxaiError as error:
             _stop(str(error), 2)
         except KeyboardInterrupt:
@@ -28,6 +32,9 @@ class Commands(TyperGroup):
             if error.errno == errno.EPIPE or error.strerror is None:
                 raise
             _stop(f"{error.filename or 'a file'}: {error.strerror}", 2)
+        finally:
+            for problem in registry().problems:
+                note(problem)
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -99,7 +99,7 @@ def generators(
         return
     options.check_generator(spec)
     model = options.load_model(spec, "auto")
-    entry = registry().generators[spec.partition(":")[0]]
+    entry = registry().entry("generator", spec.partition(":")[0])
     facts = display.plain_table("", "")
     facts.show_header = False
     facts.add_row("offers", ", ".join(sorted(model.offers)) or "only forward passes")

@@ -1,23 +1,30 @@
-"""Names -> classes: everything that tagxai and the installed plugins registered."""
+"""Names -> classes: everything that tagxai and the installed plugins registered.
+
+tagxai's own names are found without importing a plugin; plugins are loaded when another name, or a list, is asked for.
+"""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
+from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
-
-import pluggy
 
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.metric import Metric
 from tagxai.errors import DuplicateNameError, TagxaiError, UnknownNameError
-from tagxai.registering import builtin, hookspecs
+from tagxai.registering import builtin, plugins
+from tagxai.registering.plugins import Plugin, normalised
 
 T = TypeVar("T")
 
 BUILT_IN = "tagxai"
+
+
+class PluginWarning(UserWarning):
+    """Something is wrong with an installed plugin, which need not concern the work at hand."""
 
 
 @dataclass(frozen=True)
@@ -35,98 +42,120 @@ class Entry(Generic[T]):
 
 
 class Registry:
-    """The generators, methods and metrics of one plugin manager."""
+    """The generators, methods and metrics of tagxai, of installed plugins, and of plugins given by hand.
 
-    def __init__(self, manager: pluggy.PluginManager) -> None:
-        self.manager = manager
-        self.generators: dict[str, Entry[Generator]] = self._collect("tagxai_generators", Generator)
-        self.methods: dict[str, Entry[Method]] = self._collect("tagxai_methods", Method)
-        self.metrics: dict[str, Entry[Metric]] = self._collect("tagxai_metrics", Metric)
+    A name that several plugins register is written `DISTRIBUTION/NAME`; tagxai's own classes keep their plain names.
+    """
+
+    def __init__(self, given: Iterable[Any] = (), *, entry_points: bool = True) -> None:
+        self._given, self._entry_points = tuple(given), entry_points
         self.families = builtin.method_families()
+        self._own: dict[str, dict[str, Entry[Any]]] = {}
+        self._clashes: list[str] = []
 
     def generator(self, name: str) -> type[Generator]:
-        return _find("generator", name, self.generators)
+        return self.entry("generator", name).cls
 
     def method(self, name: str) -> type[Method]:
         """A registered method, or one of another library, such as `captum:KernelShap`."""
-        family = self.families.get(name.partition(":")[0])
-        if family is not None and ":" in name:
-            return family.resolve(name)
-        if name not in self.methods:
-            others = (other for each in self.families.values() for other in each.summaries)
-            raise UnknownNameError("method", name, [*self.methods, *others])
-        return self.methods[name].cls
+        return self.entry("method", name).cls
 
     def metric(self, name: str) -> type[Metric]:
-        return _find("metric", name, self.metrics)
+        return self.entry("metric", name).cls
 
-    def _collect(self, hook: str, base: Any) -> dict[str, Entry[T]]:
-        entries: dict[str, Entry[T]] = {}
-        caller = getattr(self.manager.hook, hook)
-        for implementation in caller.get_hookimpls():
-            origin = self._origin(implementation.plugin)
-            for cls in self._classes(implementation.function, origin, base):
-                if cls.name in entries:
-                    raise DuplicateNameError(
-                        f"two plugins register the {base.__name__.lower()} {cls.name!r}: "
-                        f"{entries[cls.name].origin} and {origin}; rename or uninstall one"
-                    )
-                entries[cls.name] = Entry(cls.name, cls, origin)
+    def entry(self, kind: str, name: str) -> Entry[Any]:
+        """The class of a name, and its origin. Raises UnknownNameError, or DuplicateNameError for an ambiguous name."""
+        family = self.families.get(name.partition(":")[0]) if kind == "method" and ":" in name else None
+        if family is not None:
+            return Entry(name, family.resolve(name), BUILT_IN)
+        own = self._built_in(kind).get(name.removeprefix(f"{BUILT_IN}/"))
+        if own is not None and "_by_kind" not in vars(self):
+            return own
+        entries = self._by_kind[kind]
+        if name in entries:
+            return entries[name]
+        return own or self._by_distribution(kind, name)
+
+    @property
+    def generators(self) -> dict[str, Entry[Generator]]:
+        return self._by_kind["generator"]
+
+    @property
+    def methods(self) -> dict[str, Entry[Method]]:
+        return self._by_kind["method"]
+
+    @property
+    def metrics(self) -> dict[str, Entry[Metric]]:
+        return self._by_kind["metric"]
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with plugins, a sentence each. It loads none: only those that were needed so far count."""
+        return [*(text for plugin in vars(self).get("plugins", ()) for text in plugin.sentences()), *self._clashes]
+
+    @cached_property
+    def plugins(self) -> list[Plugin]:
+        """All plugins, loaded. Warns of each problem once."""
+        found = plugins.installed() if self._entry_points else []
+        found += [plugins.given_by_hand(each) for each in self._given]
+        for sentence in (text for plugin in found for text in plugin.sentences()):
+            warnings.warn(sentence, PluginWarning, stacklevel=2)
+        return found
+
+    @cached_property
+    def _by_kind(self) -> Mapping[str, dict[str, Entry[Any]]]:
+        return {kind: self._all(kind) for kind in plugins.KINDS}
+
+    def _built_in(self, kind: str) -> dict[str, Entry[Any]]:
+        if kind not in self._own:
+            hook, _ = plugins.KINDS[kind]
+            self._own[kind] = {cls.name: Entry(cls.name, cls, BUILT_IN) for cls in getattr(builtin, hook)()}
+        return self._own[kind]
+
+    def _all(self, kind: str) -> dict[str, Entry[Any]]:
+        """By name, those that share one by `DISTRIBUTION/NAME`."""
+        entries = dict(self._built_in(kind))
+        owners: dict[str, list[tuple[Plugin, type[Any]]]] = {}
+        for plugin in self.plugins:
+            for cls in plugin.classes[kind]:
+                owners.setdefault(cls.name, []).append((plugin, cls))
+        for name, found in owners.items():
+            alone = len(found) == 1 and name not in entries
+            for plugin, cls in found:
+                full = name if alone else f"{plugin.distribution}/{name}"
+                entries[full] = Entry(full, cls, plugin.origin)
+            if not alone:
+                named = [*([BUILT_IN] if name in self._built_in(kind) else []), *(p.distribution for p, _ in found)]
+                text = f"the {kind} {name!r} is registered by {' and '.join(named)}: write DISTRIBUTION/{name}"
+                self._clashes.append(text)
+                warnings.warn(text, PluginWarning, stacklevel=2)
         return dict(sorted(entries.items()))
 
-    @staticmethod
-    def _classes(function: Any, origin: str, base: Any) -> list[Any]:
-        try:
-            classes = list(function())
-        except Exception as error:  # a broken plugin must name itself, whatever it raises
-            raise TagxaiError(f"plugin {origin} failed to register: {type(error).__name__}: {error}") from error
-        for cls in classes:
-            if not (isinstance(cls, type) and issubclass(cls, base) and isinstance(getattr(cls, "name", None), str)):
-                raise TagxaiError(f"plugin {origin} registers {cls!r}; expected {base.__name__} classes with a name")
-        return classes
-
-    def _origin(self, plugin: object) -> str:
-        for registered, distribution in self.manager.list_plugin_distinfo():
-            if registered is plugin:
-                return f"{distribution.project_name} {distribution.version}"
-        return self.manager.get_name(plugin) or repr(plugin)
-
-
-def _find(kind: str, name: str, entries: dict[str, Entry[T]]) -> type[T]:
-    if name not in entries:
-        raise UnknownNameError(kind, name, entries)
-    return entries[name].cls
+    def _by_distribution(self, kind: str, name: str) -> Entry[Any]:
+        """`DISTRIBUTION/NAME`, which need not be ambiguous. Raises TagxaiError that says why there is none."""
+        entries = self._by_kind[kind]
+        owner, slash, plain = name.partition("/")
+        mine = [plugin for plugin in self.plugins if normalised(plugin.distribution) == normalised(owner)]
+        if slash and mine:
+            for plugin in mine:
+                for cls in plugin.classes[kind]:
+                    if cls.name == plain:
+                        return Entry(name, cls, plugin.origin)
+            if broken := [text for plugin in mine for text in plugin.sentences()]:
+                raise TagxaiError(f"no {kind} named {name!r}: {broken[0]}")
+            raise UnknownNameError(kind, name, [f"{owner}/{cls.name}" for each in mine for cls in each.classes[kind]])
+        ambiguous = [full for full in entries if full.partition("/")[2] == name]
+        if ambiguous:
+            choices = ", ".join(ambiguous)
+            raise DuplicateNameError(f"several plugins register the {kind} {name!r}; give one of {choices}")
+        others = [one for each in self.families.values() for one in each.summaries] if kind == "method" else []
+        failed = ", ".join(plugin.origin for plugin in self.plugins if plugin.problems)
+        raise UnknownNameError(kind, name, [*entries, *others], failed and f"; plugins with problems: {failed}")
 
 
-def load(*plugins: object, entry_points: bool = True) -> Registry:
-    """Built-ins, installed packages with an entry point in the group `tagxai`, and `plugins` given by hand."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(builtin, name=BUILT_IN)
-    if entry_points:
-        _load_installed(manager)
-    for plugin in plugins:
-        manager.register(plugin, name=getattr(plugin, "__name__", type(plugin).__qualname__))
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise TagxaiError(f"a plugin implements a hook that tagxai does not have: {error}") from error
-    return Registry(manager)
-
-
-def _load_installed(manager: pluggy.PluginManager) -> None:
-    """Load entry points one at a time, so that an error can name the one that cannot be imported."""
-    names = [point.name for point in metadata.entry_points(group=hookspecs.PROJECT)]
-    for name in sorted(set(names)):
-        if names.count(name) > 1 or name == BUILT_IN:  # pluggy would silently take one of them
-            raise TagxaiError(f"several installed plugins call their entry point {name!r}; uninstall all but one")
-        try:
-            manager.load_setuptools_entrypoints(hookspecs.PROJECT, name=name)
-        except Exception as error:  # importing someone else's code can raise anything
-            raise TagxaiError(
-                f"the installed plugin {name!r} cannot be loaded ({type(error).__name__}: {error}); "
-                "fix or uninstall its package"
-            ) from error
+def load(*given: object, entry_points: bool = True) -> Registry:
+    """Built-ins, installed packages with an entry point in the group `tagxai`, and `given` plugins."""
+    return Registry(given, entry_points=entry_points)
 
 
 @cache
