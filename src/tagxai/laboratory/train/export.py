@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, GenerationConfig, MusicgenForConditionalGeneration, T5EncoderModel
+from transformers import AutoTokenizer, EncodecModel, GenerationConfig, MusicgenForConditionalGeneration, T5EncoderModel
 from transformers.utils import logging
 
 from tagxai.laboratory import CLIP_FRAMES, CODEBOOKS
@@ -18,8 +18,8 @@ from tagxai.laboratory.train.checkpoints import load
 from tagxai.laboratory.train.detect import reconstruct
 
 
-def assemble(out: Path) -> MusicgenForConditionalGeneration:
-    """The whole model from the checkpoints under `out`."""
+def assemble(out: Path, audio_encoder: EncodecModel | None = None) -> MusicgenForConditionalGeneration:
+    """The whole model from the checkpoints under `out`, with their codec or with `audio_encoder`."""
     logging.disable_progress_bar()
     conditioned = lm.build()
     if (state := load(out / "lm.pt")) is None:
@@ -29,7 +29,7 @@ def assemble(out: Path) -> MusicgenForConditionalGeneration:
     text_encoder.config.name_or_path = ""  # no path of this machine goes into the package
     model = MusicgenForConditionalGeneration(
         text_encoder=text_encoder,
-        audio_encoder=codec.assemble(out),
+        audio_encoder=audio_encoder or codec.assemble(out),
         decoder=conditioned.decoder,
     )
     model.enc_to_dec_proj.load_state_dict(conditioned.enc_to_dec_proj.state_dict())
@@ -51,7 +51,7 @@ def export(out: Path, weights: Path) -> None:
     weights.mkdir(parents=True, exist_ok=True)
     (weights / "meters.json").write_text(json.dumps(meters.calibrate(_rendering(out)), indent=1) + "\n")
     assemble(out).half().save_pretrained(weights)  # half the megabytes; all figures are those of the rounded weights
-    _load_as_float32(weights / "config.json")
+    load_as_float32(weights / "config.json")
     AutoTokenizer.from_pretrained(out / "tokenizer").save_pretrained(weights)
     for name in ("detector.safetensors", "detector.json"):
         shutil.copyfile(out / "detector" / name, weights / name)
@@ -63,7 +63,7 @@ def _rendering(out: Path) -> Callable[[Wave], Wave]:
     return lambda waves: reconstruct(decoder, space, torch.from_numpy(waves).float().clamp(-1, 1)).double().numpy()
 
 
-def _load_as_float32(path: Path) -> None:
+def load_as_float32(path: Path) -> None:
     """Have transformers load the stored half precision as single precision."""
 
     def set_dtype(values: dict[str, Any]) -> dict[str, Any]:

@@ -128,11 +128,32 @@ def embed(encoder: T5EncoderModel, tokens: Int[Tensor, "clips tokens"]) -> Float
     return torch.cat(parts)
 
 
-def train(out: Path, encoder: T5EncoderModel, data: Pairs, steps: int = 6000, seed: int = 0, batch: int = 32) -> None:
-    """Train or resume the decoder; checkpoints in `out/lm.pt`."""
+def start_from(model: Conditioned, decoder: nn.Module) -> None:
+    """Copy another model's decoder, except for what reads the text: its cross-attention (and the projection)."""
+    known = {name: weight for name, weight in decoder.state_dict().items() if ".encoder_attn" not in name}
+    missing, unexpected = model.decoder.load_state_dict(known, strict=False)
+    if unexpected or any(".encoder_attn" not in name for name in missing):
+        raise ValueError(f"the decoder to start from has another shape: {unexpected or missing}")
+
+
+def train(
+    out: Path,
+    encoder: T5EncoderModel,
+    data: Pairs,
+    steps: int = 6000,
+    seed: int = 0,
+    batch: int = 32,
+    start: nn.Module | None = None,
+) -> None:
+    """Train or resume the decoder; a new one starts from random weights, or from those of the decoder `start`.
+
+    Checkpoints are in `out/lm.pt`.
+    """
     torch.manual_seed(seed)
     say, path = report("lm"), out / "lm.pt"
     model = build()
+    if start is not None:
+        start_from(model, start)
     optimisers, first = optimisers_of(model), 0
     rates = [optimiser.param_groups[0]["lr"] for optimiser in optimisers]
     if state := load(path):

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tagxai.laboratory.language.streams import stream
 from tagxai.laboratory.train.checkpoints import load, save
-from tagxai.laboratory.train.codec import latent_space
+from tagxai.laboratory.train.latents import LatentSpace
 from tagxai.laboratory.train.loop import report
 from tagxai.laboratory.train.text_labels import LENGTH
 
@@ -25,9 +25,11 @@ class Pairs(NamedTuple):
     codes: Int[Tensor, "clips codebooks frames"]
 
 
-def make(out: Path, tokenizer: PreTrainedTokenizerBase, count: int, seed: int = 0) -> Pairs:
-    """Render or load `count` training pairs, in resumable blocks under `out/pairs/`."""
-    say, space, blocks = report("pairs"), latent_space(out, seed), []
+def make(
+    out: Path, tokenizer: PreTrainedTokenizerBase, space: LatentSpace, count: int, seed: int = 0, length: int = LENGTH
+) -> Pairs:
+    """Render or load `count` training pairs, in resumable blocks under `out/pairs/`; sentences of `length` tokens."""
+    say, blocks = report("pairs"), []
     for number in range(-(-count // BLOCK)):
         path = out / "pairs" / f"{number:03}.pt"
         if (state := load(path)) is None:
@@ -38,7 +40,7 @@ def make(out: Path, tokenizer: PreTrainedTokenizerBase, count: int, seed: int = 
                 waveform = torch.from_numpy(prompt.scene.render(rng).waveform)
                 codes.append(space.encode(space.latents(waveform[None])).to(torch.int16))
                 texts.append(prompt.text)
-            encoded = tokenizer(texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt")
+            encoded = tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
             save(state := {"tokens": encoded.input_ids, "codes": torch.cat(codes)}, path)
             say("block", number)
         blocks.append(state)

@@ -12,15 +12,16 @@ The last one keeps what a word means at that word. An encoder trained without it
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase, T5Config, T5EncoderModel
 
 from tagxai.laboratory.language.streams import prompts
+from tagxai.laboratory.train import natural_objectives, text_objectives
 from tagxai.laboratory.train.checkpoints import load, save
 from tagxai.laboratory.train.loop import report, schedule
-from tagxai.laboratory.train.text_labels import Batch, label, unlabelled
-from tagxai.laboratory.train.text_objectives import Heads, evaluate, objectives
+from tagxai.laboratory.train.text_labels import LENGTH, Batch, label, unlabelled
 from tagxai.laboratory.train.tokenizer import EOS, PAD, captions
 
 
@@ -53,12 +54,20 @@ def train(
     steps: int = 2750,
     seed: int = 0,
     batch: int = 64,
+    *,
+    natural: bool = False,
+    length: int = LENGTH,
+    sentences: int = 24_000,
 ) -> T5EncoderModel:
-    """Train or resume the text encoder; checkpoints in `out/text.pt`, the result in `out/text/`."""
+    """Train or resume the text encoder; checkpoints in `out/text.pt`, the result in `out/text/`.
+
+    `natural` takes the objectives of `natural_objectives`; `sentences` of the grammar are cut to `length` tokens.
+    """
     torch.manual_seed(seed)
     say, path = report("text"), out / "text.pt"
     model = build(len(tokenizer))
-    heads = Heads(model.config.d_model)
+    aims: Any = natural_objectives if natural else text_objectives
+    heads = aims.Heads(model.config.d_model)
     optimiser = torch.optim.AdamW([*model.parameters(), *heads.parameters()], lr=1e-3, weight_decay=0.01)
     first = 0
     if state := load(path):
@@ -66,18 +75,20 @@ def train(
         heads.load_state_dict(state["heads"])
         optimiser.load_state_dict(state["optimiser"])
         first = state["step"]
-    sentences = label(prompts("train", 24_000, seed), tokenizer)
+    ours = label(prompts("train", sentences, seed), tokenizer, length)
     texts = captions(captions_folder)
-    real = unlabelled(texts, tokenizer) if texts else sentences
-    held_out = label(prompts("test", 600, seed), tokenizer)
+    real = unlabelled(texts, tokenizer, length) if texts else ours
+    held_out = label(prompts("test", 600, seed), tokenizer, length)
     generator = torch.Generator().manual_seed(seed + first)
     for step in range(first, steps):
         for group in optimiser.param_groups:
             group["lr"] = 1e-3 * schedule(step, steps)
-        ours = sentences.take(torch.randint(len(sentences.tokens), (batch,), generator=generator))
-        theirs = real.take(torch.randint(len(real.tokens), (batch // 2,), generator=generator))
-        joined = Batch(*(torch.cat(pair) for pair in zip(ours, theirs, strict=True)))
-        terms = objectives(model, heads, joined, generator, reversal=0.5 * min(1.0, step / 800))
+        parts = (
+            ours.take(torch.randint(len(ours.tokens), (batch,), generator=generator)),
+            real.take(torch.randint(len(real.tokens), (batch // 2,), generator=generator)),
+        )
+        joined = Batch(*(torch.cat(pair) for pair in zip(*parts, strict=True)))
+        terms = aims.objectives(model, heads, joined, generator, progress=step / steps)
         optimiser.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -95,7 +106,7 @@ def train(
             say(
                 step + 1,
                 {name: round(float(value.detach()), 3) for name, value in terms.items()},
-                evaluate(model, heads, held_out),
+                aims.evaluate(model, heads, held_out),
             )
     model.eval().save_pretrained(out / "text")
     return model

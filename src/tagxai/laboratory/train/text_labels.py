@@ -32,9 +32,9 @@ class Batch(NamedTuple):
         return Batch(*(part[index] for part in self))
 
 
-def label(sentences: list[Prompt], tokenizer: PreTrainedTokenizerBase) -> Batch:
+def label(sentences: list[Prompt], tokenizer: PreTrainedTokenizerBase, length: int = LENGTH) -> Batch:
     """Tokens and their labels, padded to a common length."""
-    shape = (len(sentences), LENGTH)
+    shape = (len(sentences), length)
     tokens = torch.full(shape, PAD)
     meaning, role, mention = (torch.full(shape, -1) for _ in range(3))
     others = torch.zeros(*shape, len(MEANINGS))
@@ -64,8 +64,8 @@ def label(sentences: list[Prompt], tokenizer: PreTrainedTokenizerBase) -> Batch:
     return Batch(tokens, meaning, role, mention, others)
 
 
-def unlabelled(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> Batch:
+def unlabelled(texts: list[str], tokenizer: PreTrainedTokenizerBase, length: int = LENGTH) -> Batch:
     """Captions, cut to the common length."""
-    encoded = tokenizer(texts, truncation=True, max_length=LENGTH, padding="max_length", return_tensors="pt").input_ids
+    encoded = tokenizer(texts, truncation=True, max_length=length, padding="max_length", return_tensors="pt").input_ids
     nothing = torch.full_like(encoded, -1)
     return Batch(encoded, nothing, nothing, nothing, torch.zeros(*encoded.shape, len(MEANINGS)))

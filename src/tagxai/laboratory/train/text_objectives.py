@@ -10,6 +10,9 @@ from transformers import T5EncoderModel
 from tagxai.laboratory.train.text_labels import MEANINGS, MENTIONS, ROLES, Batch
 from tagxai.laboratory.train.tokenizer import EOS, MASK, PAD
 
+ADVERSARY_GROWS = 800 / 2750
+"""Share of the steps over which the adversary's weight rises to its full value."""
+
 
 class Heads(nn.Module):
     """The throw-away heads of pre-training."""
@@ -35,23 +38,32 @@ class Reverse(torch.autograd.Function):
         return -ctx.scale * grad, None
 
 
-def objectives(
-    model: T5EncoderModel, heads: Heads, batch: Batch, generator: torch.Generator, reversal: float
-) -> dict[str, Float[Tensor, ""]]:
-    """The losses by name; every eighth token is hidden from the encoder, and only visible tokens have labels."""
+def masked_tokens(
+    model: T5EncoderModel, batch: Batch, generator: torch.Generator
+) -> tuple[Float[Tensor, "batch tokens width"], Float[Tensor, ""], Bool[Tensor, "batch tokens"]]:
+    """The states of sentences in which every eighth token is hidden, the loss of guessing these, and which they are."""
     real = batch.tokens != PAD
-    hidden: Bool[Tensor, "batch tokens"] = (
-        (torch.rand(real.shape, generator=generator) < 0.12) & real & (batch.tokens != EOS)
-    )
+    hidden = (torch.rand(real.shape, generator=generator) < 0.12) & real & (batch.tokens != EOS)
     states = model(batch.tokens.masked_fill(hidden, MASK), attention_mask=real.long()).last_hidden_state
     logits = states @ model.shared.weight.T * model.config.d_model**-0.5
+    wanted = batch.tokens.masked_fill(~hidden, -1)
+    return states, nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-1), hidden
+
+
+def objectives(
+    model: T5EncoderModel, heads: Heads, batch: Batch, generator: torch.Generator, progress: float
+) -> dict[str, Float[Tensor, ""]]:
+    """The losses by name; only tokens that the encoder sees have labels. The adversary counts more as `progress`,
+    the share of the steps done, grows."""
+    states, masked, hidden = masked_tokens(model, batch, generator)
+    reversal = 0.5 * min(1.0, progress / ADVERSARY_GROWS)
     entropy = nn.functional.cross_entropy
     seen = (batch.meaning >= 0) & ~hidden
     heard = {name: getattr(batch, name).masked_fill(~seen, -1) for name in ("meaning", "role", "mention")}
     guess = heads.adversary(Reverse.apply(states, reversal))
     leak = nn.functional.binary_cross_entropy_with_logits(guess, batch.others, reduction="none").mean(-1)
     return {
-        "masked": entropy(logits.flatten(0, 1), batch.tokens.masked_fill(~hidden, -1).flatten(), ignore_index=-1),
+        "masked": masked,
         **{
             name: entropy(getattr(heads, name)(states).flatten(0, 1), labels.flatten(), ignore_index=-1)
             for name, labels in heard.items()
