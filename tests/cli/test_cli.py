@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 import tagxai
 from tagxai import Attribution, storage
-from tagxai.cli import app, catalogue
+from tagxai.cli import app
 from tagxai.cli import explain as explain_command
 from tagxai.cli import generate as generate_command
 from tagxai.cli.parsing import parse_settings
+from tagxai.contract.field_docs import field_docs
 from tagxai.contract.generator import Generator
 from tagxai.errors import TagxaiError
 from tagxai.explaining import loading
@@ -437,7 +438,7 @@ def test_methods_describes_settings_with_default_and_text():
 
 
 def test_field_docs_reads_the_string_below_each_field():
-    docs = catalogue.field_docs(AudioGenX)
+    docs = field_docs(AudioGenX)
     assert docs["beta"] == "Weight of the mask's L2 norm."
     assert docs["epochs"].startswith("None takes the paper's 50")
 

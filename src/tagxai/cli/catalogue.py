@@ -5,15 +5,11 @@ Only the settings of a generator, whose defaults are in its files, need the mode
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from importlib import metadata
-from itertools import pairwise
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
@@ -22,6 +18,7 @@ from rich.text import Text
 from typer.core import TyperCommand
 
 from tagxai.cli import display, options, sampling
+from tagxai.contract.field_docs import field_docs
 from tagxai.contract.method import Method
 from tagxai.registering.hookspecs import MethodFamily
 from tagxai.registering.registry import Entry, registry
@@ -152,24 +149,6 @@ def _describe(console: Console, name: str, cls: type[Method]) -> None:
     console.print()
     console.print(table)
     console.print(f"\nExample: tagxai explain PROMPT --method {name} --set {fields(cls)[-1].name}=...")
-
-
-def field_docs(cls: type) -> dict[str, str]:
-    """The string below each field of a class, by name; empty where the source cannot be read."""
-    docs: dict[str, str] = {}
-    for base in reversed(cls.__mro__[:-1]):
-        try:
-            (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        except (OSError, TypeError):  # a class without a source file
-            continue
-        body = tree.body if isinstance(tree, ast.ClassDef) else []
-        for statement, below in pairwise(body):
-            match statement, below:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                    docs[name] = " ".join(text.split())
-    if is_dataclass(cls):  # `make_dataclass` leaves the texts in the fields
-        docs |= {field.name: field.metadata["text"] for field in fields(cls) if "text" in field.metadata}
-    return docs
 
 
 def type_in_words(annotation: Any) -> str:
