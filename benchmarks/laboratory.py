@@ -7,9 +7,9 @@ Prompts come from the test split (`--split validation` is for choices): training
 of events. The truth of a clip is the grammar's, in the frames where the detector hears the event, and only for words
 whose effect is confirmed by an intervention on the model: on the words themselves or, with `--level attention`, on
 their own tokens in the cross-attention. Prints Markdown. All measurements go to FOLDER/laboratory.json, clip by clip,
-and an interrupted run resumes from there. Intervals are percentile bootstraps over clips (95 %). `oracle`, `degraded
-oracle` and `random` are controls. Cost is CPU time on one thread, summed over clips, relative to that of generating
-the same clips, which is measured before and after the methods of each clip; a first clip warms up.
+and an interrupted run resumes from there. Intervals are of the mean over clips (95 %). `oracle`, `degraded oracle` and
+`random` are controls. Cost is CPU time on one thread, summed over clips, relative to that of generating the same clips,
+which is measured before and after the methods of each clip; a first clip warms up.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from tagxai.laboratory.language.streams import prompts
 from tagxai.laboratory.sounds.splits import Split
 from tagxai.metrics.areas_under_curves import average_precision
 from tagxai.metrics.best_word import hit, reciprocal_rank
-from tagxai.metrics.bootstrap import bootstrap
 from tagxai.metrics.families.localisation import align
+from tagxai.metrics.intervals import mean_interval
 from tagxai.metrics.pointing_game import pointing_game
 from tagxai.metrics.relevance import relevance_mass, relevance_rank
 from tagxai.registering.registry import registry
@@ -197,8 +197,7 @@ def cell(values: list[float], others: list[float] | None = None) -> str:
     if not values:
         return "-"
     beside = None if others is None else torch.tensor(others)
-    mean, low, high = bootstrap(torch.tensor(values), beside, resamples=2000)
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+    return mean_interval(torch.tensor(values), beside, bounds=(0.0, 1.0) if beside is None else None).text()
 
 
 def answers(records: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
@@ -257,10 +256,8 @@ def tables(kept: dict[str, Any], methods: list[str], against: str | None = None)
         pairs = [r["methods"][name]["last_event"] for r in records if "last_event" in (r["methods"].get(name) or {})]
         if pairs:
             with_event, without = (torch.tensor(column) for column in zip(*pairs, strict=True))
-            mean, low, high = bootstrap(with_event, without, resamples=2000)
-            lines += [
-                f"| {name} | {with_event.mean():.2f} | {without.mean():.2f} | {mean:.2f} [{low:.2f}, {high:.2f}] |"
-            ]
+            found = mean_interval(with_event, without).text(2)
+            lines += [f"| {name} | {with_event.mean():.2f} | {without.mean():.2f} | {found} |"]
     return "\n".join(lines)
 
 

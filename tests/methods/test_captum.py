@@ -147,7 +147,7 @@ def test_an_interval_is_explained_alone(generator, generation):
 
 @pytest.mark.parametrize("name", ["KernelShap", "GradientShap"])
 def test_the_seed_decides_what_is_drawn(name, generator, generation):
-    options = {"n_samples": 6, "resolution": None}
+    options = {"n_samples": 8, "resolution": None}
     first, again, other = (
         made(name, seed=seed, **options).attribute(generator, generation).scores for seed in (0, 0, 1)
     )

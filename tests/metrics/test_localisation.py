@@ -12,7 +12,6 @@ from tagxai import Attribution, TagxaiError
 from tagxai.contract.truth import TrueWord, Truth
 from tagxai.metrics.areas_under_curves import average_precision, roc_auc
 from tagxai.metrics.best_word import Hit, hit, reciprocal_rank
-from tagxai.metrics.bootstrap import bootstrap
 from tagxai.metrics.families.localisation import Localisation, align
 from tagxai.metrics.pointing_game import pointing_game
 from tagxai.metrics.relevance import relevance_mass, relevance_rank
@@ -221,38 +220,3 @@ def test_every_metric_of_localisation_says_how_to_read_it():
     for cls in classes:
         assert (cls.higher_is_better, cls.bounds, cls.needs) == (True, (0.0, 1.0), {"truth"})
         assert "Chance" in cls.formula.__doc__
-
-
-# -- bootstrap -------------------------------------------------------------------------------------------------------
-
-
-def test_the_interval_is_that_of_the_normal_law_for_many_clips():
-    values = torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    mean, low, high = bootstrap(values, resamples=2000)
-    margin = 1.96 * values.std(correction=0) / 20
-    assert mean == pytest.approx(values.mean().item())
-    assert (low, high) == pytest.approx((mean - margin.item(), mean + margin.item()), abs=0.01)
-    narrow = bootstrap(values, resamples=2000, level=0.5)
-    assert low < narrow.low < narrow.high < high
-
-
-def test_clips_that_are_hard_for_both_do_not_widen_a_difference():
-    hard = torch.randn(50, generator=torch.Generator().manual_seed(1))
-    better = hard + 0.1
-    assert bootstrap(better, resamples=200).low < 0 < bootstrap(better, resamples=200).high
-    assert bootstrap(better, hard, resamples=200) == pytest.approx((0.1, 0.1, 0.1), abs=1e-6)
-
-
-def test_an_interval_depends_on_its_seed_alone():
-    values = torch.rand(20, generator=torch.Generator().manual_seed(2))
-    first = bootstrap(values, resamples=100, seed=1)
-    torch.manual_seed(99)
-    assert bootstrap(values, resamples=100, seed=1) == first != bootstrap(values, resamples=100, seed=2)
-
-
-@pytest.mark.parametrize(
-    ("clips", "options", "wrong"), [(2, {"level": 1.0}, "a level between 0 and 1"), (0, {}, "at least one clip")]
-)
-def test_an_impossible_bootstrap_is_refused(clips, options, wrong):
-    with pytest.raises(ValueError, match=wrong):
-        bootstrap(torch.ones(clips), **options)

@@ -148,9 +148,9 @@ def test_a_broken_plugin_is_an_error_only_where_it_is_asked_for(kind, install):
     assert told.startswith("plugin broken-plugin 1.0 ")
     assert told.endswith(f"(fix or uninstall it, or set {DISABLE}=broken-plugin)")
     assert "finer" in found.methods
-    with pytest.raises(TagxaiError, match="no method named 'broken-plugin/x': plugin broken-plugin 1.0"):
+    with pytest.raises(TagxaiError, match=r"no method named 'broken-plugin/x': plugin broken-plugin 1\.0"):
         found.method("broken-plugin/x")
-    with pytest.raises(UnknownNameError, match="plugins with problems: broken-plugin 1.0"):
+    with pytest.raises(UnknownNameError, match=r"plugins with problems: broken-plugin 1\.0"):
         found.method("no_such_method")
 
 

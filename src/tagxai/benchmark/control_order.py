@@ -13,7 +13,7 @@ ASK_AGAIN = ("robustness", "randomisation")
 """Families that ask a method again: controls ask the model nothing, so they cannot check such a metric."""
 
 FEWEST = 2
-"""Prompts that the order of two controls needs: over one, an interval has no width and a tie says nothing."""
+"""Prompts that the order of two controls needs: over one, a tie says nothing."""
 
 TIE = 1e-9
 """Means closer than this are equal: sums differ in rounding."""
@@ -33,7 +33,8 @@ def out_of_order(values: dict[str, dict[str, float]], higher_is_better: bool) ->
     """Why a metric's figures mean nothing: it ranks two controls in the wrong order. None where it does not.
 
     The oracle must be better than random scores, over the prompts that both have. A degraded oracle that is better than
-    the oracle, or worse than random scores, counts where the 95 % bootstrap interval of the paired difference is clear.
+    the oracle, or worse than random scores, counts where it is on every prompt, or where the
+    95 % interval of the paired difference is clear.
 
     >>> out_of_order({"oracle": {"a": 0.2, "b": 0.2}, "random": {"a": 0.5, "b": 0.7}}, higher_is_better=True)
     'the oracle (0.2) is no better than random scores (0.6) over 2 prompts'
@@ -45,8 +46,10 @@ def out_of_order(values: dict[str, dict[str, float]], higher_is_better: bool) ->
             continue
         above, below = (fmean(found[prompt] for prompt in shared) for found in (high, low))
         sign = 1 if higher_is_better else -1
-        gain = interval({prompt: sign * (high[prompt] - low[prompt]) for prompt in shared})
-        if gain.mean <= TIE if strict else gain.high < -TIE:
+        gains = {prompt: sign * (high[prompt] - low[prompt]) for prompt in shared}
+        found = interval(gains)
+        clear = max(gains.values()) < -TIE or (found.high is not None and found.high < -TIE)
+        if found.mean <= TIE if strict else clear:
             named = f"{worse} scores" if worse == CHANCE else f"the {worse}"
             than = "no better" if strict else "worse"
             return f"the {better} ({above:.3g}) is {than} than {named} ({below:.3g}) over {len(shared)} prompts"

@@ -10,7 +10,8 @@ from tagxai.benchmark.control_order import not_judged, out_of_order
 from tagxai.benchmark.measurement import Measurement
 from tagxai.benchmark.plan_entry import PlanEntry
 from tagxai.benchmark.statistics import Difference, compare, interval, per_prompt
-from tagxai.metrics.bootstrap import Interval
+from tagxai.errors import TagxaiError
+from tagxai.metrics.intervals import Interval
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,11 @@ def _board(
         return None
     unjudged = not_judged(values, metric.family)
     failed = None if unjudged else out_of_order(values, metric.higher_is_better)
-    differences = {} if failed else compare(values, reference)
+    bounds = _bounds(metric)
+    differences = {} if failed else compare(values, reference, bounds)
     controls = {method.label for method in methods if method.is_control}
     entries = [
-        BoardEntry(name, name in controls, interval(of_prompts), len(of_prompts), differences.get(name))
+        BoardEntry(name, name in controls, interval(of_prompts, bounds), len(of_prompts), differences.get(name))
         for name, of_prompts in values.items()
     ]
     return Board(
@@ -89,6 +91,14 @@ def _board(
         failed=failed,
         unjudged=unjudged,
     )
+
+
+def _bounds(metric: PlanEntry) -> tuple[float, float] | None:
+    """The metric's bounds; None where its plugin is not installed here."""
+    try:
+        return metric.metric().bounds
+    except TagxaiError:
+        return None
 
 
 def _entry_json(entry: BoardEntry) -> dict[str, Any]:

@@ -12,10 +12,9 @@ from typing import NamedTuple
 from jaxtyping import Float
 
 from tagxai.lazy import torch
-from tagxai.metrics.bootstrap import Interval, bootstrap
+from tagxai.metrics.intervals import Interval, mean_interval
 
 PERMUTATIONS = 10_000
-RESAMPLES = 2_000
 
 
 class Difference(NamedTuple):
@@ -43,12 +42,19 @@ def per_prompt(values: Iterable[tuple[str, float]]) -> dict[str, float]:
     return {prompt: fmean(group) for prompt, group in groups.items()}
 
 
-def interval(values: Mapping[str, float]) -> Interval:
-    return bootstrap(torch.tensor(list(values.values()), dtype=torch.float64), resamples=RESAMPLES)
+def interval(values: Mapping[str, float], bounds: tuple[float, float] | None = None) -> Interval:
+    """The mean over prompts; `bounds` are those of the metric, where they are known."""
+    return mean_interval(torch.tensor(list(values.values()), dtype=torch.float64), bounds=bounds)
 
 
-def compare(methods: Mapping[str, Mapping[str, float]], reference: str) -> dict[str, Difference]:
-    """Compare every other method with the reference, prompt by prompt; methods that share no prompt are left out."""
+def compare(
+    methods: Mapping[str, Mapping[str, float]], reference: str, bounds: tuple[float, float] | None = None
+) -> dict[str, Difference]:
+    """Compare every other method with the reference, prompt by prompt; methods that share no prompt are left out.
+
+    `bounds` are those of the metric, where they are known.
+    """
+    most = None if bounds is None else (bounds[0] - bounds[1], bounds[1] - bounds[0])
     base = methods.get(reference, {})
     pairs = {}
     for name, values in methods.items():
@@ -60,9 +66,7 @@ def compare(methods: Mapping[str, Mapping[str, float]], reference: str) -> dict[
     tests = {name: sign_flip(a - b) for name, (a, b) in pairs.items()}
     corrected = dict(zip(tests, holm(list(tests.values())), strict=True))
     return {
-        name: Difference(
-            bootstrap(a, b, resamples=RESAMPLES), len(a), tests[name], corrected[name], paired_delta(a - b)
-        )
+        name: Difference(mean_interval(a, b, bounds=most), len(a), tests[name], corrected[name], paired_delta(a - b))
         for name, (a, b) in pairs.items()
     }
 

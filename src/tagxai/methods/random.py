@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,11 +21,12 @@ class Random(Method):
     expense: ClassVar[str] = "none"
 
     seed: int = 0
-    """Seed of the drawn masks."""
+    """Seed of the drawn masks, of which every clip has its own."""
 
     def explain(self, run: Run) -> Scores:
-        random = torch.Generator().manual_seed(self.seed)
-        shape = (1, run.generation.frames, len(run.generation.tokens))
+        clip = run.generation
+        random = torch.Generator().manual_seed(zlib.crc32(f"{self.seed} {clip.seed} {clip.prompt}".encode()))
+        shape = (1, clip.frames, len(clip.tokens))
         return Scores.mask(torch.rand(shape, generator=random))
 
     def peak_memory(self, work: Workload) -> int:

@@ -56,11 +56,11 @@ def _leaderboard(generator: str, family: str, boards: list[Board], results: Resu
     present = [m for m in methods if any(board.entry(m) or board.failed for board in boards)]
     reference = results.reference
     text = (
-        f"Means over prompts with 95 % bootstrap intervals. * differs from {reference} "
+        f"Means over n prompts with 95 % intervals, where so few prompts allow one. * differs from {reference} "
         f"(sign-flip test, Holm-corrected, p < {SIGNIFICANT:g}). Controls are in italics or between asterisks."
     )
     if any(len({entry.prompts for entry in board.entries}) > 1 for board in boards):
-        text += " n: over fewer prompts than others, because it failed on the rest or they are still to be computed."
+        text += " Fewer prompts than others: it failed on the rest, or they are still to be computed."
     for why in dict.fromkeys(board.unjudged for board in boards if board.unjudged):
         titles = ", ".join(board.title for board in boards if board.unjudged == why)
         text += f" Not judged by controls, because {why}: {titles}."
@@ -100,10 +100,8 @@ def _cell(board: Board, entry: BoardEntry | None) -> str:
         return FAILED
     if entry is None:
         return "–"
-    mean, low, high = entry.interval
     star = "*" if entry.difference is not None and entry.difference.holm < SIGNIFICANT else ""
-    fewer = f" (n={entry.prompts})" if entry.prompts < max(other.prompts for other in board.entries) else ""
-    return f"{mean:z.3f} [{low:z.3f}, {high:z.3f}]{star}{fewer}"
+    return f"{entry.interval.text()}{star} (n={entry.prompts})"
 
 
 def _comparisons(board: Board) -> Table:
@@ -111,8 +109,7 @@ def _comparisons(board: Board) -> Table:
     for entry in board.entries:
         found = entry.difference
         if found is not None:
-            mean, low, high = found.interval
-            figures = [f"{mean:+z.3f} [{low:+z.3f}, {high:+z.3f}]", f"{found.p:.4f}", f"{found.holm:.4f}"]
+            figures = [found.interval.text(sign="+"), f"{found.p:.4f}", f"{found.holm:.4f}"]
             rows.append([_named(entry.method, entry.is_control), *figures, f"{found.delta:+z.2f}", str(found.prompts)])
     header = ["method", "difference", "p", "p (Holm)", "Cliff's delta", "prompts"]
     title = f"{board.title} on {board.generator}: against {board.reference}"

@@ -55,7 +55,8 @@ def _panel(panel: Axes, board: Board, methods: Sequence[str]) -> None:
     for entry in board.entries:
         place, (mean, low, high) = methods.index(entry.method), entry.interval
         colour = "#999999" if entry.is_control else "#1f6fb2"
-        panel.plot([low, high], [place, place], color=colour, linewidth=1.4)
+        if low is not None and high is not None:
+            panel.plot([low, high], [place, place], color=colour, linewidth=1.4)
         panel.plot([mean], [place], marker="o", markersize=3.5, color=colour)
     chance = board.entry("random")
     if chance is not None:

@@ -19,6 +19,9 @@ from tagxai.text.words import By
 MOST_UNITS = {"captum:ShapleyValues": 6}
 """Units up to which an algorithm ends in good time: exact Shapley values go through all orders of the words."""
 
+FITTED = ("captum:KernelShap", "captum:Lime")
+"""Algorithms that fit a coefficient for each unit; of fewer samples, captum's answer is arbitrary, often all zeros."""
+
 
 @dataclass(frozen=True)
 class CaptumPerturbations(CaptumMethod):
@@ -64,6 +67,12 @@ class CoalitionFunction(WindowFunction):
             )
         if len(self.units) < 2:
             raise TagxaiError(f"method {method.name!r} compares at least 2 units of a prompt; this one has 1")
+        samples, usual = getattr(method, "n_samples", 0), getattr(type(method), "n_samples", 0)
+        if method.name in FITTED and samples <= len(self.units) and samples < usual:
+            raise TagxaiError(
+                f"method {method.name!r} fits a line to its samples: expected n_samples above the {len(self.units)} "
+                f"units of this prompt, not {samples}"
+            )
         self.inputs = torch.ones(1, len(self.units))
         self._scored: dict[tuple[bool, ...], torch.Tensor] = {}
 
