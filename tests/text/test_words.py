@@ -98,11 +98,11 @@ def test_without_the_english_model_words_are_still_words(monkeypatch):
         words_module._pipeline.cache_clear()
 
 
-def test_a_word_is_unknown_that_has_an_unknown_piece():
+def test_the_characters_that_a_tokenizer_does_not_know_are_named_themselves():
     prompt = "狗 and dog☃"
     spans = [(0, 0), (0, 1), (2, 5), (6, 9), (9, 10), (10, 10)]
     tokens = ["▁", "<unk>", "▁and", "▁dog", "<unk>", "</s>"]
-    assert texts(unknown(prompt, spans, tokens)) == ["狗", "dog☃"]
+    assert unknown(prompt, spans, tokens) == ("狗", "☃")
     assert unknown("and", [(0, 3), (3, 3)], ["▁and", "</s>"]) == ()
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.registering.hookspecs import PROJECT
-from tagxai.registering.registry import Registry, registry
+from tagxai.registering.registry import Entry, Registry, registry
 
 DISABLE = "TAGXAI_DISABLE_PLUGINS"
 
@@ -69,7 +71,11 @@ def _plugin(points: list[metadata.EntryPoint], known: Registry) -> InstalledPlug
     distribution = points[0].dist
     assert distribution is not None  # as `installed_plugins` chose them
     origin = f"{distribution.name} {distribution.version}"
-    kinds = {"method": known.methods, "metric": known.metrics, "generator": known.generators}
+    kinds: dict[str, Mapping[str, Entry[Any]]] = {
+        "method": known.methods,
+        "metric": known.metrics,
+        "generator": known.generators,
+    }
     brings = tuple(
         f"{kind} {entry.name}"
         for kind, entries in kinds.items()

@@ -6,6 +6,7 @@ import json
 import keyword
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from tagxai import storage
 from tagxai.errors import TagxaiError, UnknownNameError
-from tagxai.registering.registry import Registry, registry
+from tagxai.registering.registry import Entry, Registry, registry
 
 Kind = Literal["method", "metric", "generator"]
 """What a plugin can be started as; each has a folder in `templates`."""
@@ -114,6 +115,7 @@ def checkout_of_tagxai() -> Path | None:
 
 def _check_free(kind: str, name: str, known: Registry) -> None:
     """Raises TagxaiError where a plugin that is installed has registered the name."""
-    entries = {"method": known.methods, "metric": known.metrics}.get(kind, known.generators)
+    own: dict[str, Mapping[str, Entry[Any]]] = {"method": known.methods, "metric": known.metrics}
+    entries = own.get(kind, known.generators)
     if name in entries:
         raise TagxaiError(f"{entries[name].origin} has a {kind.split('-')[-1]} named {name!r} already; choose another")

@@ -23,10 +23,11 @@ from tagxai.cli.slugs import unique_name
 from tagxai.contract import saved_folder
 from tagxai.contract.generator import Generator
 from tagxai.contract.request import Request
-from tagxai.contract.values import Conditioning
+from tagxai.contract.values import Conditioning, Generation
 from tagxai.errors import TagxaiError
 from tagxai.explaining.comparison import Comparison, method_folder
 from tagxai.explaining.explanation import Explanation
+from tagxai.explaining.hearing import heard_sentence
 from tagxai.explaining.identifying import model_identity
 from tagxai.explaining.loading import make_methods, method_names
 from tagxai.explaining.prompts import encode
@@ -166,6 +167,7 @@ def _explain_one(
             saved = question.answer(model, clip, folder, stage, perf_counter() - generating, force=force)
         print_scores(folder, saved, question.intervals, by, as_json)
     if not as_json:
+        display.out().print(Text(heard_sentence(model, _clip_of(saved))), soft_wrap=True)
         _print_files(folder)
         display.note(f"{perf_counter() - started:.1f} s in total")
     return saved
@@ -175,6 +177,11 @@ def _explain_list(
     jobs: Callable[[Generator], list[Job]], question: Question, load: Load, check: Check, target: Path, force: bool
 ) -> None:
     """A folder for each prompt; clips are made together, and existing explanations are kept."""
+
+    def finish(model: Generator, job: Job, clip: Generation, seconds: float) -> None:
+        question.answer_in_list(model, clip, folder / job.name, seconds, force=force)
+        display.note(f"line {job.prompt.line}: {heard_sentence(model, clip)}")
+
     with storage.claimed(target, OF_LIST, force=force) as folder, storage.alone(folder), stages(counted=True) as stage:
         stage("loading the model")
         model = load()
@@ -182,10 +189,14 @@ def _explain_list(
             is_done=lambda job: is_explained(folder / job.name),
             model=model,
             check=check,
-            finish=lambda model, job, clip, seconds: question.answer_in_list(model, clip, folder / job.name, seconds),
+            finish=finish,
         )
         outcomes = lists.run_all(jobs(model), work, folder, ("folder", lambda job: job.name), stage("prompts"))
     lists.print_summary(outcomes, folder)
+
+
+def _clip_of(saved: Explanation | Comparison) -> Generation:
+    return saved.generation if isinstance(saved, Comparison) else saved.attribution.generation
 
 
 _FILES = {

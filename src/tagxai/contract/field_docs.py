@@ -7,9 +7,10 @@ import inspect
 import textwrap
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
+from typing import Any
 
 
-def field_docs(cls: type) -> dict[str, str]:
+def field_docs(cls: Any) -> dict[str, str]:
     """The string below each field of a class, by name; empty where the source cannot be read."""
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__[:-1]):

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.guarding import guard
+from tagxai.contract.hearing import Heard
 from tagxai.contract.identity import Identity, changes, identify, stored_attributes
 from tagxai.contract.request import Request, Setting
 from tagxai.contract.timeline import Timeline
@@ -187,6 +188,16 @@ class Generator(ABC):
     def distance(self, clip: Generation, other: Generation) -> Float[torch.Tensor, " frames"]:
         """How far apart two clips from one noise are at each frame; 0 where they are the same ("coupled")."""
         raise UnsupportedError(f"generator {self.name!r} cannot compare clips frame by frame: they share no noise")
+
+    # -- what it understands, and what is heard ------------------------------------------------------------------
+
+    def remarks(self, prompt: str) -> Sequence[str]:
+        """Why the model may not do what a prompt asks for, a sentence each, before anything is generated."""
+        return ()
+
+    def heard(self, generation: Generation) -> Heard | None:
+        """What a detector hears in a clip, beside what its prompt asks for; None for a model without a detector."""
+        return None
 
     # -- what is inside ------------------------------------------------------------------------------------------
 

@@ -112,6 +112,10 @@ def explain(
     started = perf_counter()
     made = dict(zip(requests, model.generate_many(list(requests.values()), on_progress=on_progress), strict=True))
     seconds = (perf_counter() - started) / max(1, len(made))
+    for clip in made.values():
+        heard = model.heard(clip)
+        if heard is not None and (heard.missing or heard.extra):
+            warnings.warn(f"{clip.prompt!r}: {heard}", stacklevel=2)
     clips = [made[source] if isinstance(source, str) else source for source in sources]
     if compared:
         comparisons = [

@@ -20,13 +20,12 @@ def prompt_warnings(generator: Generator, prompt: str, encoded: Conditioning | N
     """What a model cannot read in a prompt, a sentence for each problem; empty for most prompts."""
     encoded = encode(generator, prompt) if encoded is None else encoded
     (tokens,), (spans,) = encoded.tokens, encoded.spans
-    found = []
+    found = list(generator.remarks(prompt))
     if strange := words.unknown(prompt, spans, tokens):
-        shown = ", ".join(repr(word.text) for word in strange[:3]) + (", ..." if len(strange) > 3 else "")
-        every = sum(not word.special for word in words.words(prompt, spans, tokens))
+        shown = ", ".join(map(repr, strange[:3])) + (", ..." if len(strange) > 3 else "")
         found.append(
-            f"the tokenizer of {generator.name!r} does not know {len(strange)} of the prompt's {every} words, or not "
-            f"all of their characters ({shown}): the model sees everything unknown as the same `<unk>` token"
+            f"the tokenizer of {generator.name!r} does not know {shown}: the model sees everything unknown as the same "
+            "`<unk>` token"
         )
     longest = getattr(getattr(generator, "tokenizer", None), "model_max_length", inf)  # transformers: 1e30 if unknown
     if len(tokens) > longest:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from tagxai.contract.generator import Generator
+from tagxai.contract.hearing import Heard
 from tagxai.contract.truth import Level, Truth
 from tagxai.contract.values import Generation
 
@@ -19,6 +21,16 @@ WEIGHTS = Path(__file__).parent.parent / "laboratory" / "weights"
 
 class KnownTruth(Generator):
     """A generator of the laboratory's sounds, whose prompts are of its grammar."""
+
+    def remarks(self, prompt: str) -> Sequence[str]:
+        from tagxai.laboratory.judging.hearing import remarks
+
+        return remarks(prompt)
+
+    def heard(self, generation: Generation) -> Heard:
+        from tagxai.laboratory.judging.hearing import hear
+
+        return hear(self.detector, generation)
 
     @cached_property
     def detector(self) -> EventDetector:

@@ -111,9 +111,10 @@ def phrases(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]
     return tuple(group[0] if len(group) == 1 else _join(prompt, group) for group in joined)
 
 
-def unknown(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[Unit, ...]:
-    """The words with characters that the tokenizer does not know, which it reads as `<unk>`."""
-    return tuple(word for word in words(prompt, spans, tokens) if any(tokens[i] == "<unk>" for i in word.tokens))
+def unknown(prompt: str, spans: Sequence[tuple[int, int]], tokens: Sequence[str]) -> tuple[str, ...]:
+    """The characters, or stretches of them, that the tokenizer does not know and reads as `<unk>`; each once."""
+    texts = (prompt[start:end].strip() for token, (start, end) in zip(tokens, spans, strict=True) if token == "<unk>")
+    return tuple(dict.fromkeys(filter(None, texts)))
 
 
 def _join(prompt: str, group: list[Unit]) -> Unit:

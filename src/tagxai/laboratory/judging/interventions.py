@@ -14,6 +14,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.language.phrases import PHRASES
+from tagxai.laboratory.language.plain import PLAIN
 from tagxai.laboratory.language.prompt import Mention, Prompt
 from tagxai.laboratory.sounds.waves import Rng
 from tagxai.lazy import torch
@@ -48,7 +49,8 @@ class Intervention:
 def replaced(prompt: Prompt, mention: Mention, rng: Rng) -> tuple[str, str]:
     """The prompt with the mention's content words replaced by another event's of the same kind: `(text, event)`."""
     content = prompt.text[mention.start_char : mention.end_char].lower()
-    mine = next(phrase for phrase in PHRASES[mention.event] if phrase.content == content)
+    known = (*PHRASES[mention.event], *PLAIN.get(mention.event, ()))
+    mine = next(phrase for phrase in known if phrase.content == content)
     choices = [
         (event, phrase.content)
         for event, phrases in PHRASES.items()

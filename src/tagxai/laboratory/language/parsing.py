@@ -15,6 +15,7 @@ from tagxai.laboratory.language.phrases import (
     SUFFIXES,
     Filler,
 )
+from tagxai.laboratory.language.plain import PLAIN, PLAIN_PATTERNS
 from tagxai.laboratory.language.prompt import Attribute, Mention, Prompt
 from tagxai.laboratory.sounds.clips import Form, intervals
 from tagxai.laboratory.sounds.scenes import Scene
@@ -22,6 +23,11 @@ from tagxai.laboratory.sounds.styles import VALUES, AttributeKind, Style
 from tagxai.laboratory.sounds.synthesis import ATTRIBUTES
 
 _EVENT_OF = {phrase.content: event for event, phrases in PHRASES.items() for phrase in phrases}
+_PLAIN_EVENT_OF = {phrase.content: event for event, phrases in PLAIN.items() for phrase in phrases}
+_PLAIN_ARTICLES = {
+    content: {phrase.article for phrases in PLAIN.values() for phrase in phrases if phrase.content == content}
+    for content in _PLAIN_EVENT_OF
+}
 _VALUE_OF = {word: value for words in (ADJECTIVES, ADVERBS) for value, forms in words.items() for word in forms}
 _KIND_OF: dict[str, AttributeKind] = {value: kind for kind, values in VALUES.items() for value in values}
 
@@ -31,40 +37,51 @@ def _either(options: set[str]) -> str:
     return "|".join(re.escape(option) for option in sorted(options, key=lambda option: (-len(option), option)))
 
 
-_MENTION = re.compile(
-    r"\b(?:(?:an?|the|someone) )?"
-    rf"(?:(?P<before>{_either({word for words in ADJECTIVES.values() for word in words})}) )?"
-    rf"(?<!there )(?P<content>{_either(set(_EVENT_OF))})"  # "there is whistling of a man" is not "is whistling"
-    rf"(?: (?P<after>{_either({word for words in ADVERBS.values() for word in words})}))?\b"
-)
+def _mention(contents: set[str]) -> re.Pattern[str]:
+    return re.compile(
+        r"\b(?:(?P<article>an?|the|someone|people|it) )?"
+        rf"(?:(?P<before>{_either({word for words in ADJECTIVES.values() for word in words})}) )?"
+        rf"(?<!there )(?P<content>{_either(contents)})"  # "there is whistling of a man" is not "is whistling"
+        rf"(?: (?P<after>{_either({word for words in ADVERBS.values() for word in words})}))?\b"
+    )
+
+
+_MENTION, _PLAIN_MENTION = _mention(set(_EVENT_OF)), _mention({*_EVENT_OF, *_PLAIN_EVENT_OF})
 
 
 @cache
-def _skeletons() -> dict[str, tuple[Form, tuple[int, ...]]]:
+def _skeletons(plain: bool) -> dict[str, tuple[Form, tuple[int, ...]]]:
     """Every pattern with `{}` for its events: its form, and the events' order of sounding in the order of the text."""
     return {
         re.sub(r"\d", "", pattern.text): (form, tuple(int(number) for number in re.findall(r"\d", pattern.text)))
-        for form, patterns in PATTERNS.items()
+        for table in (PATTERNS, PLAIN_PATTERNS if plain else {})
+        for form, patterns in table.items()
         for pattern in patterns
     }
 
 
 def parse(text: str) -> Prompt | None:
-    """The text as a prompt with its truth; None if it is not a sentence of the grammar.
+    """The text as a prompt with its truth; None if it is no sentence of the grammar, with plain phrasings or without.
 
     >>> [mention.event for mention in parse("a dog barks while rain falls").mentions]
     ['dog', 'rain']
     >>> parse("a cow moos") is None
     True
     """
-    found = list(_MENTION.finditer(text.lower()))
-    if not found or len(text) != len(text.lower()):
+    if len(text) != len(text.lower()):
+        return None
+    return _parse(text, plain=False) or _parse(text, plain=True)
+
+
+def _parse(text: str, plain: bool) -> Prompt | None:
+    found = list((_PLAIN_MENTION if plain else _MENTION).finditer(text.lower()))
+    if not found or not all(_is_phrase(match) for match in found):
         return None
     gaps = [*(text.lower()[a.end() : b.start()] for a, b in pairwise(found))]
     opening, closing = text.lower()[: found[0].start()], text.lower()[found[-1].end() :].rstrip(" .")
     denied = len(found) > 1 and gaps[-1].strip() in NEGATIONS
     frame = "{}".join(["", *gaps[: len(gaps) - denied], ""])
-    pattern = _skeletons().get(_unfilled(opening, PREFIXES) + frame + _unfilled(closing, SUFFIXES))
+    pattern = _skeletons(plain).get(_unfilled(opening, PREFIXES) + frame + _unfilled(closing, SUFFIXES))
     if pattern is None:
         return None
     form, order = pattern
@@ -77,7 +94,7 @@ def parse(text: str) -> Prompt | None:
             for part in ("before", "after")
             if match[part] and (value := _VALUE_OF[match[part]])
         )
-        event = _EVENT_OF[match["content"]]
+        event = _event(match["content"])
         kinds = [attribute.kind for attribute in attributes]
         if len(set(kinds)) < len(kinds) or not set(kinds) <= set(ATTRIBUTES[event]):
             return None
@@ -94,6 +111,16 @@ def parse(text: str) -> Prompt | None:
         return None
     words = _words_between(text, found, len(order))
     return Prompt(text, scene, tuple(mentions), *words)
+
+
+def _event(content: str) -> str:
+    return _EVENT_OF.get(content) or _PLAIN_EVENT_OF[content]
+
+
+def _is_phrase(match: re.Match[str]) -> bool:
+    """Whether a plain content stands behind an article that it was heard with, or behind an adjective."""
+    content = match["content"]
+    return content in _EVENT_OF or bool(match["before"]) or (match["article"] or "") in _PLAIN_ARTICLES[content]
 
 
 def _unfilled(words: str, fillers: Sequence[Filler]) -> str:
