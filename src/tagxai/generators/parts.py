@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tagxai.contract.generator import Generator
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 
@@ -33,6 +34,12 @@ def check_fit(*pairs: tuple[str, Any, Any]) -> None:
     for what, codec, decoder in pairs:
         if codec != decoder:
             raise TagxaiError(f"codec and language model do not fit: {codec} and {decoder} {what}")
+
+
+def check_defaults(generator: Generator) -> None:
+    """Raises TagxaiError where a checkpoint's own defaults of sampling are not what its generator takes."""
+    for setting in generator.sampling_settings():
+        setting.read(setting.default)
 
 
 @contextmanager
