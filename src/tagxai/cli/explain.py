@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -135,7 +135,7 @@ def explain(
 
 
 OF_LIST = "tagxai.explanations"
-USUAL = ["tiny", None, {}, None, None, 1, "auto", "auto"]
+USUAL: list[Any] = ["tiny", None, {}, None, None, 1, "auto", "auto"]
 """Of the options that the default folder does not name: those that are not usual give it a name of its own."""
 
 Load = Callable[[], Generator]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tagxai.contract.generator import Generator
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 
@@ -48,6 +49,12 @@ def is_quantised(part: torch.nn.Module) -> bool:
     return type(part).__module__.startswith(("torch.ao.nn.quantized", "bitsandbytes")) or type(
         weight
     ).__module__.startswith(("torchao", "bitsandbytes"))
+
+
+def check_defaults(generator: Generator) -> None:
+    """Raises TagxaiError where a checkpoint's own defaults of sampling are not what its generator takes."""
+    for setting in generator.sampling_settings():
+        setting.read(setting.default)
 
 
 @contextmanager

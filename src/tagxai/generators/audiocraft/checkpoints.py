@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tagxai.errors import TagxaiError, UnsupportedError
+from tagxai.generators import honesty
+from tagxai.generators.audiocraft import claims
 from tagxai.generators.parts import quiet
 from tagxai.generators.sources import first_line, load_from, load_from_hub
 from tagxai.lazy import torch
@@ -43,6 +45,8 @@ def load_models(source: str, *, device: str, dtype: str, **hub: Any) -> tuple[An
     folder = None if hub else Path(source)
     with quiet(), warnings.catch_warnings(action="ignore"), torch.random.fork_rng(devices=[]):  # built at random first
         packages = [read_package(source, name, folder, **hub) for name in (LANGUAGE_MODEL, CODEC)]
+        with honesty.named(source):
+            claims.check(packages[0], packages[1], folder)
         lm = _language_model(packages[0], folder, device)
         codec = get_wrapped_compression_model(_codec(packages[1], folder), lm.cfg)
         _lower(lm.transformer, getattr(torch, dtype))
@@ -118,6 +122,7 @@ def _conditioner(settings: dict[str, Any], width: int, folder: Path | None, devi
         listed = type("T5Conditioner", (T5Conditioner,), {"MODELS": [name], "MODELS_DIMS": {name: dim}})
         conditioner = listed(**settings | {"name": name}, output_dim=width, device=device)
         conditioner.t5_tokenizer = AutoTokenizer.from_pretrained(name, **hub)  # with the folder's own normalisation
+        honesty.check_tokenizer(conditioner.t5_tokenizer, conditioner.t5.get_input_embeddings().num_embeddings)
         return conditioner
 
     name = settings["name"]

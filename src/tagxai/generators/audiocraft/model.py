@@ -11,12 +11,13 @@ from weakref import WeakKeyDictionary
 
 from jaxtyping import Float, Int
 
+from tagxai.generators import honesty
 from tagxai.generators.audiocraft.attention import AudiocraftSite, hide_padding, recompute
 from tagxai.generators.audiocraft.checkpoints import CODEC, LANGUAGE_MODEL, import_audiocraft, load_models
 from tagxai.generators.audiocraft.supported import check_supported
 from tagxai.generators.codes import self_test
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
-from tagxai.generators.parts import dtype_of, layers_of
+from tagxai.generators.parts import check_defaults, dtype_of, layers_of
 from tagxai.generators.sources import load_from
 from tagxai.lazy import torch
 
@@ -58,6 +59,8 @@ class AudiocraftGenerator(DelayPatternGenerator):
             needs=(LANGUAGE_MODEL, CODEC),
         )
         generator = cls(lm, codec, max_duration=seconds, source=source)
+        with honesty.named(source):
+            check_defaults(generator)
         self_test.check(generator, source)
         return generator
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxtyping import Float, Int
 
 from tagxai.contract.values import PrefixState
 from tagxai.errors import TagxaiError, UnsupportedError
+from tagxai.generators import honesty
 from tagxai.generators.codes import self_test
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 from tagxai.generators.kinds import check_architecture
-from tagxai.generators.parts import check_fit, dtype_of, layers_of, quiet
+from tagxai.generators.parts import check_defaults, check_fit, dtype_of, layers_of, quiet
 from tagxai.generators.sources import load_from
+from tagxai.generators.transformers import claims
 from tagxai.generators.transformers.attention import TransformersSite
 from tagxai.lazy import torch
 
@@ -63,6 +66,8 @@ class TransformersGenerator(DelayPatternGenerator):
         )
         self.delays = tuple(q // self.channels for q in range(decoder.num_codebooks))  # left and right share a delay
         self.pad = decoder.pad_token_id
+        if not 0 <= self.pad <= decoder.vocab_size:
+            raise TagxaiError(f"decoder.pad_token_id is {self.pad}; expected one of 0 to {decoder.vocab_size}")
         self.sample_rate = codec.sampling_rate
         self.frame_rate = codec.sampling_rate / codec.hop_length
         self.max_frames = decoder.max_position_embeddings - max(self.delays)
@@ -83,6 +88,8 @@ class TransformersGenerator(DelayPatternGenerator):
             needs=("config.json",),  # without one, transformers would make a model of its own sizes
         )
         generator = cls(model, tokenizer, source=source)
+        with honesty.named(source):
+            check_defaults(generator)
         self_test.check(generator, source)
         return generator
 
@@ -183,6 +190,9 @@ class TransformersGenerator(DelayPatternGenerator):
 def _from_pretrained(architecture: str, source: str, device: str, dtype: str, **options: Any) -> tuple[Any, Any]:
     import transformers
 
+    if Path(source).is_dir():
+        with honesty.named(source):
+            claims.check(Path(source))
     placed = _placement() if device == "sharded" else {}
     config, _ = transformers.PreTrainedConfig.get_config_dict(source, **options)
     check_architecture(config, architecture, f"a model of {architecture}")
@@ -199,7 +209,10 @@ def _from_pretrained(architecture: str, source: str, device: str, dtype: str, **
             _answer_where_asked(model)
         else:
             model.to(device)
-        return model, transformers.AutoTokenizer.from_pretrained(source, **options)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
+        with honesty.named(source):
+            honesty.check_tokenizer(tokenizer, model.text_encoder.get_input_embeddings().num_embeddings)
+        return model, tokenizer
 
 
 def _placement() -> dict[str, Any]:
