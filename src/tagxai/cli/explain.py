@@ -183,6 +183,7 @@ def _explain_list(
             model=model,
             check=check,
             finish=lambda model, job, clip, seconds: question.answer_in_list(model, clip, folder / job.name, seconds),
+            begin=question.ahead.explain,
         )
         outcomes = lists.run_all(jobs(model), work, folder, ("folder", lambda job: job.name), stage("prompts"))
     lists.print_summary(outcomes, folder)
