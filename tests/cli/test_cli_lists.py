@@ -12,6 +12,7 @@ from tagxai.cli import app
 from tagxai.contract.request import Setting
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation
+from tagxai.methods.audiogenx import AudioGenX
 from tagxai.methods.random import Random
 
 
@@ -124,6 +125,39 @@ def test_a_prompt_is_encoded_once_for_three_methods_and_audio(batches, generator
     assert result.exit_code == 0, result.output
     assert (tmp_path / "audiogenx" / "factual-2.flac").is_file()
     assert encoded == [["a dog barks"]]
+
+
+def test_prompts_of_a_list_are_encoded_once_each_for_three_methods_and_audio(
+    batches, generator, listed, tmp_path, monkeypatch
+):
+    encoded, encode = [], type(generator).encode_prompt
+    monkeypatch.setattr(
+        type(generator), "encode_prompt", lambda self, prompts: encoded.append(list(prompts)) or encode(self, prompts)
+    )
+    explain(
+        listed, tmp_path / "out", "-m", "random,cross_attention,audiogenx", "--set", "epochs=2", "--audio-repeats", 1
+    )
+    assert sorted(encoded) == [["a bell"], ["a dog"]]
+
+
+def test_a_list_is_explained_in_batches_by_methods_that_gain_by_it(batches, listed, tmp_path, monkeypatch):
+    together, own = [], AudioGenX.attribute_many
+
+    def attribute_many(self, generator, clips, **options):
+        together.append([clip.prompt for clip in clips])
+        return own(self, generator, clips, **options)
+
+    monkeypatch.setattr(AudioGenX, "attribute_many", attribute_many)
+    monkeypatch.setattr(AudioGenX, "attribute", lambda *_, **__: pytest.fail("a clip was explained alone"))
+    explain(listed, tmp_path / "out", "-m", "audiogenx", "--set", "epochs=2")
+    assert together == [["a dog", "a bell"]]
+    assert len(list((tmp_path / "out").glob("*/explanation.json"))) == 2
+
+
+def test_where_a_batch_fails_its_clips_are_explained_one_by_one(batches, listed, tmp_path, monkeypatch):
+    monkeypatch.setattr(AudioGenX, "attribute_many", lambda *_, **__: 1 / 0)
+    explain(listed, tmp_path / "out", "-m", "audiogenx", "--set", "epochs=2")
+    assert len(list((tmp_path / "out").glob("*/explanation.json"))) == 2
 
 
 # sampling settings

@@ -25,7 +25,7 @@ def test_what_earlier_versions_wrote_is_read(generation):
     content |= {"token_spans": content.pop("spans"), "delays": timeline["delays"], "frame_rate": timeline["frame_rate"]}
     again = from_json(content, {"codes": generation.record["codes"]}, generation.waveform)
     assert again.sounds_as(generation)
-    with pytest.raises(ValueError, match="codebook delays"):
+    with pytest.raises(ValueError, match="do not fit a timeline of 1 streams"):
         from_json(content | {"delays": [0]}, {"codes": generation.record["codes"]}, generation.waveform)
 
 

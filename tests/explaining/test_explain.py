@@ -51,6 +51,20 @@ def test_several_methods_are_a_comparison(method, generator, asked):
     assert [comparison.generation.prompt for comparison in each] == ["a dog", "a bell"]
 
 
+@pytest.mark.parametrize("method", ["audiogenx", ["random", "audiogenx"]])
+def test_a_list_is_explained_together_by_methods_that_gain_by_it(method, generator, monkeypatch):
+    together, own = [], AudioGenX.attribute_many
+    monkeypatch.setattr(
+        AudioGenX, "attribute_many", lambda *given, **named: together.append(given[2]) or own(*given, **named)
+    )
+    found = tagxai.explain(PROMPTS, method=method, generator=generator, duration=0.2, epochs=2)
+    assert len(together) == 1
+    for each in found:
+        explained = each.explanations["audiogenx"].attribution if isinstance(each, Comparison) else each
+        alone = AudioGenX(epochs=2).attribute(generator, explained.generation)
+        assert torch.equal(explained.scores, alone.scores)
+
+
 def test_a_method_of_several_that_fails_does_not_end_the_others(generator, monkeypatch):
     monkeypatch.setattr(Random, "explain", lambda self, run: 1 / 0)
     found = tagxai.explain("a dog", method="random,cross_attention", generator=generator, duration=0.2)

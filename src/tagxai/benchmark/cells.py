@@ -6,7 +6,6 @@ Finished cells are skipped.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
@@ -21,15 +20,14 @@ from tagxai.benchmark.models import ModelSpec
 from tagxai.benchmark.plan_entry import PlanEntry
 from tagxai.benchmark.sentinel import Sentinel
 from tagxai.benchmark.store import Store, seed_of
+from tagxai.benchmark.together import explain_clips, make_clips, request_of
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
-from tagxai.contract.request import Request
 from tagxai.contract.seeding import seeded
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.explaining.comparison import passes_in_words
 from tagxai.explaining.measuring import measure
-from tagxai.lazy import torch
 from tagxai.scoring import cached
 
 T = TypeVar("T")
@@ -66,28 +64,23 @@ class Job:
 def work(job: Job, on_cell: OnCell | None = None) -> int:
     """Compute a job's unfinished cells into its folder; returns how many failed. A cell that fails holds its error.
 
-    The clips are made together, and then explained and measured one after another.
+    The clips are made together, and explained together by the methods that gain by it; all else is done one by one.
     """
     store = Store(job.folder)
     left = [(spec, unfinished(store, spec, todo)) for spec, todo in job.clips]  # some are finished if it runs again
     left = [(spec, todo) for spec, todo in left if todo]
-    _make_together(store, job, [spec for spec, _ in left])
+    make_clips(store, job.model, [spec for spec, _ in left], job.time_limit)
+    explain_clips(store, job.model, _asked(left), job.time_limit)
     return sum(_work_on(store, job, spec, todo, on_cell) for spec, todo in left)
 
 
-def _make_together(store: Store, job: Job, specs: Sequence[ClipSpec]) -> None:
-    """Make the missing clips of a job in one batch. Where that fails, each is made, and blamed, when its turn comes."""
-    kind = clips_on(torch.device("cpu"))
-    missing = [spec for spec in specs if store.find(kind, spec.key) is None]
-    if len(missing) < 2:
-        return
-    generator = job.model.load()
-    limit = job.time_limit and job.time_limit * len(missing)
-    with suppress(TagxaiError), blaming("the generator", limit), seeded(seed_of(missing[0].key)):
-        models.check_identity(generator, missing[0].generator, job.model.spec)
-        clips, seconds = _timed(lambda: generator.generate_many([_request(spec) for spec in missing]))
-        for spec, clip in zip(missing, clips, strict=True):
-            store.keep(kind, spec.key, clip, seconds / len(missing))
+def _asked(clips: Iterable[tuple[ClipSpec, Todo]]) -> list[tuple[PlanEntry, list[ClipSpec]]]:
+    """Each method, with the clips that it is asked to explain."""
+    asked: dict[str, tuple[PlanEntry, list[ClipSpec]]] = {}
+    for spec, todo in clips:
+        for entry, _ in todo:
+            asked.setdefault(entry.label, (entry, []))[1].append(spec)
+    return list(asked.values())
 
 
 def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, on_cell: OnCell | None) -> int:
@@ -157,12 +150,8 @@ def unfinished(store: Store, clip: ClipSpec, pairs: Iterable[tuple[PlanEntry, Se
     return tuple((method, metrics) for method, metrics in todo if metrics)
 
 
-def _request(spec: ClipSpec) -> Request:
-    return Request(spec.prompt, spec.duration, spec.seed, settings=spec.sampling)
-
-
 def _generate(generator: Generator, spec: ClipSpec) -> tuple[Generation, float]:
-    return _timed(lambda: generator.generate_many([_request(spec)])[0])
+    return _timed(lambda: generator.generate_many([request_of(spec)])[0])
 
 
 def _explain(entry: PlanEntry, clip: Generation, sentinel: Sentinel) -> tuple[Attribution, float]:

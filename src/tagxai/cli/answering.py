@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tagxai.explaining.explanation import Explanation, Interval
 from tagxai.explaining.identifying import method_identity
 from tagxai.explaining.listening import listen
 from tagxai.explaining.saved import load_saved
+from tagxai.explaining.together import Ahead
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Question:
     settings: Sequence[str]
     intervals: Sequence[Interval]
     audio_repeats: int
+
+    @cached_property
+    def ahead(self) -> Ahead:
+        """Explanations of a list's clips that are made together."""
+        return Ahead(self.methods)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -85,7 +92,7 @@ class Question:
     def _attribute(self, name: str, model: Generator, clip: Generation, on_progress: OnProgress) -> Attribution:
         method = self.methods[name]
         try:
-            return method.attribute(model, clip, on_progress=on_progress)
+            return self.ahead.attribute(name, model, clip, on_progress=on_progress)
         except ValueError as error:
             if not self.settings:
                 raise

@@ -179,7 +179,7 @@ def _explain_list(
     """A folder for each prompt; clips are made together, and existing explanations are kept."""
 
     def finish(model: Generator, job: Job, clip: Generation, seconds: float) -> None:
-        question.answer_in_list(model, clip, folder / job.name, seconds, force=force)
+        question.answer_in_list(model, clip, folder / job.name, seconds)
         display.note(f"line {job.prompt.line}: {heard_sentence(model, clip)}")
 
     with storage.claimed(target, OF_LIST, force=force) as folder, storage.alone(folder), stages(counted=True) as stage:
@@ -190,6 +190,7 @@ def _explain_list(
             model=model,
             check=check,
             finish=finish,
+            begin=question.ahead.explain,
         )
         outcomes = lists.run_all(jobs(model), work, folder, ("folder", lambda job: job.name), stage("prompts"))
     lists.print_summary(outcomes, folder)

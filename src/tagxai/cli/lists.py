@@ -63,12 +63,14 @@ class Outcome(NamedTuple):
 @dataclass(frozen=True)
 class Work:
     """How the jobs of a list are done: which are, by which model, and what is made of a clip and the seconds that it
-    took. `check` refuses what does not fit into memory, by the longest prompt."""
+    took; `begin` is given the clips of a batch before that. `check` refuses what does not fit into memory, by the
+    longest prompt."""
 
     is_done: Callable[[Job], bool]
     model: Generator
     check: Callable[[Generator, Conditioning], None]
     finish: Callable[[Generator, Job, Generation, float], None]
+    begin: Callable[[Generator, Sequence[Generation]], None] = lambda generator, clips: None
 
     def run(self, jobs: Sequence[Job], on_progress: OnProgress) -> Iterator[Outcome]:
         """Do what is missing. A job that fails is reported, the others go on."""
@@ -132,6 +134,7 @@ class Work:
 
         clips = generate_each(generator, [request for _, request in batch], on_progress=generating) if batch else []
         seconds = (perf_counter() - started) / max(1, len(batch))
+        self.begin(generator, [clip for clip in clips if isinstance(clip, Generation)])
         for number, ((job, _), clip) in enumerate(zip(batch, clips, strict=True), which.start + 1):
             try:
                 if isinstance(clip, TagxaiError):

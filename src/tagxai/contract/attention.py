@@ -105,7 +105,7 @@ class Part:
 
     rows: slice
     tokens: int
-    conditional_rows: int
+    conditional_rows: int | None
     edit: Edit | None = None
 
 

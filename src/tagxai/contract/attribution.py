@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCHEMA_VERSION = 3
-"""The version of saved explanations. 1 and 2, which are still read, hold codes and delays; 1 has no `deviation`."""
+"""The version of saved explanations. 1 and 2, which are still read, know codes alone; 1 has no `deviation`."""
 
 
 class Score(NamedTuple):

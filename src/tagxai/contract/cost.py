@@ -15,6 +15,8 @@ class Cost:
 
     `backward_passes` are vector-Jacobian products, `forward_mode_passes` directions of forward-mode differentiation,
     `layer_passes` rows of one layer that was run apart. `model_calls` count calls of the model, whatever their rows.
+    Of clips that are explained together each has its own rows, all calls that it had a part in, and its share of the
+    seconds.
     `peak_memory_bytes` is that of the device where it is a GPU, else of the process so far. `other` holds what earlier
     versions of tagxai counted besides.
     """
@@ -54,16 +56,20 @@ class Counter:
     forward_mode_passes: int = 0
     layer_passes: int = 0
 
+    def add(self, **passes: int) -> None:
+        for name, number in passes.items():
+            setattr(self, name, getattr(self, name) + number)
+
 
 _counter: ContextVar[Counter | None] = ContextVar("tagxai_counter", default=None)
 
 
 @contextmanager
-def counting() -> Iterator[Counter]:
+def counting(counter: Counter) -> Iterator[None]:
     """Count what is reported to `count` inside the block; a block inside another counts for itself."""
-    token = _counter.set(counter := Counter())
+    token = _counter.set(counter)
     try:
-        yield counter
+        yield
     finally:
         _counter.reset(token)
 
@@ -72,5 +78,4 @@ def count(**passes: int) -> None:
     """Add to the counter of the block around, if there is one: `count(backward_passes=3)`."""
     counter = _counter.get()
     if counter is not None:
-        for name, number in passes.items():
-            setattr(counter, name, getattr(counter, name) + number)
+        counter.add(**passes)

@@ -38,7 +38,7 @@ def to_tensors(generation: Generation) -> dict[str, torch.Tensor]:
 
 
 def from_json(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], waveform: torch.Tensor) -> Generation:
-    """The clip that `to_json` and `to_tensors` described; also as schemas 1 and 2 had it, with `codes` and `delays`.
+    """The clip that `to_json` and `to_tensors` described; also as schemas 1 and 2 had it, which knew codes alone.
 
     Raises KeyError, TypeError or ValueError where the three do not describe a clip.
     """
@@ -47,10 +47,10 @@ def from_json(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], w
         record = {name.removeprefix(_RECORD): tensor for name, tensor in tensors.items() if name.startswith(_RECORD)}
         spans = content["spans"]
     else:
-        codes, delays = tensors["codes"], tuple(int(delay) for delay in content["delays"])
-        if codes.ndim != 2 or len(codes) != len(delays):
-            raise ValueError(f"codes of shape {tuple(codes.shape)} do not fit {len(delays)} codebook delays")
-        timeline = DelayPattern(codes.shape[1], float(content["frame_rate"]), delays)
+        codes = tensors["codes"]
+        timeline = Timeline.from_json({**content, "kind": DelayPattern.kind, "frames": codes.shape[-1]})
+        if codes.ndim != 2 or len(codes) != timeline.streams:
+            raise ValueError(f"codes of shape {tuple(codes.shape)} do not fit a timeline of {timeline.streams} streams")
         record, spans = {"codes": codes}, content["token_spans"]
     return Generation(
         prompt=content["prompt"],

@@ -9,11 +9,11 @@ from weakref import WeakKeyDictionary
 
 from jaxtyping import Float
 
-from tagxai.contract.attention import AttentionSite
+from tagxai.contract.attention import AttentionSite, edit_attention
 from tagxai.contract.guarding import guard
 from tagxai.contract.hearing import Heard
 from tagxai.contract.identity import Identity, changes, identify, stored_attributes
-from tagxai.contract.request import Request, Setting
+from tagxai.contract.request import Replay, Request, Setting
 from tagxai.contract.timeline import Timeline
 from tagxai.contract.truth import Level, Truth
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
@@ -134,6 +134,19 @@ class Generator(ABC):
     ) -> Float[torch.Tensor, "batch positions dim"]:
         """`forward(...).hidden`, for callers that need no log-probabilities: a generator may leave those out."""
         return self.forward(generation, conditioning, branch=branch).hidden
+
+    def hidden_states_many(self, replays: Sequence[Replay]) -> list[Float[torch.Tensor, "_batch _positions dim"]]:
+        """`hidden_states` of several clips under gates, in order; differentiable. A generator that can runs them as one
+        batch.
+
+        On a CPU in float32 the states, and the gradients with respect to the gates, are those of one-by-one calls, bit
+        for bit.
+        """
+        found = []
+        for replay in replays:
+            with edit_attention(self.cross_attention(), replay.edit):
+                found.append(self.hidden_states(replay.generation, replay.conditioning))
+        return found
 
     def attention_sites(self) -> Sequence[AttentionSite]:
         """All attention modules of the decoder, in order; none where "attention" is not offered."""

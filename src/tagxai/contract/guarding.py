@@ -21,6 +21,7 @@ CALLS: Mapping[str, str] = {
     "encode_prompt": "embeddings",
     "forward": "hidden states",
     "hidden_states": "hidden states",
+    "hidden_states_many": "hidden states",
     "forward_from": "hidden states",
     "prefix_state": "hidden states",
     "isolated_states": "hidden states",

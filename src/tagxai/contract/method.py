@@ -47,8 +47,13 @@ class Method(Configurable, ABC):
     def attribute_many(
         self, generator: Generator, generations: Sequence[Generation], *, on_progress: OnProgress | None = None
     ) -> list[Attribution]:
-        """Explain several clips; a method that can learns from them in one batch."""
+        """Explain several clips, each as `attribute` does; a method that gains by it runs them as one batch."""
         return [self.attribute(generator, generation, on_progress=on_progress) for generation in generations]
+
+    @property
+    def explains_together(self) -> bool:
+        """Whether it has an `attribute_many` of its own."""
+        return type(self).attribute_many is not Method.attribute_many
 
     def peak_memory(self, work: Workload) -> int:
         """Bytes that `attribute` takes at its peak beside the model, for the estimate before a run."""

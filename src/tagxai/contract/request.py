@@ -1,4 +1,4 @@
-"""What a generator is asked for: one clip, and the settings that it is sampled with."""
+"""What a generator is asked for: a clip and the settings that it is sampled with, or a pass over a clip that exists."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from jaxtyping import Float
 
+from tagxai.contract.attention import AttentionSite
 from tagxai.contract.values import Branch, Conditioning, Generation
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.lazy import torch
@@ -118,3 +119,17 @@ class Request:
             settings,
             conditioning,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """One clip to be run again under `conditioning`, a batch; `gate` multiplies the weights of the text's tokens at
+    every cross-attention site."""
+
+    generation: Generation
+    conditioning: Conditioning
+    gate: Float[torch.Tensor, "batch positions tokens"]
+
+    def edit(self, site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:
+        """The gate, as `edit_attention` takes it."""
+        return weights * self.gate[:, None].to(weights)

@@ -1,8 +1,8 @@
-"""One method at work on one clip: its only way to the model, which counts every pass and keeps the clock."""
+"""A method at work on a clip, or on several: its only way to the model, which counts every pass and keeps the clock."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from time import perf_counter
@@ -14,6 +14,7 @@ from tagxai.contract.attribution import Attribution
 from tagxai.contract.cost import Cost, Counter, count, counting
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Generator
+from tagxai.contract.request import Replay
 from tagxai.contract.scores import Scores
 from tagxai.contract.state import neutral_state, plain_record
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
@@ -31,19 +32,43 @@ class Run:
         self.model: Generator = _Counted(generator)
         self.generation = plain_record(generation)
         self._original, self._generator, self._on_progress = generation, generator, on_progress
-        self._counter, self._started = Counter(), perf_counter()
+        self._counter, self._seconds = Counter(), 0.0
+        self._started: float | None = None  # while it works
 
     @classmethod
     @contextmanager
     def opened(cls, generator: Generator, generation: Generation, on_progress: OnProgress | None) -> Iterator[Run]:
-        """A run whose passes are counted, in a neutral state of torch and of the model that is put back afterwards."""
+        """A run at work, in a neutral state of torch and of the model that is put back afterwards."""
+        with cls.opened_together(generator, [generation], on_progress) as (run,), run.working():
+            yield run
+
+    @classmethod
+    @contextmanager
+    def opened_together(
+        cls, generator: Generator, generations: Sequence[Generation], on_progress: OnProgress | None
+    ) -> Iterator[Sequence[Run]]:
+        """As `opened`, a run for each clip; each counts what is done in its `working`, and in `together`."""
         with ExitStack() as stack:
             stack.enter_context(neutral_state(generator, frozen=True))
-            counter = stack.enter_context(counting())
             stack.enter_context(torch.no_grad())
-            run = cls(generator, generation, on_progress)
-            run._counter = counter
-            yield run
+            yield [cls(generator, generation, on_progress) for generation in generations]
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count the passes of the block, and its seconds, as those of this clip."""
+        if self._started is not None:  # a block around this one does
+            yield
+            return
+        self._started = perf_counter()
+        try:
+            with counting(self._counter):
+                yield
+        finally:
+            self._seconds, self._started = self._seconds + perf_counter() - self._started, None
+
+    def count(self, **passes: int) -> None:
+        """For work on several clips, which no counter of one clip sees: add to what this one has cost."""
+        self._counter.add(**passes)
 
     @cached_property
     def conditioning(self) -> Conditioning:
@@ -90,7 +115,36 @@ class Run:
 
     def cost(self) -> Cost:
         """What has been counted so far."""
-        return Cost(perf_counter() - self._started, **vars(self._counter))
+        now = 0.0 if self._started is None else perf_counter() - self._started
+        return Cost(self._seconds + now, **vars(self._counter))
+
+
+@contextmanager
+def together(runs: Sequence[Run]) -> Iterator[None]:
+    """Share the seconds of the block among the runs; one that is named twice has two shares. A single run is at work in
+    it, so that it is counted as ever."""
+    if all(run is runs[0] for run in runs):
+        with runs[0].working():
+            yield
+        return
+    started = perf_counter()
+    try:
+        yield
+    finally:
+        share = (perf_counter() - started) / len(runs)
+        for run in runs:
+            run._seconds += share
+
+
+def hidden_states_together(
+    runs: Sequence[Run], gates: Sequence[Float[torch.Tensor, "_batch _positions _tokens"]]
+) -> list[Float[torch.Tensor, "_batch _positions dim"]]:
+    """Hidden states of each run's clip under a batch of gates, all in as few passes as the generator can."""
+    replays = []
+    for run, gate in zip(runs, gates, strict=True):
+        run.count(model_calls=1, forward_passes=len(gate))
+        replays.append(Replay(run.generation, run.conditioning.expand(len(gate)), gate))
+    return runs[0]._generator.hidden_states_many(replays)
 
 
 class _Counted(Generator, guarded=False):

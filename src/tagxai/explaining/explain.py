@@ -19,6 +19,7 @@ from tagxai.explaining.explanation import Explanation
 from tagxai.explaining.loading import check_distinct, load_generator, make_methods, method_names, options_of
 from tagxai.explaining.making import check_made_by
 from tagxai.explaining.prompts import encode, prompt_warnings
+from tagxai.explaining.together import Ahead
 
 Source = str | Generation
 """A prompt, or a clip that was made earlier."""
@@ -118,8 +119,10 @@ def explain(
             warnings.warn(f"{clip.prompt!r}: {heard}", stacklevel=2)
     clips = [made[source] if isinstance(source, str) else source for source in sources]
     if compared:
+        ahead = Ahead(chosen)
+        ahead.explain(model, list(dict.fromkeys(clips)), on_progress=on_progress)
         comparisons = [
-            _compare(model, clip, chosen, seconds if isinstance(source, str) else None, on_progress)
+            _compare(model, clip, ahead, seconds if isinstance(source, str) else None, on_progress)
             for source, clip in zip(sources, clips, strict=True)
         ]
         return comparisons if many else comparisons[0]
@@ -182,12 +185,12 @@ def _methods(given: Any, options: Mapping[str, Any], model: Generator) -> dict[s
 def _compare(
     model: Generator,
     clip: Generation,
-    methods: Mapping[str, Method],
+    ahead: Ahead,
     seconds: float | None,
     on_progress: OnProgress | None,
 ) -> Comparison:
     def explain_with(name: str) -> Explanation:
-        methods[name].check_supported(model)
-        return Explanation(methods[name].attribute(model, clip, on_progress=on_progress))
+        ahead.methods[name].check_supported(model)
+        return Explanation(ahead.attribute(name, model, clip, on_progress=on_progress))
 
-    return Comparison.of(methods, explain_with, seconds)
+    return Comparison.of(ahead.methods, explain_with, seconds)

@@ -27,7 +27,7 @@ _folder: ContextVar[Path | None] = ContextVar("tagxai_score_cache", default=None
 def cached(folder: str | Path) -> Iterator[None]:
     """Inside the block, `score` reads known rows from files in `folder`, and writes the rows that it runs.
 
-    A file is identified by its content: the clip's codes, prompt and delays, the operator, the target, the
+    A file is identified by its content: the clip's record, prompt and timeline, the operator, the target, the
     frames, and how the generator itself scores the clip, bit for bit. Another model, device or number of threads
     therefore finds nothing, rather than something wrong.
     """

@@ -63,13 +63,18 @@ def _streams(model: DelayPatternGenerator, jobs: Sequence[CodeJob]) -> Iterator[
 
 def _least_rows(model: DelayPatternGenerator) -> int | None:
     """Rows that a stream has at least, so that its clips are those of one-by-one calls; None if nothing helps."""
-    if model.device.type != "cpu" or model.dtype != torch.float32:
+    if not is_exact(model):
         return 1
     parts = [part for held in model.modules().values() for part in held.modules()]
     own = [weight for part in parts for weight in part.parameters(recurse=False)]
     if any(is_quantised(part) for part in parts):  # by the range of the whole batch
         return None
     return rows_that_agree(weight for weight in own if weight.ndim == 2)
+
+
+def is_exact(model: DelayPatternGenerator) -> bool:
+    """Whether it is promised that what shares a batch is, bit for bit, what each would be alone."""
+    return model.device.type == "cpu" and model.dtype == torch.float32
 
 
 def _that_fit(model: DelayPatternGenerator, jobs: Sequence[CodeJob]) -> int:

@@ -13,11 +13,12 @@ from jaxtyping import Float, Int
 from tagxai.contract.attention import at_position
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Capability
-from tagxai.contract.request import Request, Setting
+from tagxai.contract.request import Replay, Request, Setting
 from tagxai.contract.timeline import DelayPattern
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, StepOutput
 from tagxai.generators.borrowing import Borrower
 from tagxai.generators.codes.batches import sample_in_batches
+from tagxai.generators.codes.replays import replay_in_batches
 from tagxai.generators.jobs import read_jobs
 from tagxai.generators.parts import is_quantised
 from tagxai.generators.prompted import PromptedGenerator
@@ -120,6 +121,9 @@ class DelayPatternGenerator(Borrower, PromptedGenerator):
             return {"gradients": "its weights are quantised by torch.ao, which torch cannot differentiate"}
         return {}
 
+    def hidden_states_many(self, replays: Sequence[Replay]) -> list[Float[torch.Tensor, "_batch _positions dim"]]:
+        return replay_in_batches(self, replays)
+
     def until(self, generation: Generation, frame: int) -> Generation:
         timeline = generation.timeline.until(frame)
         codes = generation.record["codes"][:, : timeline.frames]
@@ -153,10 +157,8 @@ class DelayPatternGenerator(Borrower, PromptedGenerator):
                 hidden = self._continue(prefix, columns, conditioning.embeddings, conditioning.mask)
         else:
             hidden = self.hidden_states(generation, conditioning)
-        unconditional = (
-            prefix.unconditional[:, first:] if branch == "guided" and prefix.unconditional is not None else None
-        )
-        return StepOutput(hidden, self._log_prob(generation, codes[:, first:], hidden, unconditional))
+        null = prefix.unconditional[:, first:] if branch == "guided" and prefix.unconditional is not None else None
+        return StepOutput(hidden, self._log_prob(generation, codes[:, first:], hidden, null))
 
     def isolated_states(
         self, generation: Generation, conditioning: Conditioning
@@ -192,9 +194,7 @@ class DelayPatternGenerator(Borrower, PromptedGenerator):
         """What `_continue` needs of the first `columns[1, codebooks, positions]`."""
         raise self._unsupported("continue from the middle of a clip")
 
-    def _continue(
-        self, prefix: PrefixState, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor
-    ) -> torch.Tensor:
+    def _continue(self, prefix: PrefixState, columns: Any, embeddings: Any, mask: Any) -> torch.Tensor:
         """As `_states`, after what `_remember` gave; a backend with the one has the other."""
         raise self._unsupported("continue from the middle of a clip")
 

@@ -7,13 +7,14 @@ rows therefore give, bit for bit, the clips of one-by-one calls. The number is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from tagxai.lazy import torch
 
 _COUNTS = (1, 2, 3, 4, 5, 7, 8, 16, 33, 64)
 _MANY = 128
+_MOST = 1024  # rows: a library has no further routine beyond
 
 
 def rows_that_agree(matrices: Iterable[torch.Tensor]) -> int | None:
@@ -24,6 +25,28 @@ def rows_that_agree(matrices: Iterable[torch.Tensor]) -> int | None:
     shapes = {tuple(matrix.shape) for matrix in matrices}
     found = [_measured(outputs, inputs, torch.get_num_threads()) for outputs, inputs in shapes]
     return max((each for each in found if each is not None), default=1) if None not in found else None
+
+
+def passes_agree(matrices: Iterable[torch.Tensor], few: int, many: int) -> bool:
+    """Whether `few` rows come out as they would among `many`, and so do their gradients, in products with all of
+    `matrices`. For float32 on a CPU, as `rows_that_agree`."""
+    shapes = {tuple(matrix.shape) for matrix in matrices}
+    return all(_agree(*shape, few, min(many, _MOST), torch.get_num_threads()) for shape in shapes)
+
+
+@cache
+def _agree(outputs: int, inputs: int, few: int, many: int, threads: int) -> bool:
+    random = torch.Generator().manual_seed(0)
+    weight = torch.rand(outputs, inputs, generator=random, dtype=torch.float32) - 0.5
+
+    def agree(product: Callable[[torch.Tensor], torch.Tensor], width: int) -> bool:
+        rows = torch.rand(many, width, generator=random, dtype=torch.float32) - 0.5
+        among = product(rows)
+        first, last = product(rows[:few]), product(rows[-few:])
+        return torch.equal(first, among[:few]) and torch.equal(last, among[-few:])
+
+    forward = agree(lambda given: torch.nn.functional.linear(given, weight), inputs)
+    return forward and agree(lambda gradient: gradient @ weight, outputs)
 
 
 @cache

@@ -95,8 +95,9 @@ def _attention(
     if not parts:
         return _attend(site, module, query, key, value, attention_mask, scaling, **kwargs)
     outputs, where = [], position()
-    for part in parts:  # the keys beyond `tokens` are padding
-        read = (query[part.rows], key[part.rows, :, : part.tokens], value[part.rows, :, : part.tokens])
+    queries = query.split([part.rows.stop - part.rows.start for part in parts])  # one gradient for all
+    for part, mine in zip(parts, queries, strict=True):  # the keys beyond `tokens` are padding
+        read = (mine, key[part.rows, :, : part.tokens], value[part.rows, :, : part.tokens])
         with at(where.of(part)):
             outputs.append(_attend(site, module, *read, None, scaling, **kwargs)[0])
     return torch.cat(outputs), None

@@ -6,23 +6,33 @@ hidden states under M stay close to the original ones (factual) and those under 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import ClassVar, Literal, get_args
 
 from jaxtyping import Float
 
-from tagxai.contract.cost import count
-from tagxai.contract.generator import Capability
+from tagxai.contract.attribution import Attribution
+from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
+from tagxai.contract.shortage import naming_shortage
+from tagxai.contract.values import Generation, OnProgress
 from tagxai.contract.workload import Workload
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.lazy import torch
 from tagxai.methods.audiogenx import masks
+from tagxai.methods.audiogenx.learning import AT_ONCE, Learned, Learner, Mask, Subject, in_batches, step
 from tagxai.methods.audiogenx.masks import Distribution, WarmStart
-from tagxai.methods.audiogenx.objective import PAPER_BETA, Similarity, compare, compare_likelihoods, objective
+from tagxai.methods.audiogenx.objective import (
+    PAPER_BETA,
+    Similarity,
+    compare,
+    compare_likelihoods,
+    compare_together,
+    objective,
+)
 from tagxai.methods.audiogenx.schedule import LOGITS, PAPER, Schedule
 
 Mode = Literal["teacher_forced", "reference"]
@@ -125,26 +135,59 @@ class AudioGenX(Method):
             )
 
     def explain(self, run: Run) -> Scores:
-        schedule = self.schedule
+        return self._explain([run])[0]
+
+    def attribute_many(
+        self, generator: Generator, generations: Sequence[Generation], *, on_progress: OnProgress | None = None
+    ) -> list[Attribution]:
+        """Explain several clips, whose masks are learned in one batch where the generator can, as memory allows. They
+        are those that `attribute` learns one at a time: on a CPU in float32 bit for bit."""
+        self.check_supported(generator)
+        with (
+            naming_shortage(f"for method {self.name!r}", "explain shorter clips, or use --dtype bfloat16"),
+            Run.opened_together(generator, generations, on_progress) as runs,
+        ):
+            found = self._explain(runs) if runs else []
+            return [run.attribution(self.name, self.settings(), own) for run, own in zip(runs, found, strict=True)]
+
+    def _explain(self, runs: Sequence[Run]) -> list[Scores]:
+        subjects, schedule = [], self.schedule
+        for run in runs:
+            with run.working():
+                subject, schedule = self._subject(run, schedule)
+                subjects.append(subject)
+        all_masks = [(subject, seed) for subject in subjects for seed in range(self.seed, self.seed + self.seeds)]
+        works = [Workload.of(run.model, run.generation.positions, run.conditioning) for run in runs]
+        learned = in_batches(
+            all_masks,
+            lambda now, before: self._learn(now, schedule, before, len(all_masks)),
+            max(map(self.peak_memory, works)),
+            AT_ONCE if self._shares_passes else 1,
+        )
+        found = []
+        for number, subject in enumerate(subjects):
+            with subject.run.working():
+                own = learned[number * self.seeds : (number + 1) * self.seeds]
+                found.append(self._scores(subject, schedule, own))
+        return found
+
+    def _subject(self, run: Run, schedule: Schedule) -> tuple[Subject, Schedule]:
+        """What the clip's masks are learned from, and how."""
         target = run.forward() if self.similarity == "likelihood" else None
-        states = (run.hidden_states() if target is None else target.hidden)[0]
+        states = run.hidden_states() if target is None else target.hidden
         try:
             start = None if self._explainer == "mlp" else masks.warm_start(schedule.warm_start, run)
         except UnsupportedError:  # the model shows no layers to zero values in
             if self.warm_start is not None:
                 raise
             schedule, start = schedule._replace(warm_start="half"), None
+        return Subject(run, states[0], None if target is None else target.log_prob[0], start), schedule
 
-        def similarity(mask: torch.Tensor) -> Similarity:
-            if target is not None:
-                return compare_likelihoods(run, target.log_prob[0], mask)
-            return compare(run, states, mask, isolated=self.mode == "reference")
-
-        learned = [self._learn(run, similarity, start, number) for number in range(self.seeds)]
-        each = torch.stack([one.mask for one in learned])
+    def _scores(self, subject: Subject, schedule: Schedule, learned: Sequence[Learned]) -> Scores:
+        each = torch.stack([masks.noise_free(one.logits, self.distribution) for one in learned])
         mask = each.mean(0)
-        reached = compare(run, states, mask)
-        to_frames = run.generation.timeline.to_frames
+        reached = compare(subject.run, subject.states, mask)
+        to_frames = subject.run.generation.timeline.to_frames
         return Scores.mask(
             to_frames(mask),
             deviation=to_frames(each.std(0, correction=0)) if self.seeds > 1 else None,
@@ -168,40 +211,48 @@ class AudioGenX(Method):
         text = 2 * work.positions * work.layers * 2 * work.tokens * work.width * work.element if isolated else 0
         return work.backward(2) + explainer + text
 
-    def _learn(
-        self,
-        run: Run,
-        similarity: Callable[[torch.Tensor], Similarity],
-        start: Float[torch.Tensor, "positions tokens"] | None,
-        number: int,
-    ) -> _Learned:
-        """The mask of seed number `number`, from the logits `start`."""
-        schedule = self.schedule
-        random = torch.Generator().manual_seed(self.seed + number)
-        positions, embeddings = run.generation.positions, run.conditioning.embeddings[0]
+    def _learn(self, now: Sequence[Mask], schedule: Schedule, before: int, in_all: int) -> list[Learned]:
+        """Some masks, in one batch; each is finished when its own loss has converged. `before` were learned before."""
+        learners = [self._learner(subject, schedule, seed) for subject, seed in now]
+        for epoch in range(schedule.epochs):
+            running = [one for one in learners if not schedule.has_converged(one.losses, self._tolerated(one))]
+            if not running:
+                break
+            step(running, lambda running: self._losses(running, schedule))
+            done = before * schedule.epochs + len(now) * (epoch + 1)
+            loss = sum(one.losses[-1] for one in running) / len(running)
+            running[0].run.report(done, in_all * schedule.epochs, f"AudioGenX, loss {loss:.3f}")
+        return [Learned.by(one) for one in learners]
+
+    def _learner(self, subject: Subject, schedule: Schedule, seed: int) -> Learner:
+        random = torch.Generator().manual_seed(seed)
+        positions, embeddings = subject.run.generation.positions, subject.run.conditioning.embeddings[0]
         if self._explainer == "mlp":
             explainer, parameters = masks.mlps(positions, embeddings, self.hidden_units, random)
         else:
-            first = None if start is None else self.start_scale * start
+            first = None if subject.start is None else self.start_scale * subject.start
             explainer, parameters = masks.free_logits(positions, embeddings, first)
-        optimizer = schedule.adam(parameters)
-        losses: list[float] = []
-        for epoch in range(schedule.epochs):
-            with torch.enable_grad():
-                logits = explainer()
-                drawn = masks.draw(logits, self.temperature, random if schedule.noise else None, self.distribution)
-                loss = self.loss(similarity(drawn), logits)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            count(backward_passes=2)
-            optimizer.step()
-            losses.append(loss.item())
-            done = number * schedule.epochs + epoch + 1
-            run.report(done, self.seeds * schedule.epochs, f"AudioGenX, loss {losses[-1]:.3f}")
-            if self._has_converged(losses, positions):
-                break
-        mask = masks.noise_free(explainer(), self.distribution)
-        return _Learned(mask, losses, sum(parameter.numel() for parameter in parameters))
+        return Learner(subject, explainer, parameters, random, schedule.adam(parameters))
+
+    def _losses(self, running: Sequence[Learner], schedule: Schedule) -> list[torch.Tensor]:
+        logits = [one.logits() for one in running]
+        drawn = [
+            masks.draw(own, self.temperature, one.random if schedule.noise else None, self.distribution)
+            for own, one in zip(logits, running, strict=True)
+        ]
+        similarities = self._similarities([one.subject for one in running], drawn)
+        return [self.loss(*both) for both in zip(similarities, logits, strict=True)]
+
+    def _similarities(self, subjects: Sequence[Subject], drawn: Sequence[torch.Tensor]) -> list[Similarity]:
+        if self._shares_passes:
+            states = [subject.states for subject in subjects]
+            return compare_together([subject.run for subject in subjects], states, drawn)
+        return [
+            compare(subject.run, subject.states, mask, isolated=True)
+            if subject.log_prob is None
+            else compare_likelihoods(subject.run, subject.log_prob, mask)
+            for subject, mask in zip(subjects, drawn, strict=True)
+        ]
 
     def loss(self, similarity: Similarity, logits: Float[torch.Tensor, "positions tokens"]) -> Float[torch.Tensor, ""]:
         """The paper's loss of a mask's logits, with this method's weights; hard masks are counted, not summed."""
@@ -225,14 +276,10 @@ class AudioGenX(Method):
         chosen = {name: getattr(self, name) for name in Schedule._fields}
         return suited._replace(**{name: value for name, value in chosen.items() if value is not None})
 
-    def _has_converged(self, losses: list[float], positions: int) -> bool:
-        patience = self.schedule.patience
-        if patience == 0 or len(losses) <= patience:
-            return False
-        return min(losses[:-patience]) - min(losses[-patience:]) < self.tolerance * positions
+    def _tolerated(self, one: Learner) -> float:
+        return self.tolerance * one.run.generation.positions
 
-
-class _Learned(NamedTuple):
-    mask: Float[torch.Tensor, "positions tokens"]
-    losses: list[float]
-    parameters: int
+    @property
+    def _shares_passes(self) -> bool:
+        """Whether passes under several masks can be one; likelihoods and isolated steps are asked for one at a time."""
+        return self.similarity == "hidden" and self.mode == "teacher_forced"

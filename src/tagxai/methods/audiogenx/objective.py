@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxtyping import Float
 
 from tagxai.contract.attention import edit_attention
-from tagxai.contract.run import Run
+from tagxai.contract.run import Run, hidden_states_together
 from tagxai.lazy import torch
 from tagxai.probing.edits import Gate
 
@@ -40,15 +41,26 @@ def compare(
     isolated: bool = False,
 ) -> Similarity:
     """The cosine of hidden states under `mask` and under one minus it, in one batch, to the original ones."""
-    if isolated:  # every position is a row of its own
-        gate = _both(mask).reshape(-1, 1, mask.shape[-1])
-        with edit_attention(run.model.cross_attention(), Gate(gate)):
-            hidden = run.model.isolated_states(run.generation, run.conditioning.expand(2))
-    else:
-        with edit_attention(run.model.cross_attention(), Gate(_both(mask))):
-            hidden = run.hidden_states(run.conditioning.expand(2))
-    factual, counterfactual = torch.nn.functional.cosine_similarity(hidden.float(), target.float(), dim=-1)
-    return Similarity(factual, counterfactual)
+    if not isolated:
+        return compare_together([run], [target], [mask])[0]
+    gate = _both(mask).reshape(-1, 1, mask.shape[-1])  # every position is a row of its own
+    with edit_attention(run.model.cross_attention(), Gate(gate)):
+        hidden = run.model.isolated_states(run.generation, run.conditioning.expand(2))
+    return _likeness(hidden, target)
+
+
+def compare_together(
+    runs: Sequence[Run],
+    targets: Sequence[Float[torch.Tensor, "_positions dim"]],
+    masks: Sequence[Float[torch.Tensor, "_positions _tokens"]],
+) -> list[Similarity]:
+    """As `compare`, of several masks of one clip or of several, in as few passes as the generator can."""
+    states = hidden_states_together(runs, [_both(mask) for mask in masks])
+    return [_likeness(*both) for both in zip(states, targets, strict=True)]
+
+
+def _likeness(hidden: torch.Tensor, target: torch.Tensor) -> Similarity:
+    return Similarity(*torch.nn.functional.cosine_similarity(hidden.float(), target.float(), dim=-1))
 
 
 def compare_likelihoods(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tagxai.lazy import torch
@@ -21,6 +22,12 @@ class Schedule(NamedTuple):
     noise: bool
     warm_start: WarmStart
     patience: int
+
+    def has_converged(self, losses: Sequence[float], tolerance: float) -> bool:
+        """Whether the last `patience` losses are not better by `tolerance` than the best before."""
+        if self.patience == 0 or len(losses) <= self.patience:
+            return False
+        return min(losses[: -self.patience]) - min(losses[-self.patience :]) < tolerance
 
     def adam(self, parameters: list[torch.Tensor]) -> torch.optim.Adam:
         betas = (self.adam_beta1, 0.999)
