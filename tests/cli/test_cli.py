@@ -154,10 +154,10 @@ def test_markup_and_escape_codes_in_a_prompt_are_printed_as_they_are(loads, tmp_
         ([" "], "the prompt is empty"),
         (["a dog", "--method", "audiogen"], "no method named 'audiogen'; did you mean 'audiogenx'?"),
         (["a dog", "--generator", "tony"], "no generator named 'tony'; did you mean 'tiny'?"),
-        (["a dog", "--set", "epoch=3"], "did you mean 'epochs'?"),
+        (["a dog", "-m", "audiogenx", "--set", "epoch=3"], "did you mean 'epochs'?"),
         (["a dog", "--set", "epochs"], "--set takes KEY=VALUE"),
-        (["a dog", "--set", "epochs=three"], "takes int, not 'three'"),
-        (["a dog", "--set", "epochs=0"], "must be at least 1"),
+        (["a dog", "-m", "audiogenx", "--set", "epochs=three"], "takes int, not 'three'"),
+        (["a dog", "-m", "audiogenx", "--set", "epochs=0"], "must be at least 1"),
         (["a dog", "--duration", "-1"], "--duration takes a positive number of seconds, not -1"),
         (["a dog", "--duration", "nan"], "--duration takes a positive number of seconds, not nan"),
         (["a dog", "--interval", "1"], "--interval takes START:END"),
@@ -214,7 +214,7 @@ def test_what_the_model_cannot_do_is_told_before_generating(options, told, loads
 
 def test_a_method_that_the_generator_cannot_serve_is_told(loads, tmp_path, monkeypatch, generator):
     monkeypatch.setattr(type(generator), "offers", frozenset())
-    result = run("explain", "a dog", "--out", tmp_path / "out")
+    result = run("explain", "a dog", "-m", "audiogenx", "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert "needs attention, gradients" in result.stderr
 
@@ -225,7 +225,9 @@ def test_a_value_that_only_the_work_shows_to_be_wrong_is_told(loads, tmp_path, m
 
     monkeypatch.setattr(AudioGenX, "attribute", fail)
     setting = "learning_rate=7"
-    result = run("explain", "a dog", "--duration", "0.2", "--set", setting, "--out", tmp_path / "out")
+    result = run(
+        "explain", "a dog", "-m", "audiogenx", "--duration", "0.2", "--set", setting, "--out", tmp_path / "out"
+    )
     assert result.exit_code == 2
     assert f"cannot work with --set {setting}" in result.stderr
     assert not (tmp_path / "out").exists()
@@ -458,7 +460,7 @@ def test_the_examples_of_explain_name_methods_and_settings_that_there_are():
     for example in examples:
         options = example[2 if "--prompts" in example else 3 :]
         given = dict(zip(options[::2], options[1::2], strict=True))
-        names = loading.method_names(given.get("--method", "audiogenx"))
+        names = loading.method_names(given.get("--method", "share_x_effect"))
         loading.make_methods(names, parse_settings([given["--set"]] if "--set" in given else []))
 
 

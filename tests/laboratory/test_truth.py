@@ -11,7 +11,8 @@ from tagxai.contract.generator import Generator
 from tagxai.explaining.loading import load_generator
 from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.judging.interventions import WordEffect, direct_share, intervene, removed, replaced, word_effect
-from tagxai.laboratory.judging.truth import Witness, _attribute_confirmed, truth
+from tagxai.laboratory.judging.truth import _attribute_confirmed, truth
+from tagxai.laboratory.judging.witness import Witness
 from tagxai.laboratory.language.parsing import parse
 from tagxai.laboratory.language.streams import prompts
 

@@ -216,7 +216,7 @@ def test_truth_of_another_clip_is_refused(generation):
 
 def test_every_metric_of_localisation_says_how_to_read_it():
     classes = [entry.cls for entry in registry().metrics.values() if issubclass(entry.cls, Localisation)]
-    assert len(classes) == 7
+    assert len(classes) == 13
     for cls in classes:
         assert (cls.higher_is_better, cls.bounds, cls.needs) == (True, (0.0, 1.0), {"truth"})
         assert "Chance" in cls.formula.__doc__

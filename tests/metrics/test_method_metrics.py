@@ -225,4 +225,4 @@ def test_metrics_that_ask_again_declare_what_all_metrics_do():
     for entry in registry().metrics.values():
         assert entry.cls.expense
         if issubclass(entry.cls, MethodMetric):
-            assert entry.cls.family in ("robustness", "randomisation")
+            assert entry.cls.family in ("robustness", "randomisation", "localisation")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import pi, prod
 from typing import Any, ClassVar
@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 
 from tagxai.contract.attention import AttentionSite, position, run_edits
 from tagxai.contract.generator import Capability
-from tagxai.contract.truth import Level, Truth
+from tagxai.contract.request import Request
+from tagxai.contract.truth import Level, Truth, Twin
 from tagxai.contract.values import Generation
 from tagxai.errors import UnknownNameError
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
@@ -39,6 +40,7 @@ class AnalyticGenerator(DelayPatternGenerator):
 
     name: ClassVar[str] = "analytic"
     offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention", "closes", "causal", "truth"})
+    default_method: ClassVar[str | None] = "shapley"  # exact here; methods that look into layers find none
     threads: ClassVar[int | None] = 1
     default_duration: ClassVar[float] = 1.0
     default_guidance_scale: ClassVar[float] = 1.0
@@ -74,7 +76,25 @@ class AnalyticGenerator(DelayPatternGenerator):
         return [self.site]
 
     def truth(self, generation: Generation, level: Level = "word") -> Truth | None:
+        # It reads no audio context, so that a word is needed whenever its sound is made.
         return ClosedForm(generation, "delete" if level == "word" else "gate").truth()
+
+    def twin(self, generation: Generation) -> Twin | None:
+        """The clip without the words of the last event; None where that event's code is drawn without them, too."""
+        truth = self.truth(generation)
+        acting = [i for i, row in enumerate(truth.mask.any(1).tolist()) if row] if truth else []
+        if truth is None or not acting:
+            return None
+        said = [generation.prompt[word.start : word.end].lower() for word in truth.words]
+        last = next(event for event in EVENTS.values() if any(said[acting[-1]] in term.words for term in event.terms))
+        missing = tuple(i for i in acting if any(said[i] in term.words for term in last.terms))
+        left = " ".join(word for i, word in enumerate(said) if i not in missing)
+        (less,) = self.generate_many([Request.again(generation, prompt=left or "a")])
+        clip = replace(generation, record=less.record, waveform=less.waveform)
+        found = self.truth(clip)
+        if found is None or found.mask[list(missing)].any() or not found.mask.any():
+            return None
+        return Twin(clip, found, missing)
 
     def _embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The text encoder: one channel per word; modifiers write theirs into the next token."""

@@ -26,11 +26,13 @@ from tagxai.contract.request import Request
 from tagxai.contract.values import Conditioning, Generation
 from tagxai.errors import TagxaiError
 from tagxai.explaining.comparison import Comparison, method_folder
+from tagxai.explaining.default_method import default_method
 from tagxai.explaining.explanation import Explanation
 from tagxai.explaining.hearing import heard_sentence
 from tagxai.explaining.identifying import model_identity
 from tagxai.explaining.loading import make_methods, method_names
 from tagxai.explaining.prompts import encode
+from tagxai.registering.registry import registry
 from tagxai.text.lists import read_prompts
 from tagxai.text.words import By
 
@@ -57,9 +59,13 @@ def explain(
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Take only the first prompts of FILE.")] = None,
     method: Annotated[
-        str,
-        typer.Option("--method", "-m", metavar="NAME[,NAME]", help="Methods that explain it; several are compared."),
-    ] = "audiogenx",
+        str | None,
+        typer.Option(
+            *("--method", "-m"),
+            metavar="NAME[,NAME]",
+            help="Methods that explain it; several are compared. Default: by what the model offers.",
+        ),
+    ] = None,
     generator: options.GeneratorOption = "tiny",
     duration: options.DurationOption = None,
     seed: options.SeedOption = 0,
@@ -88,13 +94,16 @@ def explain(
         raise TagxaiError("--json is for one prompt; those of --prompts FILE each have their explanation.json")
     if limit is not None and prompts is None:
         raise TagxaiError("--limit only applies with --prompts FILE")
+    given = list(settings or ())
+    if method is None:
+        options.check_generator(generator)
+        method, defaults = default_method(registry().generator(generator.partition(":")[0]))
+        given = [*(f"{key}={value}" for key, value in defaults.items()), *given]
     names = method_names(method)
-    chosen = make_methods(names, parsing.parse_settings(settings or []))
+    chosen = make_methods(names, parsing.parse_settings(given))
     options.check_generator(generator)
     options.check_duration(duration)
-    question = Question(
-        chosen, tuple(settings or ()), tuple(parsing.parse_intervals(interval or [], duration)), audio_repeats
-    )
+    question = Question(chosen, tuple(given), tuple(parsing.parse_intervals(interval or [], duration)), audio_repeats)
     sampling = given_sampling(context)
 
     def load() -> Generator:

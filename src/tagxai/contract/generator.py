@@ -15,7 +15,7 @@ from tagxai.contract.hearing import Heard
 from tagxai.contract.identity import Identity, changes, identify, stored_attributes
 from tagxai.contract.request import Replay, Request, Setting
 from tagxai.contract.timeline import Timeline
-from tagxai.contract.truth import Level, Truth
+from tagxai.contract.truth import Level, Truth, Twin
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
@@ -44,6 +44,7 @@ class Generator(ABC):
     name: ClassVar[str]
     offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention"})
     shards: ClassVar[bool] = False  # whether `load` takes the device "sharded": over all devices, by accelerate
+    default_method: ClassVar[str | None] = None  # explains where none is named; None: by what the generator offers
     threads: ClassVar[int | None] = None  # of torch on a CPU that suit it; the command line sets them
     unit: ClassVar[str] = "nats per code"  # of `log_prob`
     guided_scores: ClassVar[bool] = True  # whether words can be scored by the log-probability of the guided branch
@@ -249,7 +250,15 @@ class Generator(ABC):
         """Which words cause which frames of the clip; None for a prompt about which that is not known.
 
         At `level="attention"`: through the cross-attention to their own tokens. What a text encoder has mixed into
-        other tokens counts at the level of words alone.
+        other tokens counts at the level of words alone. At `level="now"`: through these tokens at the very time of the
+        sound, and not by way of the clip's past.
+        """
+        return None
+
+    def twin(self, generation: Generation) -> Twin | None:
+        """The clip without one of its events, for the twin test; None where there is none, or its truth is not known.
+
+        It is presented as a clip of the whole prompt, so that an explanation of it must not follow the prompt alone.
         """
         return None
 

@@ -7,7 +7,7 @@ with the answer. Truth is about words, explanations are about tokens: `Truth.uni
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jaxtyping import Bool
 
@@ -16,8 +16,9 @@ from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 from tagxai.text.words import Unit, owner
 
-Level = Literal["word", "attention"]
-"""Where an intervention acts: on words before the text is encoded, or on their own tokens in the cross-attention."""
+Level = Literal["word", "attention", "now"]
+"""Where an intervention acts: on words before the text is encoded; on their own tokens in the cross-attention; or on
+these in one short window at a time, which asks when the model needs the word, not what the word has made."""
 WordKind = Literal["event", "attribute", "count", "negation", "connective", "filler"]
 """What a word does: it names a sound, says how it sounds or how often, takes it away, joins, or does nothing."""
 
@@ -40,8 +41,8 @@ class TrueWord:
 class Truth:
     """`mask[word, frame]`: whether the word makes the clip's sound at the frame. Words are in the prompt's order.
 
-    Only causal words may be true somewhere. A causal word that is true nowhere acts by taking sound away, as
-    "without" does.
+    Only causal words may be true somewhere. A causal word that is true nowhere takes sound away, as "without" does, or
+    names a sound that this clip lacks (see `Generator.twin`).
     """
 
     words: tuple[TrueWord, ...]
@@ -56,6 +57,16 @@ class Truth:
             raise ValueError("words that are empty, overlap or are out of order")
         if (self.mask.any(1).cpu() & ~torch.tensor([word.causal for word in self.words], dtype=torch.bool)).any():
             raise ValueError("a word that is not causal is true somewhere")
+
+    @property
+    def gaps(self) -> Bool[torch.Tensor, "words frames"]:
+        """The silent frames inside each word's own stretch, from its first true frame to its last.
+
+        They are neither true nor false: replaced by another, the word changes them, and without it they stay silent.
+        """
+        started = self.mask.cummax(1).values
+        ends_later = self.mask.flip(1).cummax(1).values.flip(1)
+        return started & ends_later & ~self.mask
 
     def units(self, generation: Generation) -> tuple[Unit, ...]:
         """A unit for each word, with its token positions, and one more for all tokens that belong to no word.
@@ -89,6 +100,7 @@ class Truth:
 
         Those are the causal words of that kind, and connectives and filler that cause nothing. What causes something
         else is neither right nor wrong, and neither is a word that should act but for which no effect was confirmed.
+        A negation keeps a sound out of the whole clip: as the word asked for, it is true in every frame.
         """
         mask = torch.zeros(units, self.mask.shape[1], dtype=torch.bool)
         scored = torch.ones(units, dtype=torch.bool)
@@ -96,5 +108,28 @@ class Truth:
             mine = word.kind == kind
             scored[row] = mine if word.causal else word.kind in ("connective", "filler")
             if mine:
-                mask[row] = self.mask[row]
+                mask[row] = word.causal if kind == "negation" else self.mask[row]
         return mask, scored
+
+    def cells(
+        self, kind: WordKind, units: int
+    ) -> tuple[Bool[torch.Tensor, "units frames"], Bool[torch.Tensor, "units frames"]]:
+        """As `rows`, but with three values: the `gaps` of words of that kind do not count either."""
+        mask, scored = self.rows(kind, units)
+        counted = scored[:, None].expand_as(mask).clone()
+        for row, word in enumerate(self.words):
+            if word.kind == kind and kind != "negation":
+                counted[row] &= ~self.gaps[row].to(counted.device)
+        return mask, counted
+
+
+class Twin(NamedTuple):
+    """A clip of the same prompt that lacks one of its events, with its truth.
+
+    The words in `missing` (indices of `truth.words`) name the event that is not made: they are causal, because they
+    make it in the original, and true nowhere.
+    """
+
+    generation: Generation
+    truth: Truth
+    missing: tuple[int, ...]

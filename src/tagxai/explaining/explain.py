@@ -15,6 +15,7 @@ from tagxai.contract.request import Request
 from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.explaining.comparison import Comparison
+from tagxai.explaining.default_method import default_method
 from tagxai.explaining.explanation import Explanation
 from tagxai.explaining.loading import check_distinct, load_generator, make_methods, method_names, options_of
 from tagxai.explaining.making import check_made_by
@@ -29,7 +30,7 @@ Source = str | Generation
 def explain(
     prompt: Source,
     *,
-    method: str | Method = ...,
+    method: str | Method | None = ...,
     generator: str | Generator | None = ...,
     duration: float | None = ...,
     seed: int = ...,
@@ -51,7 +52,7 @@ def explain(
 def explain(
     prompt: Sequence[Source],
     *,
-    method: str | Method = ...,
+    method: str | Method | None = ...,
     generator: str | Generator | None = ...,
     duration: float | None = ...,
     seed: int = ...,
@@ -72,7 +73,7 @@ def explain(
 def explain(
     prompt: Source | Sequence[Source],
     *,
-    method: str | Method | Sequence[str | Method] = "audiogenx",
+    method: str | Method | Sequence[str | Method] | None = None,
     generator: str | Generator | None = None,
     duration: float | None = None,
     seed: int = 0,
@@ -84,7 +85,7 @@ def explain(
     A list of prompts gives a list: their clips are made together, each with the same seed. A `Generation` is explained
     as it is. Several methods, as a list or as names separated by commas, give a `Comparison` of one clip's
     explanations; type checkers know it for a list. Without `generator`, a prompt takes "tiny", and a clip the model
-    that made it.
+    that made it; without `method`, a model with attention takes "share_x_effect" (see `default_method`).
 
     `options` are sampling settings that the generator declares, and otherwise hyper-parameters of methods given by
     name; what both have is a sampling setting. Raises TagxaiError; warns where the model cannot read all of a prompt
@@ -95,7 +96,11 @@ def explain(
     model = generator if isinstance(generator, Generator) else load_generator(generator or _maker(sources))
     declared = {setting.name for setting in model.sampling_settings()}
     sampling = {name: value for name, value in options.items() if name in declared}
-    chosen = _methods(method, {name: value for name, value in options.items() if name not in declared}, model)
+    others = {name: value for name, value in options.items() if name not in declared}
+    if method is None:
+        method, settings = default_method(model)
+        others = settings | others
+    chosen = _methods(method, others, model)
     compared = not isinstance(method, Method) and (not isinstance(method, str) or len(chosen) > 1)
     if not compared:
         next(iter(chosen.values())).check_supported(model)
@@ -159,7 +164,7 @@ def _methods(given: Any, options: Mapping[str, Any], model: Generator) -> dict[s
     named = [method for method in each if isinstance(method, str)]
     labels = [method if isinstance(method, str) else getattr(method, "name", repr(method)) for method in each]
     if not each:
-        raise TagxaiError("no method was given; give names, such as ['audiogenx', 'shapley']")
+        raise TagxaiError("no method was given; give names, such as ['share_x_effect', 'shapley']")
     check_distinct(labels)
     wrong = next((method for method in each if not isinstance(method, (str, Method))), None)
     if wrong is not None:

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from tagxai.contract.generator import Generator
 from tagxai.contract.hearing import Heard
-from tagxai.contract.truth import Level, Truth
+from tagxai.contract.truth import Level, Truth, Twin
 from tagxai.contract.values import Generation
 
 if TYPE_CHECKING:
@@ -43,14 +43,33 @@ class KnownTruth(Generator):
     def _truths(self) -> WeakKeyDictionary[Generation, dict[Level, Truth | None]]:
         return WeakKeyDictionary()
 
+    @cached_property
+    def _twins(self) -> WeakKeyDictionary[Generation, Twin | None]:
+        return WeakKeyDictionary()
+
     def truth(self, generation: Generation, level: Level = "word") -> Truth | None:
         """What the prompt's words do in this clip, by its grammar, its detector and interventions on the model.
 
-        Makes one or two more clips for each event that the prompt names (see `tagxai.laboratory.judging.truth`).
+        Makes one or two more clips for each event that the prompt names (see `tagxai.laboratory.judging.truth`), and
+        at `level="now"` one for each window in which an event sounds (`tagxai.laboratory.judging.needed_now`).
         """
+        from tagxai.laboratory.judging.needed_now import needed_now
         from tagxai.laboratory.judging.truth import truth
 
         known = self._truths.setdefault(generation, {})
         if level not in known:  # every metric of localisation asks again
-            known[level] = truth(self, generation, self.detector, level)
+            known[level] = (
+                needed_now(self, generation, self.detector)
+                if level == "now"
+                else truth(self, generation, self.detector, level)
+            )
         return known[level]
+
+    def twin(self, generation: Generation) -> Twin | None:
+        """The clip of the prompt without its last event (see `tagxai.laboratory.judging.twins`)."""
+        from tagxai.laboratory.judging.twins import twin
+
+        if generation not in self._twins:
+            known = self.truth(generation)
+            self._twins[generation] = None if known is None else twin(self, generation, self.detector, known)
+        return self._twins[generation]

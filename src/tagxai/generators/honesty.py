@@ -142,6 +142,8 @@ def _header(path: Path) -> dict[str, tuple[int, ...]]:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else _HEADER + 1
         try:
             header = json.loads(file.read(length)) if length <= min(size, _HEADER) else None
+            if not isinstance(header, dict):
+                raise ValueError
             header.pop("__metadata__", None)
             ends = [int(entry["data_offsets"][1]) for entry in header.values()]
             shapes = {name: tuple(map(int, entry["shape"])) for name, entry in header.items()}

@@ -14,7 +14,7 @@ from tagxai.metrics.families.ties import over_cells
 def average_precision(
     scores: Float[torch.Tensor, "words frames"],
     truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
+    scored: Bool[torch.Tensor, " words *cells"] | None = None,
 ) -> float:
     """The mean, over true cells, of the precision at their rank: its expected value over random orders of equal cells.
 
@@ -45,7 +45,7 @@ def average_precision(
 def roc_auc(
     scores: Float[torch.Tensor, "words frames"],
     truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
+    scored: Bool[torch.Tensor, " words *cells"] | None = None,
 ) -> float:
     """The probability that a true cell scores higher than a false one; an equal score counts as half.
 

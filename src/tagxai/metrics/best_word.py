@@ -15,7 +15,7 @@ from tagxai.metrics.families.ties import over_clip
 def hit(
     scores: Float[torch.Tensor, "words frames"],
     truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
+    scored: Bool[torch.Tensor, " words *cells"] | None = None,
     *,
     k: int = 1,
 ) -> float:
@@ -43,7 +43,7 @@ def hit(
 def reciprocal_rank(
     scores: Float[torch.Tensor, "words frames"],
     truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
+    scored: Bool[torch.Tensor, " words *cells"] | None = None,
 ) -> float:
     """1 / rank of the first true word, by means over the clip: its expected value over random orders of equal words.
 

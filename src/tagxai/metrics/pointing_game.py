@@ -14,7 +14,7 @@ from tagxai.metrics.families.ties import over_cells
 def pointing_game(
     scores: Float[torch.Tensor, "words frames"],
     truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
+    scored: Bool[torch.Tensor, " words *cells"] | None = None,
 ) -> float:
     """Whether the maximum over words and frames is true; where it is reached more than once, the share that is true.
 

@@ -8,13 +8,13 @@ from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
 from tagxai.metrics.families.localisation import Localisation
-from tagxai.metrics.families.ties import over_cells, scored_rows
+from tagxai.metrics.families.ties import over_cells, scored_cells
 
 
 def relevance_mass(
     scores: Float[torch.Tensor, "words frames"],
     truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
+    scored: Bool[torch.Tensor, " words *cells"] | None = None,
 ) -> float:
     """The share of the positive scores that lies on true cells; negative scores count as 0.
 
@@ -28,7 +28,7 @@ def relevance_mass(
     >>> relevance_mass(torch.zeros(2, 2), truth)
     0.5
     """
-    scores, truth = scored_rows(scores, truth, scored)
+    scores, truth = scored_cells(scores, truth, scored)
     mass = scores.double().clamp(min=0)
     if not mass.any():
         return float(truth.double().mean())
@@ -39,7 +39,7 @@ def relevance_mass(
 def relevance_rank(
     scores: Float[torch.Tensor, "words frames"],
     truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
+    scored: Bool[torch.Tensor, " words *cells"] | None = None,
 ) -> float:
     """The share of true cells among the K highest, where K cells are true: its expected value over orders of ties.
 

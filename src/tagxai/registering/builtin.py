@@ -76,6 +76,7 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
         CrossAttentionRandomisation,
         TextEncoderRandomisation,
     )
+    from tagxai.metrics.needed_now import NeededNow
     from tagxai.metrics.other_audio import OtherAudio
     from tagxai.metrics.paraphrase_robustness import ParaphraseRobustness
     from tagxai.metrics.perturbation_curves import PerturbationCurves
@@ -85,6 +86,14 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
     from tagxai.metrics.seed_robustness import SeedRobustness
     from tagxai.metrics.share_of_optimum import ShareOfOptimum
     from tagxai.metrics.soft_erasure import SoftComprehensiveness, SoftSufficiency
+    from tagxai.metrics.three_valued import (
+        ThreeValuedAveragePrecision,
+        ThreeValuedPointingGame,
+        ThreeValuedRelevanceMass,
+        ThreeValuedRelevanceRank,
+        ThreeValuedRocAuc,
+    )
+    from tagxai.metrics.twins import TwinAveragePrecision, TwinShareLost
 
     return [
         AveragePrecision,
@@ -102,6 +111,7 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
         LinearDatamodelling,
         MaskSize,
         MaxSensitivity,
+        NeededNow,
         OtherAudio,
         ParaphraseRobustness,
         PerturbationCurves,
@@ -119,6 +129,13 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
         SoftSufficiency,
         Sufficiency,
         TextEncoderRandomisation,
+        ThreeValuedAveragePrecision,
+        ThreeValuedPointingGame,
+        ThreeValuedRelevanceMass,
+        ThreeValuedRelevanceRank,
+        ThreeValuedRocAuc,
+        TwinAveragePrecision,
+        TwinShareLost,
     ]
 
 

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tagxai.contract.generator import Generator
-from tagxai.contract.truth import Level, TrueWord, Truth
+from tagxai.contract.request import Request
+from tagxai.contract.truth import Level, TrueWord, Truth, Twin
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
 
@@ -27,6 +28,15 @@ def random_generator(*, truth: bool = False) -> Generator:
             mask = torch.arange(generation.frames) < generation.frames / 2
             word = TrueWord(0, len(generation.prompt.split()[0]), "event", causal=True)
             return Truth((word,), mask[None], generation.frame_rate)
+
+        def twin(self, generation: Generation) -> Twin:
+            """Claims that a clip of another seed lacks what the second word names."""
+            first, second, *_ = generation.prompt.split()
+            start, known = generation.prompt.index(second, len(first)), self.truth(generation)
+            words = (*known.words, TrueWord(start, start + len(second), "event", causal=True))
+            (other,) = self.generate_many([Request.again(generation, seed=generation.seed + 1)])
+            mask = torch.cat([known.mask, torch.zeros_like(known.mask)])
+            return Twin(other, Truth(words, mask, generation.frame_rate), (1,))
 
     with TemporaryDirectory() as folder:
         return (WithMadeUpTruth if truth else TransformersGenerator).load(str(random_checkpoint(folder)))

@@ -2,81 +2,21 @@
 words whose effect an intervention on the model confirms."""
 
 import zlib
-from collections.abc import Iterable
-from functools import cache
-from math import ceil
 
 import numpy as np
 
 from tagxai.contract.generator import Generator
-from tagxai.contract.request import Request
 from tagxai.contract.truth import Level, TrueWord, Truth, WordKind
 from tagxai.contract.values import Generation
-from tagxai.laboratory import FRAME_RATE
 from tagxai.laboratory.judging.detector import EventDetector
-from tagxai.laboratory.judging.events import MARGIN, stretch
 from tagxai.laboratory.judging.interventions import removed, replaced
-from tagxai.laboratory.judging.meters import value_of
+from tagxai.laboratory.judging.witness import AUDIBLE, Change, Cut, Witness
 from tagxai.laboratory.language.parsing import parse
 from tagxai.laboratory.language.phrases import ADJECTIVES, ADVERBS
 from tagxai.laboratory.language.prompt import Attribute, Mention, Prompt, Word
 from tagxai.laboratory.sounds.clips import SLOTS
 from tagxai.laboratory.sounds.styles import VALUES
 from tagxai.lazy import torch
-
-MARGIN_FRAMES = ceil(MARGIN * FRAME_RATE)
-
-
-Change = str | tuple[int, int]
-"""An intervention: another text instead of the prompt, or the characters whose tokens the cross-attention must not see
-(as AudioGenX's counterfactual)."""
-
-
-class Witness:
-    """Makes clips of changed prompts with the generation's own seed and settings, and hears what is in them."""
-
-    def __init__(self, generator: Generator, generation: Generation, detector: EventDetector) -> None:
-        self.generator, self.generation, self.detector = generator, generation, detector
-        self._made: dict[Change, torch.Tensor] = {generation.prompt: generation.waveform[:1].cpu()}
-        self.clip = cache(self._clip)  # a prompt is asked about more than once
-
-    def make(self, changes: Iterable[Change]) -> None:
-        """Make the clips of several changes together, for the questions that follow."""
-        missing = [change for change in dict.fromkeys(changes) if change not in self._made]
-        made = self.generator.generate_many([self._request(change) for change in missing])
-        for change, clip in zip(missing, made, strict=True):
-            self._made[change] = clip.waveform[:1].cpu()
-
-    def _clip(self, change: Change) -> tuple[torch.Tensor, torch.Tensor]:
-        """The changed prompt's clip `[1, samples]`, and the probability of every event in it `[frames, events]`."""
-        self.make([change])
-        waveform = self._made[change]
-        return waveform, self.detector(waveform)[0]
-
-    def _request(self, change: Change) -> Request:
-        original = self.generation
-        if not isinstance(change, str):
-            start, end = change
-            seen = torch.tensor([not (span[0] < end and start < span[1]) for span in original.spans])
-            return Request.again(original, mask=seen.float().expand(original.positions, -1))
-        if change.strip():
-            return Request.again(original, prompt=change)
-        # the event's words were all there is: what the model plays when nobody asks
-        return Request.again(original, branch="unconditional")
-
-    def frames(self, change: Change, mention: Mention) -> torch.Tensor:
-        """In which frames of the changed prompt's clip the event is heard within its slot `[frames]`."""
-        heard = self.clip(change)[1][:, self.detector.events.index(mention.event)] > 0.5
-        rate, clip = self.generation.frame_rate, self.generation.frames
-        first, last = round(mention.start_s * rate) - MARGIN_FRAMES, round(mention.end_s * rate) + MARGIN_FRAMES
-        where = torch.arange(len(heard))
-        return torch.nn.functional.pad(heard & (where >= first) & (where < last), (0, max(0, clip - len(heard))))[:clip]
-
-    def value(self, change: Change, mention: Mention, attribute: Attribute) -> str | None:
-        """The measured value of an attribute in the changed prompt's clip; None where the event is not heard."""
-        waveform, probability = self.clip(change)
-        where = stretch(probability[:, self.detector.events.index(mention.event)], mention)
-        return where and value_of(mention.event, attribute.kind, waveform[0, where].numpy().astype(np.float64))
 
 
 @torch.no_grad()
@@ -102,9 +42,9 @@ def truth(generator: Generator, generation: Generation, detector: EventDetector,
     changes = {
         i: _changes(prompt, mention, rng, level)
         for i, mention in enumerate(prompt.mentions)
-        if not mention.absent and bool(heard[i].sum() > 2)
+        if not mention.absent and bool(heard[i].sum() > AUDIBLE)
     }
-    negations = [_negated(prompt, level)] if prompt.negations and bool(heard[-1].sum() <= 2) else []
+    negations = [_negated(prompt, level)] if prompt.negations and bool(heard[-1].sum() <= AUDIBLE) else []
     attributes = [
         _changed(prompt, mention, attribute, level)
         for mention in (prompt.mentions[i] for i in changes)
@@ -114,7 +54,7 @@ def truth(generator: Generator, generation: Generation, detector: EventDetector,
     ]
     witness.make([*(change for both in changes.values() for change in both), *negations, *attributes])
     confirmed = [
-        i in changes and all(witness.frames(change, mention).sum() <= 2 for change in changes[i])
+        i in changes and all(witness.frames(change, mention).sum() <= AUDIBLE for change in changes[i])
         for i, mention in enumerate(prompt.mentions)
     ]
     words, rows = [], []
@@ -125,7 +65,9 @@ def truth(generator: Generator, generation: Generation, detector: EventDetector,
             causal = word.kind == "event" or _attribute_confirmed(prompt, mention, word, witness, level)
             frames = heard[word.mention] if causal else frames
         elif word.kind == "negation":
-            causal = bool(heard[-1].sum() <= 2 < witness.frames(_negated(prompt, level), prompt.mentions[-1]).sum())
+            causal = bool(
+                heard[-1].sum() <= AUDIBLE < witness.frames(_negated(prompt, level), prompt.mentions[-1]).sum()
+            )
         kind: WordKind = "count" if word.attribute == "count" else word.kind
         words.append(TrueWord(word.start_char, word.end_char, kind, causal))
         rows.append(frames)
@@ -135,20 +77,20 @@ def truth(generator: Generator, generation: Generation, detector: EventDetector,
 def _changes(prompt: Prompt, mention: Mention, rng: np.random.Generator, level: Level) -> list[Change]:
     """The interventions on the words of an event."""
     if level == "attention":
-        return [(mention.start_char, mention.end_char)]
+        return [Cut(mention.start_char, mention.end_char)]
     return [replaced(prompt, mention, rng)[0], removed(prompt, mention)]
 
 
 def _negated(prompt: Prompt, level: Level) -> Change:
     """The intervention on the words of the negation."""
     start, end = prompt.negations[0]
-    return (start, end) if level == "attention" else f"{prompt.text[:start]}and{prompt.text[end:]}"
+    return Cut(start, end) if level == "attention" else f"{prompt.text[:start]}and{prompt.text[end:]}"
 
 
 def _changed(prompt: Prompt, mention: Mention, attribute: Attribute, level: Level) -> Change:
     """The intervention on the words of an attribute."""
     if level == "attention":
-        return attribute.start_char, attribute.end_char
+        return Cut(attribute.start_char, attribute.end_char)
     values = VALUES[attribute.kind]
     opposite = values[(values.index(attribute.value) + 1) % len(values)]
     other_word = (ADJECTIVES if attribute.start_char < mention.start_char else ADVERBS)[opposite][0]

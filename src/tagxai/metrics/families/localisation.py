@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from jaxtyping import Bool, Float
 
@@ -20,16 +20,21 @@ from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 
+Gaps = Literal["false", "neither"]
+"""What the silence between a word's own sounds is: false, or neither true nor false."""
+
 
 def align(
-    attribution: Attribution, truth: Truth, kind: WordKind = "event"
-) -> tuple[Float[torch.Tensor, "words frames"], Bool[torch.Tensor, "words frames"], Bool[torch.Tensor, " words"]]:
-    """Scores, truth and which words count, for the words of one kind.
+    attribution: Attribution, truth: Truth, kind: WordKind = "event", gaps: Gaps = "false"
+) -> tuple[
+    Float[torch.Tensor, "words frames"], Bool[torch.Tensor, "words frames"], Bool[torch.Tensor, " words *cells"]
+]:
+    """Scores, truth and which words count, for the words of one kind; with `gaps="neither"`, which cells count.
 
     Tokens of no word (`</s>`) are one more row, true nowhere. Raises TagxaiError where no word of the kind is causal.
     """
     units = truth.units(attribution.generation)
-    mask, scored = truth.rows(kind, len(units))
+    mask, scored = (truth.rows if gaps == "false" else truth.cells)(kind, len(units))
     if not mask.any():
         raise TagxaiError(f"no {kind} word is known to make sound in {attribution.generation.prompt!r}")
     return attribution.over_time(units).cpu(), mask, scored
@@ -48,14 +53,18 @@ class Localisation(Metric):
     """Whose truth: of words that name events, or of attributes, counts ... Causal words of other kinds do not count."""
 
     level: Level = "word"
-    """Confirmed by which intervention: on the `word`, or on its own tokens in the cross-`attention`."""
+    """Confirmed by which intervention: on the `word`, on its own tokens in the cross-`attention`, or on these in one
+    short window at a time (`now`)."""
+
+    gaps: Gaps = "false"
+    """Whether silence between a word's own sounds is `false`, or `neither` true nor false."""
 
     @staticmethod
     @abstractmethod
     def formula(
         scores: Float[torch.Tensor, "words frames"],
         truth: Bool[torch.Tensor, "words frames"],
-        scored: Bool[torch.Tensor, " words"] | None = None,
+        scored: Bool[torch.Tensor, " words *cells"] | None = None,
     ) -> float: ...
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
@@ -66,4 +75,4 @@ class Localisation(Metric):
                 f"metric {self.name!r} needs the truth, which generator {generator.name!r} does not know for "
                 f"{generation.prompt!r}"
             )
-        return self.formula(*align(attribution, truth, self.kind))
+        return self.formula(*align(attribution, truth, self.kind, self.gaps))

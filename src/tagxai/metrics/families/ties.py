@@ -32,34 +32,42 @@ def ties(scores: Float[torch.Tensor, " items"], truth: Bool[torch.Tensor, " item
     return Ties(*counts)
 
 
-def scored_rows(
+def scored_cells(
     scores: Float[torch.Tensor, "words frames"],
     truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
-) -> tuple[Float[torch.Tensor, "scored frames"], Bool[torch.Tensor, "scored frames"]]:
-    """Scores and truth of the words that count. Raises ValueError where none is true: no explanation is then right."""
+    scored: Bool[torch.Tensor, " words *cells"] | None = None,
+) -> tuple[Float[torch.Tensor, " cells"], Bool[torch.Tensor, " cells"]]:
+    """Scores and truth of the cells that count; `scored` says which words do, or which cells.
+
+    Raises ValueError where none is true: no explanation is then right.
+    """
     if scored is not None:
         scores, truth = scores[scored], truth[scored]
     if not truth.any():
         raise ValueError("nothing is true of the words that count, so no explanation of them is right or wrong")
-    return scores, truth
+    return scores.flatten(), truth.flatten()
 
 
 def over_clip(
     scores: Float[torch.Tensor, "words frames"],
     truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
+    scored: Bool[torch.Tensor, " words *cells"] | None = None,
 ) -> Ties:
-    """The words that count ranked by their mean over the clip; a word is true if it is true at some frame."""
-    scores, truth = scored_rows(scores, truth, scored)
+    """The words that count ranked by their mean over the clip; a word is true if it is true at some frame.
+
+    A word counts if any of its cells does.
+    """
+    whole = scored if scored is None or scored.ndim == 1 else scored.any(1)
+    scored_cells(scores, truth, whole)  # refuses a truth about nothing
+    if whole is not None:
+        scores, truth = scores[whole], truth[whole]
     return ties(scores.double().mean(1), truth.any(1))
 
 
 def over_cells(
     scores: Float[torch.Tensor, "words frames"],
     truth: Bool[torch.Tensor, "words frames"],
-    scored: Bool[torch.Tensor, " words"] | None = None,
+    scored: Bool[torch.Tensor, " words *cells"] | None = None,
 ) -> Ties:
-    """Every word at every frame, ranked; of the words that count."""
-    scores, truth = scored_rows(scores, truth, scored)
-    return ties(scores.flatten(), truth.flatten())
+    """Every word at every frame, ranked; of the cells that count."""
+    return ties(*scored_cells(scores, truth, scored))
