@@ -6,6 +6,7 @@ import pages
 import pytest
 import torch
 
+from tagxai.explaining.editing import Edit, Take
 from tagxai.text import words
 from tagxai.text.printable import printable
 
@@ -170,6 +171,18 @@ def test_labels_are_those_of_the_library(open_page, form, button):
     with page.expect_download() as download:
         press(page, "exports", f"Labels for {button}")
     assert download.value.path().read_text(encoding="utf-8") == found.to_labels(form)
+
+
+def test_an_edit_is_heard_and_its_gains_are_read(open_page):
+    plain = pages.clip(prompt="a dog barks while rain falls")
+    edited = replace(plain, waveform=plain.waveform / 2)
+    page = open_page(Edit({"rain falls": 0.5}, (1.0,) * 4 + (0.5,) * 2 + (1.0,), (Take(plain, edited),)))
+    assert page.eval_on_selector_all(".word small", "all => all.map(e => e.parentElement.textContent)") == [
+        *("rain ×0.5", "falls ×0.5")
+    ]
+    assert page.locator("#player .clip").all_inner_texts() == ["Original", "Edited"]
+    page.keyboard.press("x")
+    assert "−6.0 dB overall" in page.inner_text("#clip-text")
 
 
 HOSTILE = [

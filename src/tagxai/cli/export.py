@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +18,8 @@ from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.saved import load_saved
 from tagxai.text import words
 from tagxai.text.words import By
+
+OpenOption = Annotated[bool, typer.Option("--open", help="Show the page in the browser when it is written.")]
 
 Form = Literal["csv", "parquet", "json", "audacity", "textgrid", "raven"]
 

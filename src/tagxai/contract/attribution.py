@@ -13,7 +13,7 @@ from jaxtyping import Float
 from tagxai import storage
 from tagxai.contract import exporting, generation_json, saved_folder
 from tagxai.contract.cost import Cost
-from tagxai.contract.difference import difference
+from tagxai.contract.difference import check_subtractable
 from tagxai.contract.exporting import LabelFormat
 from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation
@@ -159,7 +159,11 @@ class Attribution:
 
         Raises TagxaiError where the two are of different clips, or join a word's tokens in different ways.
         """
-        return difference(self, other)
+        check_subtractable(self, other)
+        both = enumerate((self, other), 1)
+        settings = {f"{i}.{name}": value for i, each in both for name, value in each.settings.items()}
+        scores = self.scores - other.scores.to(self.scores)
+        return Attribution(self.generation, scores, f"{self.method} - {other.method}", settings, merge=self.merge)
 
     # -- for other programs --------------------------------------------------------------------------------------
 

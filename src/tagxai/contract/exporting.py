@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 from jaxtyping import Float
 
@@ -27,11 +27,21 @@ from tagxai.text.words import By, Unit
 if TYPE_CHECKING:
     import pandas
 
-    from tagxai.contract.attribution import Attribution
-
 LabelFormat = Literal["audacity", "textgrid", "raven"]
 
 COLUMNS = ("unit", "text", "function", "special", "start", "end", "score", "deviation")
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """What is exported of an attribution (`tagxai.contract.attribution.Attribution` is one)."""
+
+    @property
+    def generation(self) -> Generation: ...
+    @property
+    def is_mask(self) -> bool: ...
+    def over_time(self, units: Sequence[Unit]) -> Float[torch.Tensor, "units frames"]: ...
+    def deviation_over_time(self, units: Sequence[Unit]) -> Float[torch.Tensor, "units frames"] | None: ...
 
 
 class Label(NamedTuple):
@@ -42,7 +52,7 @@ class Label(NamedTuple):
     text: str
 
 
-def to_pandas(attribution: Attribution, by: By) -> pandas.DataFrame:
+def to_pandas(attribution: Exportable, by: By) -> pandas.DataFrame:
     """A row of `COLUMNS` for each unit and frame. Raises TagxaiError."""
     try:
         import pandas
@@ -51,7 +61,7 @@ def to_pandas(attribution: Attribution, by: By) -> pandas.DataFrame:
     return pandas.DataFrame(_rows(attribution, by), columns=COLUMNS)
 
 
-def to_csv(attribution: Attribution, path: str | Path | None, by: By) -> str:
+def to_csv(attribution: Exportable, path: str | Path | None, by: By) -> str:
     """The same rows as CSV."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -60,7 +70,7 @@ def to_csv(attribution: Attribution, path: str | Path | None, by: By) -> str:
     return _written(buffer.getvalue(), path)
 
 
-def to_labels(attribution: Attribution, form: LabelFormat, path: str | Path | None, by: By) -> str:
+def to_labels(attribution: Exportable, form: LabelFormat, path: str | Path | None, by: By) -> str:
     """Where each unit is strong, as a file of that program. Raises UnknownNameError for another `form`."""
     if form not in get_args(LabelFormat):
         raise UnknownNameError("format of labels", str(form), get_args(LabelFormat))
@@ -76,7 +86,7 @@ def _written(text: str, path: str | Path | None) -> str:
     return text
 
 
-def _rows(attribution: Attribution, by: By) -> Iterator[tuple[Any, ...]]:
+def _rows(attribution: Exportable, by: By) -> Iterator[tuple[Any, ...]]:
     clip = attribution.generation
     units = words.units(by, clip.prompt, clip.spans, clip.tokens)
     deviation = attribution.deviation_over_time(units)

@@ -27,7 +27,9 @@ def token_gains(
         if not (math.isfinite(gain) and 0 <= gain <= LARGEST):
             raise TagxaiError(f"the gain of {text!r} must be from 0 to {LARGEST:g}, not {gain:g}")
         places = [match.span() for match in re.finditer(_pattern(text), prompt, re.IGNORECASE)] if text.strip() else []
-        mine = [word for word in found if any(a <= word.start and word.end <= b for a, b in places) and not word.special]
+        mine = [
+            word for word in found if any(a <= word.start and word.end <= b for a, b in places) and not word.special
+        ]
         if not mine:
             raise UnknownNameError("word or phrase of the prompt", text, [w.text for w in found if not w.special])
         for word in mine:

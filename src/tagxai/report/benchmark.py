@@ -16,7 +16,8 @@ from tagxai.report.html import content_hash, data_uri, resource, template, text_
 def write_benchmark(results: Results, folder: Path) -> list[Path]:
     """Write all files from the results, in place of earlier ones: all, or none; nothing is computed.
 
-    The page holds its pictures and links the pages of the clips, the table links pictures. Raises OSError where the disk is full.
+    The page holds its pictures and links the pages of the clips; the table links its pictures. Raises OSError where
+    the disk is full.
     """
     shown = tables(results, write_clip_pages(results, folder))
     content = {"table.md": markdown(shown).encode(), "report.html": html(shown).encode()}

@@ -105,9 +105,7 @@ def _(edit: Edit) -> Content:
         sounds.append(replace(plain, title=f"Original{number}", file=f"original-{take.plain.seed}"))
         text = f"The same seed with the gains that the prompt shows; {change} overall."
         edited = take.edited
-        sounds.append(
-            Sound(f"Edited{number}", text, f"edited-{edited.seed}", edited.waveform, edited.sample_rate)
-        )
+        sounds.append(Sound(f"Edited{number}", text, f"edited-{edited.seed}", edited.waveform, edited.sample_rate))
     heading = "What changes when words act more, or less?"
     given = ", ".join(f"{text} {gain:g}" for text, gain in edit.gains.items())
     return Content(edit.generation, {}, sounds, heading=heading, gains=edit.token_gains, details=[("gains", given)])
