@@ -16,6 +16,7 @@ from tagxai.contract.scores import Scores
 from tagxai.contract.timeline import DelayPattern, LatentFrames, Timeline
 from tagxai.contract.values import Conditioning, Generation, Progress, StepOutput
 from tagxai.errors import TagxaiError
+from tagxai.explaining.editing import Edit, edit
 from tagxai.explaining.explain import explain
 from tagxai.explaining.loading import load_generator
 from tagxai.registering.hookspecs import hookimpl
@@ -28,6 +29,7 @@ __all__ = [
     "Conditioning",
     "Cost",
     "DelayPattern",
+    "Edit",
     "Generation",
     "Generator",
     "LatentFrames",
@@ -41,6 +43,7 @@ __all__ = [
     "StepOutput",
     "TagxaiError",
     "Timeline",
+    "edit",
     "explain",
     "hookimpl",
     "load_generator",

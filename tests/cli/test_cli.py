@@ -272,7 +272,7 @@ def test_a_stereo_model_is_explained_shown_and_reported(method, tmp_path):
         result = run(*again)
         assert result.exit_code == 0, result.output
     assert "barks" in run("show", tmp_path / "out").stdout
-    assert "<audio" in (tmp_path / "out" / "report.html").read_text()
+    assert "audio/flac" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_an_interruption_is_one_line_and_exit_130(loads, tmp_path, monkeypatch, generator):

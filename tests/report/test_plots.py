@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tagxai.report.figures.bands import bands
-from tagxai.report.figures.colours import Scale, words_html
+from tagxai.report.figures.colours import PALETTE, Scale
 from tagxai.report.figures.heat_map import heat_map
 from tagxai.report.figures.spectrogram import spectrogram
 from tagxai.text.printable import printable
@@ -92,25 +92,35 @@ def test_a_tone_is_where_its_frequency_is(generation):
     assert 50 * (8000 / 50) ** (loudest / 99) == pytest.approx(1000, rel=0.06)
 
 
-def test_scores_of_both_signs_are_coloured_about_zero():
-    scale = Scale.of([-0.5, 0.2])
+def colour_at(scale, score):
+    return tuple(round(255 * part) for part in scale.colour_map((score - scale.low) / (scale.full - scale.low))[:3])
+
+
+def test_full_colour_is_the_strongest_half_second_and_one_for_a_mask():
+    values = torch.zeros(2, 100)
+    values[0, 10:20], values[1, 50] = 0.4, -3.0
+    scale = Scale.of(values, 20.0, is_mask=False)  # ten frames are half a second
+    assert scale.full == pytest.approx(0.4)
     assert scale.signed
-    assert scale.strength(0) == 0
-    assert scale.strength(-0.5) == -1
-    assert Scale.of([0.1, 0.4]).strength(0.1) == 0
+    mask = Scale.of(values.abs() / 100, 20.0, is_mask=True)
+    assert mask == (1.0, False)
 
 
-def test_equal_scores_have_equal_middling_colours():
-    assert Scale.of([0.4, 0.4]).strength(0.4) == 0.5
-    assert Scale.of([0.0, 0.0]).strength(0.0) == 0.0
+def test_pictures_and_pages_have_one_set_of_colours():
+    stops = PALETTE["light"]
+    signed, mask = Scale(2.0, True), Scale(1.0, False)
+    assert colour_at(signed, 2.0) == colour_at(mask, 1.0) == stops["hot"][-1]
+    assert colour_at(signed, -2.0) == stops["cold"][-1]
+    for nothing in (colour_at(signed, 0.0), colour_at(mask, 0.0)):
+        assert min(nothing) >= 253  # the ground
+    for theme, sign in (("light", -1), ("dark", 1)):
+        for colours in PALETTE[theme].values():
+            lightness = [0.21 * r + 0.72 * g + 0.07 * b for r, g, b in colours]
+            assert sorted(lightness, key=lambda value: sign * value) == lightness
 
 
-def test_words_in_html_are_escaped_and_carry_their_scores(explanation):
-    hostile = [explanation.per_word()[0]._replace(text="<b>&", score=0.25), explanation.per_word()[1]]
-    html = words_html(hostile)
-    assert "&lt;b&gt;&amp;" in html
-    assert 'title="0.25"' in html
-    assert "<b>" not in html
+def test_figures_show_themselves_in_a_notebook(explanation):
+    assert explanation.plot()._repr_png_()[:4] == b"\x89PNG"
 
 
 def test_control_characters_are_written_out():

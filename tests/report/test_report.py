@@ -1,17 +1,23 @@
 """The page: self-contained, escaped, and made from the folder alone."""
 
+import hashlib
 import json
 import re
+from base64 import b64decode, b64encode
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import BytesIO
 
 import pytest
+import soundfile
+import torch
 
 from tagxai import storage
 from tagxai.errors import DamagedFileError
 from tagxai.explaining.explanation import Explanation
 from tagxai.explaining.listening import Track, listen
 from tagxai.report import write_report
+from tagxai.report.audio import audio_texts
 
 
 def save(attribution, folder, **more):
@@ -26,6 +32,10 @@ def tracks(attribution, *names):
 def page_of(folder):
     write_report(folder)
     return (folder / "report.html").read_text()
+
+
+def data_of(page):
+    return json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
 
 
 class Tags(HTMLParser):
@@ -51,14 +61,23 @@ class Tags(HTMLParser):
 
 def test_the_page_asks_nothing_of_a_network(explanation, tmp_path):
     page = page_of(save(explanation, tmp_path, tracks=tracks(explanation, "factual")))
-    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[A-Za-z0-9+/=]+", "", page))
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r'id="data">.*?</script>', "", page))
     tags = Tags(page)
-    sources = [element["src"] for tag in ("audio", "img") for element in tags.all(tag)]
-    assert sources
-    assert all(source.startswith("data:") for source in sources)
-    assert not tags.all("link")
+    assert not any(tags.all(tag) for tag in ("audio", "img", "link", "iframe"))
     assert not any("src" in script for script in tags.all("script"))
-    assert "default-src 'none'" in tags.all("meta")[-1]["content"]
+
+
+def test_the_page_allows_its_own_script_and_styles_and_nothing_else(explanation, tmp_path):
+    page = page_of(save(explanation, tmp_path))
+    policy = Tags(page).all("meta")[-1]["content"]
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    for text in (
+        re.search(r"<style>(.*?)</style>", page, re.S)[1],
+        re.findall(r"<script>(.*?)</script>", page, re.S)[0],
+    ):
+        assert b64encode(hashlib.sha256(text.encode()).digest()).decode() in policy
+    assert not re.search(r"<[^>]+ (style|on\w+)=", page)
 
 
 def test_a_hostile_prompt_is_only_text(explanation, tmp_path):
@@ -78,29 +97,43 @@ def test_a_hostile_prompt_is_only_text(explanation, tmp_path):
 def test_every_clip_can_be_played(explanation, tmp_path):
     names = ("factual-1", "factual-2", "counterfactual-1", "counterfactual-2", "unconditional")
     page = page_of(save(explanation, tmp_path, tracks=tracks(explanation, *names)))
-    labels = [audio["aria-label"] for audio in Tags(page).all("audio")]
-    assert labels == ["Original", "Factual 1", "Factual 2", "Counterfactual 1", "Counterfactual 2", "Unconditional"]
+    clips = data_of(page)["clips"]
+    assert [clip["title"] for clip in clips] == [
+        *("Original", "Factual 1", "Factual 2", "Counterfactual 1", "Counterfactual 2", "Unconditional")
+    ]
+    for clip in clips:
+        samples, rate = soundfile.read(BytesIO(b64decode(clip["audio"])), dtype="float32", always_2d=True)
+        assert rate == explanation.generation.sample_rate
+        torch.testing.assert_close(torch.from_numpy(samples.T), explanation.generation.waveform, atol=2e-5, rtol=0)
 
 
-def test_a_spread_over_seeds_is_drawn(explanation, tmp_path):
-    assert "How sure" not in page_of(save(explanation, tmp_path / "one"))
-    page = page_of(save(replace(explanation, deviation=explanation.scores.abs() / 3), tmp_path / "several"))
-    assert "How sure" in page
-    assert [image["class"] for image in Tags(page).all("img")] == ["heat", "sound", "figure"]
+def test_long_clips_are_compressed_and_keep_their_place_in_time():
+    ramp = torch.linspace(-0.8, 0.8, 1_000_000)[None]
+    (text,), kind = audio_texts([(ramp + 0.1 * torch.randn(ramp.shape), 16_000)])
+    assert kind == "audio/ogg"
+    samples, rate = soundfile.read(BytesIO(b64decode(text)), dtype="float32")
+    assert (len(samples), rate) == (1_000_000, 16_000)
+    assert abs(samples[500_000 - 800 : 500_000 + 800].mean()) < 0.02
 
 
-def test_words_and_intervals_are_in_the_table(explanation, tmp_path):
-    page = page_of(save(explanation, tmp_path, intervals=[(0.0, 0.4)]))
-    assert "0 to 0.4 s" in page
-    for score in (*explanation.per_word(), *explanation.per_word(0.0, 0.4)):
-        assert f"<td>{score.score:.3f}<" in page
+def test_the_page_holds_the_scores_as_they_are(explanation, tmp_path):
+    several = replace(explanation, deviation=explanation.scores.abs() / 3)
+    data = data_of(page_of(save(several, tmp_path, intervals=[(0.0, 0.4)])))
+    (method,) = data["methods"]
+    for name, expected in (("scores", several.scores), ("deviation", several.deviation)):
+        found = torch.frombuffer(bytearray(b64decode(method[name])), dtype=torch.float32)
+        assert torch.equal(found.reshape(expected.shape), expected)
+    assert data["intervals"] == [[0.0, 0.4]]
+    for by, units in (("word", several.words()), ("phrase", several.phrases()), ("token", several.tokens())):
+        assert [unit["tokens"] for unit in data["units"][by]] == [list(unit.tokens) for unit in units]
+        shown = "".join(text for text, _ in data["pieces"][by])
+        assert shown.replace(" </s>", "") == several.generation.prompt
 
 
-def test_the_data_of_the_heat_map_is_that_of_the_explanation(explanation, tmp_path):
+def test_without_a_script_the_table_has_the_scores_of_the_clip(explanation, tmp_path):
     page = page_of(save(explanation, tmp_path))
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
-    assert data["words"] == [unit.text for unit in explanation.words()]
-    assert len(data["scores"][0]) == explanation.generation.frames
+    for score in explanation.per_word():
+        assert f'<td class="score">{score.score:.3f}<' in page
 
 
 def test_a_folder_of_attribution_save_has_a_report_too(explanation, tmp_path):

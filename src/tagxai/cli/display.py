@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from rich import box
 from rich.console import Console
@@ -14,22 +16,34 @@ from tagxai.explaining.comparison import passes_in_words
 from tagxai.text.printable import printable
 from tagxai.text.words import Unit
 
+_quiet: ContextVar[bool] = ContextVar("tagxai_quiet", default=False)
+
+
+@contextmanager
+def hushed(quiet: bool = True) -> Iterator[None]:
+    """Inside the block nothing is printed but errors, where `quiet` is True."""
+    token = _quiet.set(quiet)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
+
 
 def out() -> Console:
     """A console on stdout. Its lines are wide where they are piped: the next program can cut them."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, quiet=_quiet.get())
     if not console.is_terminal:
         console.width = 200
     return console
 
 
 def err() -> Console:
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, quiet=_quiet.get())
 
 
 def complain(message: str) -> None:
     """Print an error on stderr, in red."""
-    err().print(Text(printable(message), style="red"), soft_wrap=True)
+    Console(stderr=True, highlight=False).print(Text(printable(message), style="red"), soft_wrap=True)
 
 
 def note(message: str) -> None:

@@ -14,6 +14,7 @@ from rich.text import Text
 from tagxai import storage
 from tagxai.cli import display, lists, options, parsing
 from tagxai.cli.answering import Question, is_explained
+from tagxai.cli.export import OpenOption, show_in_browser
 from tagxai.cli.lists import Job, Work
 from tagxai.cli.progress import stages
 from tagxai.cli.sampling import EPILOG, SamplingCommand, check_sampling, given_sampling
@@ -84,6 +85,8 @@ def explain(
     memory_check: options.MemoryOption = True,
     by: ByOption = "word",
     as_json: JsonOption = False,
+    quiet: options.QuietOption = False,
+    open_page: OpenOption = False,
 ) -> None:
     """Make audio from a prompt, or from each of a list, and say which words made which seconds of it."""
     if (prompt is None) == (prompts is None):
@@ -127,7 +130,8 @@ def explain(
             identity, key = model_identity(model), question.key
             return [Job(each, seed, duration, sampling, identity, key) for each in listed]
 
-        _explain_list(jobs, question, load, check, target, force)
+        with display.hushed(quiet):
+            _explain_list(jobs, question, load, check, target, force)
         return
     assert prompt is not None
     request = Request(prompt, duration, seed, settings=sampling)
@@ -136,7 +140,10 @@ def explain(
         name = unique_name(prompt, [*map(method_folder, names), str(seed)], unusual, USUAL)
         out = Path("tagxai-out", name)
     storage.check_claim(out, *saved_folder.KINDS, force=force)
-    saved = _explain_one(request, question, load, check, out, force, generator, by, as_json)
+    with display.hushed(quiet):
+        saved = _explain_one(request, question, load, check, out, force, generator, by, as_json)
+    if open_page:
+        show_in_browser(out)
     if isinstance(saved, Comparison) and saved.failures:
         for name, error in saved.failures.items():
             display.complain(f"method {name!r} failed: {error}")

@@ -59,6 +59,7 @@ def folder_given(text: str | Path) -> Path:
     return Path(text)
 
 
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 ForceOption = Annotated[
     bool, typer.Option(storage.FORCE, help="Write into FOLDER although it holds other files, and replace some of them.")
 ]

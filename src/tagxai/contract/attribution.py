@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from jaxtyping import Float
 
 from tagxai import storage
-from tagxai.contract import generation_json, saved_folder
+from tagxai.contract import exporting, generation_json, saved_folder
 from tagxai.contract.cost import Cost
+from tagxai.contract.difference import check_subtractable
+from tagxai.contract.exporting import LabelFormat
 from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.lazy import torch
 from tagxai.text import words
-from tagxai.text.words import Unit
+from tagxai.text.words import By, Unit
 
 if TYPE_CHECKING:
+    import pandas
     from matplotlib.figure import Figure
 
 SCHEMA_VERSION = 3
@@ -75,13 +78,13 @@ class Attribution:
     # -- views ---------------------------------------------------------------------------------------------------
 
     def tokens(self) -> tuple[Unit, ...]:
-        return words.tokens(self.generation.prompt, self.generation.spans, self.generation.tokens)
+        return words.tokens(*self._text)
 
     def words(self) -> tuple[Unit, ...]:
-        return words.words(self.generation.prompt, self.generation.spans, self.generation.tokens)
+        return words.words(*self._text)
 
     def phrases(self) -> tuple[Unit, ...]:
-        return words.phrases(self.generation.prompt, self.generation.spans, self.generation.tokens)
+        return words.phrases(*self._text)
 
     def over_time(self, units: Sequence[Unit]) -> Float[torch.Tensor, "units frames"]:
         """The score of each unit at each frame, averaged over streams; tokens of a unit join as `merge` says."""
@@ -129,7 +132,8 @@ class Attribution:
         """Words by seconds, above the clip's spectrogram; `intervals` (seconds) are framed."""
 
         units = self.words()
-        return drawing().heat_map(self.generation, self.over_time(units), [unit.text for unit in units], intervals)
+        labels = [unit.text for unit in units]
+        return drawing().heat_map(self.generation, self.over_time(units), labels, intervals, is_mask=self.is_mask)
 
     def plot_deviation(self) -> Figure:
         """Each word's score over time in a band of its standard deviation over seeds (see `deviation_over_time`).
@@ -143,12 +147,48 @@ class Attribution:
         return drawing().bands(self.generation, self.over_time(units), deviation, [unit.text for unit in units])
 
     def _repr_html_(self) -> str:
-        return drawing().words_html(self.per_word())
+        return drawing().notebook_html(self)
 
     def __repr__(self) -> str:
         best = sorted(self.per_word(), key=lambda score: -score.score)[:3]
         shown = ", ".join(f"{score.text} {score.score:.3g}" for score in best)
         return f"Attribution({self.method}, {self.generation.prompt!r}: {shown})"
+
+    def __sub__(self, other: Attribution) -> Attribution:
+        """A signed attribution of the same clip: where this one gives more, and where the other does.
+
+        Raises TagxaiError where the two are of different clips, or join a word's tokens in different ways.
+        """
+        check_subtractable(self, other)
+        both = enumerate((self, other), 1)
+        settings = {f"{i}.{name}": value for i, each in both for name, value in each.settings.items()}
+        scores = self.scores - other.scores.to(self.scores)
+        return Attribution(self.generation, scores, f"{self.method} - {other.method}", settings, merge=self.merge)
+
+    # -- for other programs --------------------------------------------------------------------------------------
+
+    def to_pandas(self, by: By = "word") -> pandas.DataFrame:
+        """A row for each word (or phrase, or token) and frame: its text, the frame's seconds, the score.
+
+        Raises TagxaiError where pandas is not installed.
+        """
+        return exporting.to_pandas(self, by)
+
+    def to_csv(self, path: str | Path | None = None, by: By = "word") -> str:
+        """The rows of `to_pandas` as CSV, also written to `path` where one is given."""
+        return exporting.to_csv(self, path, by)
+
+    def to_labels(self, form: LabelFormat = "audacity", path: str | Path | None = None, by: By = "word") -> str:
+        """Where each word (or phrase, or token) is strong, for Audacity, Praat ("textgrid") or Raven.
+
+        Strong is at least half of full strength: 1 for a mask, else the score of the strongest half second. The text
+        is also written to `path` where one is given.
+        """
+        return exporting.to_labels(self, form, path, by)
+
+    @property
+    def _text(self) -> tuple[str, tuple[tuple[int, int], ...], tuple[str, ...]]:
+        return self.generation.prompt, self.generation.spans, self.generation.tokens
 
     # -- files ---------------------------------------------------------------------------------------------------
 

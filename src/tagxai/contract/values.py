@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 from jaxtyping import Bool, Float
 
 from tagxai.contract.identity import Identity
+from tagxai.contract.showing import drawing
 from tagxai.contract.timeline import Timeline
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
@@ -142,6 +143,9 @@ class Generation:
     def duration(self) -> float:
         """Seconds."""
         return self.frames / self.frame_rate
+
+    def _repr_html_(self) -> str:
+        return drawing().notebook_html(self)
 
     def sounds_as(self, other: Generation) -> bool:
         """Whether both are the same clip: of one prompt, with equal records."""

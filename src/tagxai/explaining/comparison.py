@@ -17,6 +17,7 @@ from tagxai.contract import saved_folder
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.cost import Cost
 from tagxai.contract.saved_folder import COMPARISON
+from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation
 from tagxai.errors import DamagedFileError, TagxaiError, error_sentence
 from tagxai.explaining.explanation import Explanation
@@ -88,6 +89,9 @@ class Comparison:
         views = [view(explanation.attribution).flatten() for explanation in self.explanations.values()]
         found = [[rank_correlation(a, b) for b in views] for a in views]
         return tuple(tuple(None if value is None else round(value, 6) for value in row) for row in found)
+
+    def _repr_html_(self) -> str:
+        return drawing().notebook_html(self)
 
     def folder(self, method: str) -> str:
         """The name of the folder that holds a method's explanation."""

@@ -11,6 +11,7 @@ from typing import get_args
 from tagxai import storage
 from tagxai.contract import saved_folder
 from tagxai.contract.attribution import Attribution
+from tagxai.contract.showing import drawing
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.explaining.listening import Track, TrackKind
 
@@ -50,6 +51,9 @@ class Explanation:
         for track in self.tracks:
             storage.write_audio(new / track.file, track.waveform, track.sample_rate)
         self.attribution.write(new, intervals=self.intervals, audio=[track.file for track in self.tracks])
+
+    def _repr_html_(self) -> str:
+        return drawing().notebook_html(self)
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:

@@ -8,16 +8,18 @@ from pathlib import Path
 from tagxai import storage
 from tagxai.benchmark import result_files
 from tagxai.benchmark.results import Results
+from tagxai.report.benchmark_clips import write_clip_pages
 from tagxai.report.benchmark_tables import FAILED, Table, tables
-from tagxai.report.html import data_uri, template
+from tagxai.report.html import content_hash, data_uri, resource, template, text_of_script
 
 
 def write_benchmark(results: Results, folder: Path) -> list[Path]:
     """Write all files from the results, in place of earlier ones: all, or none; nothing is computed.
 
-    The page holds its pictures, the table links them. Raises OSError where the disk is full.
+    The page holds its pictures and links the pages of the clips; the table links its pictures. Raises OSError where
+    the disk is full.
     """
-    shown = tables(results)
+    shown = tables(results, write_clip_pages(results, folder))
     content = {"table.md": markdown(shown).encode(), "report.html": html(shown).encode()}
     content |= {table.picture: table.png for table in shown if table.picture}
     with storage.whole_folder(folder, _earlier) as new:
@@ -59,4 +61,14 @@ def markdown(shown: list[Table]) -> str:
 
 
 def html(shown: list[Table]) -> str:
-    return template("benchmark.html.j2").render(tables=shown, failed=FAILED, data_uri=data_uri)
+    """The tables as a page that sorts them."""
+    script, style = text_of_script(("dom", "sorting")), resource("style.css")
+    return template("benchmark.html.j2").render(
+        tables=shown,
+        failed=FAILED,
+        data_uri=data_uri,
+        script=script,
+        style=style,
+        script_hash=content_hash(script),
+        style_hash=content_hash(style),
+    )

@@ -5,18 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
 
 from tagxai.benchmark.leaderboard import Board, BoardEntry
 from tagxai.benchmark.results import Results
+from tagxai.report.benchmark_clips import ClipPages
 from tagxai.report.board_plot import plot_boards
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIGNIFICANT = 0.05
 FAILED = "FAILED"
 
 
 class Table(NamedTuple):
-    """A title, a sentence on how to read it, rows of text, and a picture of the same values."""
+    """A title, a sentence on how to read it, rows of text, and a picture of the same values, also on a dark ground.
+
+    `links` hold an address for each row's first cell, empty where there is none.
+    """
 
     title: str
     text: str
@@ -24,13 +32,19 @@ class Table(NamedTuple):
     rows: list[list[str]]
     picture: str = ""
     png: bytes = b""
+    dark: bytes = b""
+    links: Sequence[str] = ()
 
 
-def tables(results: Results) -> list[Table]:
-    """All tables in order; what depends on a clock or machine comes last."""
+def tables(results: Results, pages: ClipPages | None = None) -> list[Table]:
+    """All tables in order; what depends on a clock or machine comes last. Methods and prompts link to `pages`."""
+    pages = pages or {}
     boards = results.boards
     groups = dict.fromkeys((board.generator, board.family) for board in boards)
-    shown = [_leaderboard(*group, [b for b in boards if (b.generator, b.family) == group], results) for group in groups]
+    shown = [
+        _leaderboard(*group, [b for b in boards if (b.generator, b.family) == group], results, pages)
+        for group in groups
+    ]
     shown += [_comparisons(board) for board in boards if any(entry.difference for entry in board.entries)]
     broken = [[board.generator, board.title, board.failed or ""] for board in boards if board.failed]
     if broken:
@@ -47,11 +61,15 @@ def tables(results: Results) -> list[Table]:
     ]
     header = ["generator", "method", "seconds", "of generating", "passes"]
     shown.append(Table("Cost of an explanation", "Medians over clips.", header, cost_rows))
+    if pages:
+        clips = [[prompt, generator, str(seed)] for generator, prompt, seed in pages]
+        text = "Every explanation of a clip on one page."
+        shown.append(Table("Clips", text, ["prompt", "generator", "seed"], clips, links=list(pages.values())))
     shown.append(Table("Provenance", "", ["what", "value"], _provenance(results)))
     return shown
 
 
-def _leaderboard(generator: str, family: str, boards: list[Board], results: Results) -> Table:
+def _leaderboard(generator: str, family: str, boards: list[Board], results: Results, pages: ClipPages) -> Table:
     methods = [method.label for method in results.methods]
     present = [m for m in methods if any(board.entry(m) or board.failed for board in boards)]
     reference = results.reference
@@ -69,11 +87,39 @@ def _leaderboard(generator: str, family: str, boards: list[Board], results: Resu
         [_named(method, method in controls), *(_cell(board, board.entry(method)) for board in boards)]
         for method in present
     ]
-    buffer = BytesIO()
-    plot_boards(boards).savefig(buffer, format="png", metadata={"Software": None})  # the same bytes for the same values
+    judged = next((board for board in boards if not board.failed), None)
+    links = [_worst(method, judged, results, pages) for method in present]
+    if any(links) and judged is not None:
+        text += f" A method's name leads to the clip on which it did worst by {judged.metric}."
     name = re.sub(r"\W+", "-", f"{generator} {family}")
     header = ["method", *(board.title for board in boards)]
-    return Table(f"Leaderboard: {generator}, {family}", text, header, rows, f"{name}.png", buffer.getvalue())
+    title = f"Leaderboard: {generator}, {family}"
+    pictures = [picture(plot_boards(boards, dark=dark)) for dark in (False, True)]
+    return Table(title, text, header, rows, f"{name}.png", *pictures, links)
+
+
+def picture(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})  # the same bytes for the same values
+    return buffer.getvalue()
+
+
+def _worst(method: str, board: Board | None, results: Results, pages: ClipPages) -> str:
+    """The address of the clip on which a method did worst by a board's metric; empty where there is no page."""
+    if board is None:
+        return ""
+    cells = [
+        cell
+        for cell in results.cells
+        if (cell.generator, cell.method, cell.metric) == (board.generator, method, board.metric)
+        and cell.value is not None
+        and (cell.generator, cell.prompt, cell.seed) in pages
+    ]
+    if not cells:
+        return ""
+    sign = 1 if board.higher_is_better else -1
+    worst = min(cells, key=lambda cell: sign * (cell.value or 0.0))
+    return f"{pages[worst.generator, worst.prompt, worst.seed]}#{urlencode({'method': method})}"
 
 
 def _failures(found: Sequence[tuple[str, str, int]]) -> list[list[str]]:

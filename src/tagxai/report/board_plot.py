@@ -13,18 +13,33 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 
+_GROUND, _INK = "#211f1d", "#ece8e1"  # the page's card and text in dark mode
+_DARK = {
+    "figure.facecolor": _GROUND,
+    "savefig.facecolor": _GROUND,
+    "axes.facecolor": _GROUND,
+    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "text.color"), _INK),
+    **dict.fromkeys(("xtick.color", "ytick.color", "grid.color"), _INK),
+}
 
-def plot_boards(boards: Sequence[Board]) -> Figure:
+
+def plot_boards(boards: Sequence[Board], *, dark: bool = False) -> Figure:
     """Means with their intervals, best at the right; controls are grey, the dotted line is the control `random`.
 
     Methods have the same place in all panels: the order of the first board whose controls are in order.
     """
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    with rc_context(_DARK if dark else {}):
+        return _plot(Figure, boards)
+
+
+def _plot(figure_class: type[Figure], boards: Sequence[Board]) -> Figure:
     methods = _order(boards)
     rows = -(-len(boards) // COLUMNS)
     size = (3.1 * min(COLUMNS, len(boards)) + 1.2, rows * (0.19 * len(methods) + 0.9))
-    figure = Figure(figsize=size, dpi=110, layout="constrained")
+    figure = figure_class(figsize=size, dpi=110, layout="constrained")
     axes = figure.subplots(rows, min(COLUMNS, len(boards)), squeeze=False, sharey=True)
     for panel in axes.flat[len(boards) :]:
         panel.set_axis_off()
@@ -54,7 +69,7 @@ def _panel(panel: Axes, board: Board, methods: Sequence[str]) -> None:
         return
     for entry in board.entries:
         place, (mean, low, high) = methods.index(entry.method), entry.interval
-        colour = "#999999" if entry.is_control else "#1f6fb2"
+        colour = "#999999" if entry.is_control else "#e67e22"
         if low is not None and high is not None:
             panel.plot([low, high], [place, place], color=colour, linewidth=1.4)
         panel.plot([mean], [place], marker="o", markersize=3.5, color=colour)

@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tagxai import storage
 from tagxai.contract.saved_folder import COMPARISON
-from tagxai.report.comparison import write_comparison
-from tagxai.report.page import write_explanation
+from tagxai.explaining.comparison import Comparison
+from tagxai.explaining.editing import EDIT, Edit
+from tagxai.explaining.explanation import Explanation
+from tagxai.report.content import content_of
+from tagxai.report.figures import heat_maps
+from tagxai.report.page import render
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write_report(folder: str | Path) -> list[Path]:
-    """Make the pages and pictures of the explanation, or the comparison, in `folder`. Raises DamagedFileError."""
+    """Make the pages and pictures of the explanation, comparison or edit in `folder`. Raises DamagedFileError."""
     source = Path(folder)
     storage.settle(source)
-    return write_comparison(source) if (source / COMPARISON).is_file() else write_explanation(source)
+    if (source / EDIT).is_file():
+        return _write(source, render(content_of(Edit.load(source))))
+    if not (source / COMPARISON).is_file():
+        return _write_explanation(source, Explanation.load(source))
+    comparison = Comparison.load(source)
+    own = [
+        file
+        for method, explanation in comparison.explanations.items()
+        for file in _write_explanation(source / comparison.folder(method), explanation)
+    ]
+    attributions = {name: each.attribution for name, each in comparison.explanations.items()}
+    page = render(content_of(comparison), {name: f"{comparison.folder(name)}/report.html" for name in attributions})
+    return [*_write(source, page, heat_maps(attributions, comparison.intervals), "heatmaps.png"), *own]
+
+
+def _write_explanation(folder: Path, explanation: Explanation) -> list[Path]:
+    picture = explanation.attribution.plot(intervals=explanation.intervals)
+    return _write(folder, render(content_of(explanation)), picture, "heatmap.png")
+
+
+def _write(folder: Path, page: str, picture: Figure | None = None, name: str = "") -> list[Path]:
+    """The picture, then the page, which says that all is there."""
+    if picture is not None:
+        with storage.whole_file(folder / name) as temporary:
+            picture.savefig(temporary, format="png")
+    storage.write_text(folder / "report.html", page)
+    return [folder / "report.html", *([folder / name] if name else [])]

@@ -1,140 +1,135 @@
-"""`report.html` and `heatmap.png` of a saved explanation. The page needs no network."""
+"""The page: one HTML file with its data, sounds, styles and script, which needs no network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
 
-from tagxai import storage
-from tagxai.contract.attribution import Score
-from tagxai.explaining.explanation import Explanation
-from tagxai.explaining.listening import TrackKind
-from tagxai.report.figures.colours import Scale
-from tagxai.report.figures.spectrogram import LOWEST, spectrogram
-from tagxai.report.html import coloured, data_uri, drawn, gradient, ink, listed, png, rounded, template
+from tagxai.contract.attribution import Attribution
+from tagxai.report import tables
+from tagxai.report.audio import audio_texts
+from tagxai.report.content import Content
+from tagxai.report.figures.colours import PALETTE
+from tagxai.report.html import content_hash, resource, template, text_of_script
+from tagxai.report.pieces import pieces, units_by
 from tagxai.text.printable import printable
+from tagxai.text.words import Unit
 
-TRACK_TEXTS: dict[TrackKind, tuple[str, str]] = {
-    "factual": (
-        "Factual",
-        "Generated again with only what the explanation keeps. If it is right, the clip's sounds are still here.",
-    ),
-    "counterfactual": (
-        "Counterfactual",
-        "Generated again without what the explanation keeps. If it is right, the clip's sounds are gone or weaker.",
-    ),
-    "unconditional": (
-        "Unconditional",
-        "Generated with no prompt at all: what the model makes up by itself.",
-    ),
-}
+SCRIPT = (
+    *("bytes", "dom", "scores", "state", "palette", "fourier", "clock"),
+    *("words", "panels", "timeline", "table", "export", "player", "page"),
+)
+"""The files of the page's script, in the order in which they need one another."""
+
+RESOLVED = 2_000_000
+"""Scores that a page holds; where methods have more together, each is given as the mean over its streams."""
 
 
-class Player(NamedTuple):
-    """One clip on the page."""
-
-    title: str
-    text: str
-    source: str
-    original: bool = False
-
-
-class Word(NamedTuple):
-    """A word and its colour: `strength` on the scale of its column. `share` is its score relative to the largest."""
-
-    text: str
-    score: str
-    strength: float
-    share: float
-    dim: bool
-
-
-class Column(NamedTuple):
-    """The words over the whole clip or over one interval."""
-
-    title: str
-    words: list[Word]
-
-
-def write_explanation(folder: Path) -> list[Path]:
-    """Make the page and the picture of the explanation in `folder`. Raises DamagedFileError."""
-    explanation = Explanation.load(folder)
-    picture, page = folder / "heatmap.png", folder / "report.html"
-    with storage.whole_file(picture) as temporary:
-        explanation.attribution.plot(intervals=explanation.intervals).savefig(temporary, format="png")
-    storage.write_text(page, render(explanation, folder))
-    return [page, picture]
-
-
-def render(explanation: Explanation, folder: Path) -> str:
-    """The page as text; its audio is that of `folder`."""
-    attribution, clip = explanation.attribution, explanation.attribution.generation
-    units = attribution.words()
-    values = attribution.over_time(units)
-    scale = Scale.of(values.flatten().tolist())
-    columns = [_column("whole clip", attribution.per_unit(units))]
-    columns += [_column(f"{a:g} to {b:g} s", attribution.per_unit(units, a, b)) for a, b in explanation.intervals]
-    return template("report.html.j2").render(
+def render(content: Content, links: Mapping[str, str] | None = None) -> str:
+    """The page as text; `links` lead to methods' own pages, by their names."""
+    script, style = text_of_script(SCRIPT), resource("style.css")
+    clip, attributions = content.clip, content.attributions
+    return template("page.html.j2").render(
+        content=content,
         prompt=printable(clip.prompt),
-        attribution=attribution,
         clip=clip,
-        columns=columns,
-        players=_players(explanation, folder),
-        intervals=explanation.intervals,
-        scale=scale,
-        gradient=gradient(scale),
-        heat=png(coloured(values.cpu().numpy(), scale)),
-        bands=drawn(attribution.plot_deviation()) if attribution.deviation is not None else None,
-        sound=png(ink(spectrogram(clip)[::-1])),
-        data={"duration": clip.duration, "words": [u.text for u in units], "scores": rounded(values.tolist())},
-        ticks=[clip.duration * i / 6 for i in range(7)],
-        lowest=LOWEST,
-        details=_details(explanation),
+        methods=list(attributions),
+        words=[printable(unit.text) for unit in units_by(clip)["word"]],
+        columns=[[score.score for score in each.per_word()] for each in attributions.values()],
+        meaning=_meaning(content),
+        failures=_failures(content),
+        agreement=tables.agreement(content.comparison),
+        costs=[tables.cost_line(name, each, content.comparison) for name, each in attributions.items()],
+        links=links or {},
+        details=[*tables.details(content), *content.details],
+        data=data(content),
+        script=script,
+        style=style,
+        script_hash=content_hash(script),
+        style_hash=content_hash(style),
     )
 
 
-def _column(title: str, scores: Sequence[Score]) -> Column:
-    scale = Scale.of([score.score for score in scores])
-    largest = max(abs(score.score) for score in scores) or 1.0
-    return Column(
-        title,
-        [
-            Word(
-                printable(s.text),
-                f"{s.score:.3f}",
-                round(scale.strength(s.score), 3),
-                round(abs(s.score) / largest, 3),
-                s.unit.function or s.unit.special,
-            )
-            for s in scores
+def data(content: Content) -> dict[str, Any]:
+    """What the script reads: units, scores as float32, and sounds, all of the page's own clip."""
+    clip = content.clip
+    by = units_by(clip)
+    audio, kind = audio_texts([(sound.waveform, sound.sample_rate) for sound in content.sounds])
+    ending = "flac" if kind == "audio/flac" else "ogg"
+    held = sum(each.scores.numel() for each in content.attributions.values())
+    return {
+        "prompt": printable(clip.prompt),
+        "duration": clip.duration,
+        "frames": clip.frames,
+        "frame_rate": clip.frame_rate,
+        "sample_rate": clip.sample_rate,
+        "stream_name": "codebook" if clip.timeline.kind == "delay_pattern" else "noise level",
+        "intervals": [list(interval) for interval in content.intervals],
+        "units": {name: [_unit(unit) for unit in units] for name, units in by.items()},
+        "pieces": {name: pieces(clip.prompt, units) for name, units in by.items()},
+        "gains": {name: _gains(units, content.gains) for name, units in by.items()} if content.gains else {},
+        "methods": [_method(name, each, held <= RESOLVED) for name, each in content.attributions.items()],
+        "clips": [
+            {"title": sound.title, "text": sound.text, "file": f"{sound.file}.{ending}", "type": kind, "audio": text}
+            for sound, text in zip(content.sounds, audio, strict=True)
         ],
-    )
-
-
-def _players(explanation: Explanation, folder: Path) -> list[Player]:
-    clip = explanation.attribution.generation
-    first = f"What {clip.generator} made from the prompt. This is the clip that is explained."
-    players = [Player("Original", first, data_uri((folder / "original.flac").read_bytes()), original=True)]
-    for track in explanation.tracks:
-        title, text = TRACK_TEXTS[track.kind]
-        number = track.name.removeprefix(track.kind).lstrip("-")
-        players.append(Player(f"{title} {number}".strip(), text, data_uri((folder / track.file).read_bytes())))
-    return players
-
-
-def _details(explanation: Explanation) -> list[tuple[str, str]]:
-    attribution, clip = explanation.attribution, explanation.attribution.generation
-    groups: dict[str, Any] = {
-        "method settings": attribution.settings,
-        "generator settings": clip.settings,
-        "cost": attribution.cost.to_json(),
-        "versions": attribution.versions,
+        "palette": PALETTE,
     }
-    rows = [
-        ("method", attribution.method),
-        ("generator", clip.generator),
-        ("clip", f"{clip.duration:g} s, {clip.sample_rate} Hz, {clip.frame_rate:g} frames a second, seed {clip.seed}"),
-        ("tokens", " ".join(printable(token) for token in clip.tokens)),
-    ]
-    return rows + [(name, listed(group)) for name, group in groups.items() if group]
+
+
+def _unit(unit: Unit) -> dict[str, Any]:
+    return {
+        "text": printable(unit.text),
+        "tokens": list(unit.tokens),
+        "fold": unit.function or unit.special,
+        "special": unit.special,
+    }
+
+
+def _gains(units: tuple[Unit, ...], gains: Any) -> list[float]:
+    """Each unit's gain; 1 where its words have different ones."""
+    own = [{gains[token] for token in unit.tokens} for unit in units]
+    return [each.pop() if len(each) == 1 else 1.0 for each in own]
+
+
+def _method(name: str, attribution: Attribution, resolved: bool) -> dict[str, Any]:
+    scores, deviation = attribution.scores, attribution.deviation
+    if not resolved:
+        scores = scores.mean(0, keepdim=True)
+        deviation = None if deviation is None else deviation.mean(0, keepdim=True)
+    return {
+        "name": name,
+        "merge": attribution.merge,
+        "is_mask": attribution.is_mask,
+        "streams": len(scores),
+        "scores": _float32(scores),
+        "deviation": None if deviation is None else _float32(deviation),
+    }
+
+
+def _float32(values: Any) -> str:
+    return b64encode(values.detach().float().cpu().contiguous().numpy().astype("<f4").tobytes()).decode()
+
+
+def _meaning(content: Content) -> list[str]:
+    """What the scores of each method are, and what `</s>` is."""
+    found = []
+    for name, attribution in content.attributions.items():
+        if attribution.is_mask:
+            found.append(f"{name}: a mask, from 0 (a word is left out) to 1 (it is kept whole).")
+        else:
+            adds = "how much a word adds" if attribution.merge == "sum" else "the relative weight of a word"
+            found.append(f"{name}: {adds}, in the method's own unit; full colour is the strongest half second.")
+    if any(attribution.scores.min() < 0 for attribution in content.attributions.values()):
+        found.append("Orange speaks for a word, blue against it.")
+    if content.attributions and any(unit.special for unit in units_by(content.clip)["word"]):
+        found.append(
+            "</s> marks the end of the text: no word, but the text encoder stores a summary of the text there."
+        )
+    return found
+
+
+def _failures(content: Content) -> list[tuple[str, str]]:
+    failures = content.comparison.failures if content.comparison else {}
+    return [(name, printable(text)) for name, text in failures.items()]

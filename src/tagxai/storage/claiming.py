@@ -19,6 +19,7 @@ FORCE = "--force"
 _KINDS = {
     "tagxai.explanation": "an explanation",
     "tagxai.comparison": "a comparison of methods",
+    "tagxai.edit": "an edit",
     "tagxai.benchmark": "a benchmark",
     "tagxai.benchmark.results": "tables of `tagxai evaluate`",
     "tagxai.conversion": "a converted model",

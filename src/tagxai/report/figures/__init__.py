@@ -1,10 +1,9 @@
-"""Pictures of an explanation: words by seconds over the clip's spectrogram, and the prompt in colours.
+"""Pictures of an explanation: words by seconds over the clip's spectrogram, and their spread over seeds.
 
 Figures are made without pyplot, so nothing here opens a window or keeps state.
 """
 
 from tagxai.report.figures.bands import bands
-from tagxai.report.figures.colours import words_html
 from tagxai.report.figures.heat_map import heat_map, heat_maps
 
-__all__ = ["bands", "heat_map", "heat_maps", "words_html"]
+__all__ = ["bands", "heat_map", "heat_maps"]

@@ -22,13 +22,13 @@ def bands(
     labels: Sequence[str],
 ) -> Figure:
     """`values` as a curve for each word, in a band of one `deviation` to either side; all on one scale."""
-    from matplotlib.figure import Figure
+    from tagxai.report.figures.shown import ShownFigure
 
     scores, spread = (tensor.detach().float().cpu() for tensor in (values, deviation))
     low, high = min((scores - spread).min().item(), 0.0), (scores + spread).max().item()
     height = 0.8 / max(high - low, 1e-9)  # rows are 1 apart
     seconds = (torch.arange(values.shape[1]) + 0.5) / generation.frame_rate
-    figure = Figure(figsize=(9.0, 0.45 * len(labels) + 0.7), dpi=150, layout="constrained")
+    figure = ShownFigure(figsize=(9.0, 0.45 * len(labels) + 0.7), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for row in range(len(labels)):
         curve, reach = row + 0.4 - (scores[row] - low) * height, spread[row] * height
