@@ -34,6 +34,7 @@ from tagxai.methods.audiogenx.objective import (
     objective,
 )
 from tagxai.methods.audiogenx.schedule import LOGITS, PAPER, Schedule
+from tagxai.probing.choice import choose
 
 Mode = Literal["teacher_forced", "reference"]
 SimilarityOf = Literal["hidden", "likelihood"]
@@ -67,6 +68,9 @@ class AudioGenX(Method):
     similarity: SimilarityOf = "hidden"
     """What a mask is to keep, and one minus it to change: `hidden` states (by their cosine, the paper's), or the
     `likelihood` of the clip's own outcomes (the share of it that is left)."""
+    levels: str | None = None
+    """Noise levels of a latent model at which outcomes are compared, such as `0,1` (0 is the noisiest); none stands for
+    all."""
     epochs: int | None = None
     """None takes the paper's 50 for the MLP and 10 for logits."""
     learning_rate: float | None = None
@@ -181,12 +185,13 @@ class AudioGenX(Method):
             if self.warm_start is not None:
                 raise
             schedule, start = schedule._replace(warm_start="half"), None
-        return Subject(run, states[0], None if target is None else target.log_prob[0], start), schedule
+        levels = self._levels(run)
+        return Subject(run, states[0], None if target is None else target.log_prob[0], start, levels), schedule
 
     def _scores(self, subject: Subject, schedule: Schedule, learned: Sequence[Learned]) -> Scores:
         each = torch.stack([masks.noise_free(one.logits, self.distribution) for one in learned])
         mask = each.mean(0)
-        reached = compare(subject.run, subject.states, mask)
+        reached = compare(subject.run, subject.states, mask, levels=subject.levels)
         to_frames = subject.run.generation.timeline.to_frames
         return Scores.mask(
             to_frames(mask),
@@ -202,6 +207,11 @@ class AudioGenX(Method):
                 "cosine_counterfactual": reached.counterfactual.mean().item(),
             },
         )
+
+    def _levels(self, run: Run) -> list[int] | None:
+        """The chosen noise levels; None where all count."""
+        count = run.generation.timeline.levels
+        return None if self.levels is None or count == 1 else choose("noise level", self.levels, count)
 
     def peak_memory(self, work: Workload) -> int:
         learned = work.tokens if self._explainer == "logits" else (work.width + 2) * self.hidden_units + 2
@@ -246,11 +256,11 @@ class AudioGenX(Method):
     def _similarities(self, subjects: Sequence[Subject], drawn: Sequence[torch.Tensor]) -> list[Similarity]:
         if self._shares_passes:
             states = [subject.states for subject in subjects]
-            return compare_together([subject.run for subject in subjects], states, drawn)
+            return compare_together([subject.run for subject in subjects], states, drawn, levels=subjects[0].levels)
         return [
-            compare(subject.run, subject.states, mask, isolated=True)
+            compare(subject.run, subject.states, mask, levels=subject.levels, isolated=True)
             if subject.log_prob is None
-            else compare_likelihoods(subject.run, subject.log_prob, mask)
+            else compare_likelihoods(subject.run, subject.log_prob, mask, levels=subject.levels)
             for subject, mask in zip(subjects, drawn, strict=True)
         ]
 

@@ -24,12 +24,14 @@ AT_ONCE = 16
 @dataclass(frozen=True, eq=False)
 class Subject:
     """A clip that masks are learned for: its states and log-probabilities (None where they are not asked for) without a
-    mask, and the first logits (None: zeros, or those of the MLP's first weights)."""
+    mask, the first logits (None: zeros, or those of the MLP's first weights), and the noise levels that count (None:
+    all)."""
 
     run: Run
     states: Float[torch.Tensor, "positions dim"]
     log_prob: Float[torch.Tensor, "streams frames"] | None
     start: Float[torch.Tensor, "positions tokens"] | None
+    levels: list[int] | None = None
 
 
 Mask = tuple[Subject, int]
