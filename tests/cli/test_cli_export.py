@@ -25,8 +25,15 @@ def folder(explanation, tmp_path):
 def test_every_format_is_written_beside_the_explanation(explanation, folder):
     import pandas
 
-    for to, name in [("csv", "scores.csv"), ("parquet", "scores.parquet"), ("json", "scores.json"),
-                     ("audacity", "labels.txt"), ("textgrid", "labels.TextGrid"), ("raven", "labels.selections.txt")]:  # fmt: skip
+    files = {
+        "csv": "scores.csv",
+        "parquet": "scores.parquet",
+        "json": "scores.json",
+        "audacity": "labels.txt",
+        "textgrid": "labels.TextGrid",
+        "raven": "labels.selections.txt",
+    }
+    for to, name in files.items():
         result = run("export", folder, "--to", to, "--by", "phrase")
         assert result.exit_code == 0, result.output
         assert result.stdout.strip() == str(folder / name)

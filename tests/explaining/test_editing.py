@@ -12,9 +12,11 @@ from tagxai.explaining.editing import EDIT, Edit
 from tagxai.explaining.gains import token_gains
 
 PROMPT = "a dog barks while rain falls and rain stops"
-SPANS = tuple((match, match + len(word)) for match, word in [
-    (0, "a"), (2, "dog"), (6, "barks"), (12, "while"), (18, "rain"), (23, "falls"), (29, "and"), (33, "rain"), (38, "stops")
-]) + ((len(PROMPT), len(PROMPT)),)  # fmt: skip
+STARTS = (0, 2, 6, 12, 18, 23, 29, 33, 38)
+SPANS = (
+    *((start, start + len(word)) for start, word in zip(STARTS, PROMPT.split(), strict=True)),
+    (len(PROMPT), len(PROMPT)),
+)
 TOKENS = (*PROMPT.split(), "</s>")
 
 

@@ -45,8 +45,9 @@ class LatentEmbedded(KnownTruth, LatentGenerator):
 
     def __init__(self, flow: LatentFlow, musicgen: Any, tokenizer: Any, *, source: str = "") -> None:
         """Wrap a flow, and the text encoder and codec of `tiny`; they are frozen and set to evaluation."""
-        parts = (flow, musicgen.text_encoder, musicgen.audio_encoder)
-        self.flow, self.text_encoder, self.codec = (part.eval().requires_grad_(False) for part in parts)
+        self.flow = flow
+        self.text_encoder: Any = musicgen.text_encoder
+        self.codec: Any = musicgen.audio_encoder
         self.tokenizer, self.source = tokenizer, source
         self.width, self.max_frames = flow.config.dim, flow.config.frames
         self.sample_rate = self.codec.config.sampling_rate
@@ -55,6 +56,7 @@ class LatentEmbedded(KnownTruth, LatentGenerator):
         self.default_guidance_scale = flow.config.guidance_scale
         self.default_denoising_steps = flow.config.denoising_steps
         self._dtype = torch.float32
+        self._borrow(*self.modules().values())
 
     @classmethod
     def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> LatentEmbedded:
@@ -63,6 +65,8 @@ class LatentEmbedded(KnownTruth, LatentGenerator):
 
         from tagxai.laboratory.latent_flow import LatentFlow
 
+        if dtype == "float64":
+            raise UnsupportedError(f"generator {cls.name!r} computes in float32, bfloat16 or float16, not in float64")
         folder = FLOW if source is None else Path(source).expanduser()
         if missing := [name for name in ("config.json", "model.safetensors") if not (folder / name).is_file()]:
             if source is None:

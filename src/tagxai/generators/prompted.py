@@ -1,4 +1,4 @@
-"""What generators share that make a clip of a prompt, whatever it is made of."""
+"""What generators share that make clips of frames from a prompt, whatever they make them of."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from tagxai.contract.encoding import remember_conditioning
 from tagxai.contract.request import Request
 from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import TagxaiError
+from tagxai.generators.borrowing import Borrower
 from tagxai.generators.jobs import Job
 from tagxai.generators.reading import PromptReader
 from tagxai.lazy import torch
 
 
-class PromptedGenerator(PromptReader):
-    """A generator that makes clips of prompts that it reads, of any family."""
+class PromptedGenerator(Borrower, PromptReader):
+    """A generator of clips of up to `max_frames` frames, under classifier-free guidance."""
 
     default_guidance_scale: float = 3.0  # where a checkpoint names none
 

@@ -94,8 +94,8 @@ def _leaderboard(generator: str, family: str, boards: list[Board], results: Resu
     name = re.sub(r"\W+", "-", f"{generator} {family}")
     header = ["method", *(board.title for board in boards)]
     title = f"Leaderboard: {generator}, {family}"
-    pictures = [picture(plot_boards(boards, dark=dark)) for dark in (False, True)]
-    return Table(title, text, header, rows, f"{name}.png", *pictures, links)
+    light, dark = (picture(plot_boards(boards, dark=dark)) for dark in (False, True))
+    return Table(title, text, header, rows, f"{name}.png", light, dark, links)
 
 
 def picture(figure: Figure) -> bytes:

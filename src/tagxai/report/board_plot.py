@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tagxai.benchmark.leaderboard import Board
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 COLUMNS = 4
 
 _GROUND, _INK = "#211f1d", "#ece8e1"  # the page's card and text in dark mode
-_DARK = {
+_DARK: dict[Any, Any] = {
     "figure.facecolor": _GROUND,
     "savefig.facecolor": _GROUND,
     "axes.facecolor": _GROUND,

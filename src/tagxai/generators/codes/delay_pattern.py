@@ -16,7 +16,6 @@ from tagxai.contract.generator import Capability
 from tagxai.contract.request import Replay, Request, Setting
 from tagxai.contract.timeline import DelayPattern
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, StepOutput
-from tagxai.generators.borrowing import Borrower
 from tagxai.generators.codes.batches import sample_in_batches
 from tagxai.generators.codes.replays import replay_in_batches
 from tagxai.generators.jobs import read_jobs
@@ -25,12 +24,12 @@ from tagxai.generators.prompted import PromptedGenerator
 from tagxai.lazy import torch
 
 
-class DelayPatternGenerator(Borrower, PromptedGenerator):
+class DelayPatternGenerator(PromptedGenerator):
     """A decoder of codes in a delay pattern that reads the prompt by cross-attention, under classifier-free guidance.
 
     A backend sets the attributes in its constructor, and says how its model is called: `_embed`, `_states`,
     `_streaming`, `_heads` and `decode_codes`. The null condition of guidance is an embedding of zeros, over which
-    attention adds nothing; a model that has another overrides `_null`.
+    attention adds nothing; a model that has another overrides `_null`, and one without a fast tokenizer `_tokenize`.
     """
 
     offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention", "closes", "causal"})

@@ -11,6 +11,7 @@ from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.values import OnProgress, Progress
 from tagxai.contract.workload import MARGIN, Workload, free
 from tagxai.generators.latents.denoising import LatentJob, denoise
+from tagxai.generators.parts import is_quantised
 from tagxai.lazy import torch
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def denoise_in_batches(
             before, now = done, left[:size]
             try:
                 records |= denoise(model, now, on_step)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
+            except (MemoryError, RuntimeError) as error:
                 if size == 1 or not is_out_of_memory(error):
                     raise
                 done, size = before, (len(now) + 1) // 2
@@ -74,6 +75,8 @@ def _may_share(model: LatentGenerator, jobs: Sequence[LatentJob]) -> bool:
     if not model.row_by_row:
         return False
     parts = [part for held in model.modules().values() for part in held.modules()]
+    if any(is_quantised(part) for part in parts):
+        return False
     own = [weight for part in parts for weight in part.parameters(recurse=False)]
     shapes = {(weight.shape[0], weight.shape[1]) for weight in own if weight.ndim == 2}
     rows = {model.canvas(jobs[0].timeline), jobs[0].tokens}

@@ -7,6 +7,7 @@ starts from the shipped decoder without what reads the text, so that it takes ha
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoTokenizer, MusicgenForConditionalGeneration, T5EncoderModel
@@ -42,7 +43,8 @@ def export(out: Path, weights: Path) -> None:
     """Write the model folder `weights`, with the shipped codec, meters and detector."""
     shipped = MusicgenForConditionalGeneration.from_pretrained(WEIGHTS, dtype=torch.float32)
     weights.mkdir(parents=True, exist_ok=True)
-    whole.assemble(out, shipped.audio_encoder).half().save_pretrained(weights)
+    codec: Any = shipped.audio_encoder
+    whole.assemble(out, codec).half().save_pretrained(weights)
     whole.load_as_float32(weights / "config.json")
     AutoTokenizer.from_pretrained(out / "tokenizer").save_pretrained(weights)
     for name in ("meters.json", "detector.safetensors", "detector.json"):
