@@ -32,11 +32,22 @@ def inputs():
     )
 
 
+class Edited:
+    def __init__(self, edit):
+        self.weights = edit
+
+    def wants_weights(self):
+        return True
+
+    def values(self, values):
+        return values
+
+
 def editing(flow, edit):
     """The flow's cross-attentions with `edit` set, as a context would."""
     patch = pytest.MonkeyPatch()
     for block in flow.blocks:
-        patch.setattr(block.cross_attn, "editing", edit)
+        patch.setattr(block.cross_attn, "editing", Edited(edit))
     return patch
 
 
@@ -96,7 +107,7 @@ def test_frames_know_their_place(flow, inputs):
 
 
 def test_rotary_positions_count_distances_only():
-    table = rotary(12, 16)
+    table = tuple(rotary(12, 16))
     q, k = torch.randn(2, 1, 1, 1, 16, generator=torch.Generator().manual_seed(0)).expand(-1, -1, -1, 12, -1)
     products = (turned(q, table) @ turned(k, table).transpose(2, 3))[0, 0]
     for apart in (-3, 0, 5):

@@ -47,6 +47,9 @@ class AttentionSite(ABC):
     """Whether weights may be negative, as in differential attention."""
     reads: str = field(default="prompt", kw_only=True)
     """Whose tokens a cross-attention's keys are: the `prompt`, or another text, such as `lyrics`."""
+    levels: int = field(default=1, kw_only=True)
+    """Noise levels at which `forward` runs a clip, side by side. They fold into `heads`, the noisiest first:
+    `weights.unflatten(1, (levels, -1))` has them apart. A call that denoises shows the heads of its one level."""
 
     @abstractmethod
     def watched(self) -> AbstractContextManager[None]:
@@ -72,6 +75,12 @@ class AttentionSite(ABC):
     def block(self) -> torch.nn.Module:
         """The decoder layer around the site."""
         raise UnsupportedError(f"attention site {self.name!r} does not show the layer around it")
+
+    def framed(
+        self, states: Float[torch.Tensor, "rows queries dim"], positions: int
+    ) -> Float[torch.Tensor, "batch levels positions dim"]:
+        """What `projection` reads, or what `block` reads and writes, at the clip's positions and noise levels."""
+        return states[:, None]
 
     def check_plain_residual(self) -> None:
         """Raises UnsupportedError unless the layer adds what `projection` gives to its stream, and nothing else."""
@@ -105,13 +114,16 @@ class Position:
     """Where in the clip a model call is: its first step, and how many leading batch rows are conditional.
 
     `edit` is what the generator itself does to the weights of the text's tokens in this call. A batch of several
-    `parts` says so for each of them.
+    `parts` says so for each of them. `levels` are the noise levels that each row of the batch is run at in this call.
+    A call that denoises has one, and `level` is its number among those that `forward` runs again; None: not among them.
     """
 
     first_step: int = 0
     conditional_rows: int | None = None
     edit: Edit | None = None
     parts: tuple[Part, ...] = ()
+    levels: int = 1
+    level: int | None = 0
 
     def of(self, part: Part) -> Position:
         """The position of one of the parts."""

@@ -40,6 +40,8 @@ class Generator(ABC):
     offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention"})
     shards: ClassVar[bool] = False  # whether `load` takes the device "sharded": over all devices, by accelerate
     threads: ClassVar[int | None] = None  # of torch on a CPU that suit it; the command line sets them
+    unit: ClassVar[str] = "nats per code"  # of `log_prob`
+    guided_scores: ClassVar[bool] = True  # whether words can be scored by the log-probability of the guided branch
 
     sample_rate: int  # Hz
     frame_rate: float  # frames a second, Hz
@@ -176,6 +178,12 @@ class Generator(ABC):
             f"generator {self.name!r} cannot {what}: a model that is not causal, or keeps no caches"
         )
 
+    # -- what models from one noise can besides ------------------------------------------------------------------
+
+    def distance(self, clip: Generation, other: Generation) -> Float[torch.Tensor, " frames"]:
+        """How far apart two clips from one noise are at each frame; 0 where they are the same ("coupled")."""
+        raise UnsupportedError(f"generator {self.name!r} cannot compare clips frame by frame: they share no noise")
+
     # -- what is inside ------------------------------------------------------------------------------------------
 
     def modules(self) -> Mapping[str, torch.nn.Module]:
@@ -211,4 +219,13 @@ def check_offered(what: str, needs: frozenset[Capability], generator: Generator,
         raise UnsupportedError(
             f"{what} needs {', '.join(sorted(missing))}, which generator {generator.name!r} does not offer"
             + (f"; {remedy}" if remedy else "")
+        )
+
+
+def check_guided_scores(generator: Generator, target: str) -> None:
+    """Raises UnsupportedError where `target` is "guided", and guidance makes that no measure of the words."""
+    if target == "guided" and not generator.guided_scores:
+        raise UnsupportedError(
+            f"generator {generator.name!r} cannot be scored with target=guided: guidance overshoots what the words ask "
+            "for, so that removing one can bring the prediction nearer to the clip; use target=conditional or contrast"
         )

@@ -34,11 +34,23 @@ class Timeline(ABC):
     def positions(self) -> int:
         """Queries of the decoder, which a gate addresses: steps of a delay pattern, or latent frames."""
 
+    @property
+    def levels(self) -> int:
+        """Noise levels at which a clip is run again: 1 for models that do not denoise."""
+        return 1
+
     @abstractmethod
     def to_frames(
         self, states: Float[torch.Tensor, "*batch positions values"]
     ) -> Float[torch.Tensor, "*batch streams frames values"]:
         """What belongs to each outcome, read at the position that predicts it."""
+
+    def at_levels(
+        self, states: Float[torch.Tensor, "levels positions values"]
+    ) -> Float[torch.Tensor, "streams frames values"]:
+        """As `to_frames`, for what each noise level has by itself."""
+        (only,) = states
+        return self.to_frames(only)
 
     @abstractmethod
     def to_positions(
@@ -130,10 +142,19 @@ class LatentFrames(Timeline):
     def positions(self) -> int:
         return self.frames
 
+    @property
+    def levels(self) -> int:
+        return self.streams
+
     def to_frames(
         self, states: Float[torch.Tensor, "*batch positions values"]
     ) -> Float[torch.Tensor, "*batch streams frames values"]:
         return states.unsqueeze(-3).expand(*states.shape[:-2], self.streams, *states.shape[-2:])
+
+    def at_levels(
+        self, states: Float[torch.Tensor, "levels positions values"]
+    ) -> Float[torch.Tensor, "streams frames values"]:
+        return states
 
     def to_positions(
         self, scores: Float[torch.Tensor, "#streams frames values"]

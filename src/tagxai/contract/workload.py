@@ -40,13 +40,14 @@ class Workload:
     def of(cls, generator: Generator, positions: int, conditioning: Conditioning) -> Workload:
         tokens, width = conditioning.embeddings.shape[1:]
         sites = generator.attention_sites()
+        levels = sites[0].levels if sites else 1
         return cls(
             # where attention is not offered, no more layers than all weights would make
             layers=len({site.layer for site in sites}) or max(1, stored_bytes(generator) // (64 * width**2)),
             width=width,
-            heads=sites[0].heads if sites else max(1, width // 64),
+            heads=sites[0].heads // levels if sites else max(1, width // 64),
             vocabulary=getattr(generator, "pad", 2048),
-            positions=positions,
+            positions=positions * levels,
             tokens=tokens,
             element=getattr(generator, "dtype", conditioning.embeddings.dtype).itemsize,
         )

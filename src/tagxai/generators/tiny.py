@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
-from weakref import WeakKeyDictionary
+from typing import ClassVar
 
 from tagxai.contract.generator import Capability
-from tagxai.contract.truth import Level, Truth
-from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
+from tagxai.generators.embedded import WEIGHTS, KnownTruth
 from tagxai.generators.transformers.model import TransformersGenerator
 
-if TYPE_CHECKING:
-    from tagxai.laboratory.judging.detector import EventDetector
 
-WEIGHTS = Path(__file__).parent.parent / "laboratory" / "weights"
-
-
-class TinyGenerator(TransformersGenerator):
+class TinyGenerator(KnownTruth, TransformersGenerator):
     """The embedded model: 3 s of everyday sounds at 16 kHz, with no download."""
 
     name: ClassVar[str] = "tiny"
@@ -36,26 +27,3 @@ class TinyGenerator(TransformersGenerator):
         generator.max_frames = round(generator.max_duration * generator.frame_rate)
         generator.source = source or ""  # a result names the embedded model, not a path of this machine
         return generator
-
-    @cached_property
-    def detector(self) -> EventDetector:
-        """The package's event detector, which also judges other weights."""
-        from tagxai.laboratory.judging.detector import EventDetector
-
-        return EventDetector.load()
-
-    @cached_property
-    def _truths(self) -> WeakKeyDictionary[Generation, dict[Level, Truth | None]]:
-        return WeakKeyDictionary()
-
-    def truth(self, generation: Generation, level: Level = "word") -> Truth | None:
-        """What the prompt's words do in this clip, by its grammar, its detector and interventions on the model.
-
-        Makes one or two more clips for each event that the prompt names (see `tagxai.laboratory.judging.truth`).
-        """
-        from tagxai.laboratory.judging.truth import truth
-
-        known = self._truths.setdefault(generation, {})
-        if level not in known:  # every metric of localisation asks again
-            known[level] = truth(self, generation, self.detector, level)
-        return known[level]

@@ -8,9 +8,9 @@ whose projections have no biases: zeroed text adds exactly nothing, as attention
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +20,18 @@ from torch import Tensor, nn
 SHARPNESS = 2.25
 """Queries and keys are normalised, and their cosine times this and the root of the head's width are the logits."""
 
-Editing = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Attention weights, logits `[batch, heads, frames, keys]` and values `[batch, heads, keys, dim]` to new weights."""
+
+class Editing(Protocol):
+    """What a caller does to the attention of one module. Weights and logits are `[batch, heads, frames, keys]`."""
+
+    def wants_weights(self) -> bool:
+        """Whether this call's weights are asked for; else the fused attention runs."""
+
+    def weights(self, weights: Tensor, logits: Tensor, values: Tensor) -> Tensor:
+        """New weights."""
+
+    def values(self, values: Tensor) -> Tensor:
+        """New values `[batch, heads, keys, dim]`, of every call."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +58,17 @@ def waves(frames: int, width: int) -> Float[Tensor, "frames width"]:
     return torch.cat([angles.cos(), angles.sin()], 1)
 
 
+Table = tuple[Float[Tensor, "frames half"], Float[Tensor, "frames half"]]
+"""Cosines and sines of rotary positions."""
+
+
 def rotary(frames: int, width: int) -> Float[Tensor, "2 frames half"]:
     """Cosines and sines of rotary positions; the slowest turns once in some hundreds of frames."""
     angles = torch.outer(torch.arange(frames), 100.0 ** (-torch.arange(0, width, 2) / width))
     return torch.stack([angles.cos(), angles.sin()])
 
 
-def turned(x: Float[Tensor, "batch heads frames dim"], table: Float[Tensor, "2 frames half"]) -> Tensor:
+def turned(x: Float[Tensor, "batch heads frames dim"], table: Table) -> Tensor:
     """Each pair of channels rotated by its frame's angle."""
     a, b = x.chunk(2, -1)
     return torch.cat([a * table[0] - b * table[1], a * table[1] + b * table[0]], -1)
@@ -75,7 +89,7 @@ def loudness(t: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention without biases; `editing`, where set, replaces its weights."""
+    """Multi-head attention without biases; `editing`, where set, may replace its weights and values."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -90,7 +104,7 @@ class Attention(nn.Module):
         x: Float[Tensor, "batch frames width"],
         source: Float[Tensor, "batch keys width"],
         mask: Bool[Tensor, "batch 1 1 keys"] | None = None,
-        table: Float[Tensor, "2 frames half"] | None = None,
+        table: Table | None = None,
     ) -> Float[Tensor, "batch frames width"]:
         q, k, v = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -100,13 +114,16 @@ class Attention(nn.Module):
         if table is not None:
             q, k = turned(q, table), turned(k, table)
         scale = SHARPNESS * q.shape[-1] ** -0.5
-        if self.editing is None:
+        editing = self.editing
+        if editing is not None:
+            v = editing.values(v)
+        if editing is None or not editing.wants_weights():
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
         else:
             logits = q @ k.transpose(2, 3) * scale
             if mask is not None:
                 logits = logits.masked_fill(~mask, -torch.inf)
-            y = self.editing(logits.softmax(-1), logits, v) @ v
+            y = editing.weights(logits.softmax(-1), logits, v) @ v
         return self.to_out(y.transpose(1, 2).flatten(2))
 
 
@@ -123,7 +140,7 @@ class Block(nn.Module):
         nn.init.normal_(self.down.weight, std=0.02)
 
     def forward(
-        self, x: Tensor, level: Float[Tensor, "batch 6 width"], text: Tensor, mask: Tensor, table: Tensor
+        self, x: Tensor, level: Float[Tensor, "batch 6 width"], text: Tensor, mask: Tensor, table: Table
     ) -> Tensor:
         a, b, gate, c, d, open_ = (level + self.modulation).unsqueeze(2).unbind(1)
         y = F.layer_norm(x, x.shape[-1:]) * (1 + a) + b
@@ -175,7 +192,7 @@ class LatentFlow(nn.Module):
         self,
         hidden: Float[Tensor, "batch frames width"],
         x: Float[Tensor, "batch frames dim"],
-        t: Float[Tensor, " batch"],
+        t: Float[Tensor, " #batch"],
     ) -> Float[Tensor, "batch frames dim"]:
         """What the states say beyond the best linear guess from `x` alone.
 
@@ -189,18 +206,22 @@ class LatentFlow(nn.Module):
     def hidden(
         self,
         x: Float[Tensor, "batch frames dim"],
-        t: Float[Tensor, " batch"],
+        t: Float[Tensor, " #batch"],
         text: Float[Tensor, "batch tokens width"],
         mask: Bool[Tensor, "batch tokens"],
     ) -> Float[Tensor, "batch frames width"]:
-        """The states that `leave` turns into the velocity, for text that went through `self.text` already."""
+        """The states that `leave` turns into the velocity, for text that went through `self.text` already.
+
+        All rows may share one level.
+        """
         angles = t[:, None] * self.rates
         given_level = self.time(torch.cat([angles.cos(), angles.sin()], -1))
         level, keys = self.level(given_level).unflatten(-1, (6, -1)), mask[:, None, None]
         frames = x.shape[1]
+        table = self.table[0, :frames], self.table[1, :frames]
         h = self.enter(x * loudness(t[:, None, None])) + self.place[:frames]
         for block in self.blocks:
-            h = block(h, level, text, keys, self.table[:, :frames])
+            h = block(h, level, text, keys, table)
         a, b = self.last(given_level).unsqueeze(1).chunk(2, -1)
         return F.layer_norm(h, h.shape[-1:]) * (1 + a) + b
 

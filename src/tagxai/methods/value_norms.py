@@ -26,9 +26,13 @@ class ValueNorms(LayerMethod, OnePassMethod):
     name: ClassVar[str] = "value_norms"
 
     def observer(self, run: Run, sites: Sequence[AttentionSite]) -> Observer:
-        return MeanOverSites(
-            lambda site, weights: contribution_norms(weights[0], attention_call().values[0], site.projection)
-        )
+        return MeanOverSites(_norms)
+
+
+def _norms(site: AttentionSite, weights: torch.Tensor) -> Float[torch.Tensor, "levels queries keys"]:
+    values = attention_call().values[0]
+    by_level = zip(*(each.chunk(site.levels) for each in (weights[0], values)), strict=True)
+    return torch.stack([contribution_norms(*each, site.projection) for each in by_level])
 
 
 def contribution_norms(

@@ -34,7 +34,7 @@ def each_weight_with_gradient(
     run: Run, sites: Sequence[AttentionSite], targets: Sequence[range], look: WeightObserver
 ) -> None:
     """Show `look` the weights of every site, and their gradients for the log-probability of each window in turn."""
-    size = max(1, ROWS_AT_ONCE // run.generation.positions)
+    size = max(1, ROWS_AT_ONCE // (run.generation.positions * sites[0].levels))
     for first in range(0, len(targets), size):
         part = targets[first : first + size]
         gradients = mixed_gradients(run, sites, part)
@@ -46,8 +46,9 @@ def each_weight_with_gradient(
             gradients: dict[str, torch.Tensor] = gradients,
         ) -> None:
             values = attention_call().values[0].float()
-            for row, gradient in enumerate(gradients[site.name]):
-                by_head = gradient.float().unflatten(-1, (site.heads, -1)).transpose(0, 1)
+            heads = site.heads // site.levels
+            for row, gradient in enumerate(site.framed(gradients[site.name], run.generation.positions)):
+                by_head = gradient.float().unflatten(-1, (heads, -1)).transpose(1, 2).flatten(0, 1)
                 look(first + row, site, weights[0].float(), by_head @ values.transpose(1, 2))
 
         with edit_attention(sites, show):
@@ -57,8 +58,8 @@ def each_weight_with_gradient(
 
 def mixed_gradients(
     run: Run, sites: Sequence[AttentionSite], targets: Sequence[range]
-) -> dict[str, Float[torch.Tensor, "windows positions dim"]]:
-    """Gradients of each window's log-probability by what the output projection of each site reads."""
+) -> dict[str, Float[torch.Tensor, "rows queries dim"]]:
+    """Gradients of each window's log-probability by what the output projection of each site reads, as it reads it."""
     seen: dict[str, torch.Tensor] = {}
 
     def watch(site: AttentionSite) -> Callable[..., tuple[torch.Tensor]]:

@@ -19,13 +19,13 @@ from tagxai.probing.hooks import hook_after
 
 def zeroing_distances(run: Run, sites: Sequence[AttentionSite]) -> Float[torch.Tensor, "streams frames tokens"]:
     """How far each layer's output turns without a token's value (cosine distance), averaged over `sites`."""
-    watched = [_Repeated(site, len(run.generation.tokens)) for site in sites]
+    clip = run.generation
+    watched = [_Repeated(site, clip.positions, len(clip.tokens)) for site in sites]
     with ExitStack() as hooks:
         for each in watched:
             hooks.enter_context(hook_after(each.site.block, each))
         run.hidden_states()
-    distances = torch.stack([each.distances for each in watched]).mean(0)
-    return run.generation.timeline.to_frames(distances)
+    return clip.timeline.at_levels(torch.stack([each.distances for each in watched]).mean(0))
 
 
 def shares_of_frames(run: Run) -> Float[torch.Tensor, "streams frames tokens"]:
@@ -37,10 +37,10 @@ def shares_of_frames(run: Run) -> Float[torch.Tensor, "streams frames tokens"]:
 class _Repeated:
     """A hook that runs its layer again on the input that it has just had, a row for each token that is zeroed."""
 
-    distances: Float[torch.Tensor, "positions tokens"]
+    distances: Float[torch.Tensor, "levels positions tokens"]
 
-    def __init__(self, site: AttentionSite, tokens: int) -> None:
-        self.site, self.tokens, self.is_repeating = site, tokens, False
+    def __init__(self, site: AttentionSite, positions: int, tokens: int) -> None:
+        self.site, self.positions, self.tokens, self.is_repeating = site, positions, tokens, False
 
     def __call__(
         self, block: torch.nn.Module, arguments: tuple[Any, ...], options: dict[str, Any], output: Any
@@ -49,22 +49,26 @@ class _Repeated:
             return
         self.is_repeating = True
         try:
-            plain = stream_of(output)
+            stream = stream_of(output)
+            plain = self._framed(stream)
             kept = 1 - torch.eye(self.tokens).to(plain)
             turned = []
-            for part in kept.split(max(1, ROWS_AT_ONCE // plain.shape[1])):
+            for part in kept.split(max(1, ROWS_AT_ONCE // (len(stream) * stream.shape[1]))):
                 rows = len(part)
                 count(layer_passes=rows)
-                with edit_attention([self.site], Gate(part[:, None].expand(-1, plain.shape[1], -1))):
+                with edit_attention([self.site], Gate(part[:, None].expand(-1, self.positions, -1))):
                     again = block(
-                        *(_expand(value, rows) for value in arguments),
-                        **{name: _expand(value, rows) for name, value in options.items()},
+                        *(_repeated(value, rows, len(stream)) for value in arguments),
+                        **{name: _repeated(value, rows, len(stream)) for name, value in options.items()},
                     )
-                similarity = torch.nn.functional.cosine_similarity(stream_of(again).float(), plain.float(), dim=-1)
+                similarity = torch.nn.functional.cosine_similarity(self._framed(stream_of(again)), plain, dim=-1)
                 turned.append(1 - similarity)
-            self.distances = torch.cat(turned).T
+            self.distances = torch.cat(turned).movedim(0, -1)
         finally:
             self.is_repeating = False
+
+    def _framed(self, stream: torch.Tensor) -> Float[torch.Tensor, "batch levels positions dim"]:
+        return self.site.framed(stream, self.positions).float()
 
 
 def stream_of(output: Any) -> torch.Tensor:
@@ -72,6 +76,10 @@ def stream_of(output: Any) -> torch.Tensor:
     return output[0] if isinstance(output, tuple) else output
 
 
-def _expand(value: Any, rows: int) -> Any:
-    """A tensor of one row, as all that a layer is given is, repeated; anything else as it is."""
-    return value.expand(rows, *value.shape[1:]) if isinstance(value, torch.Tensor) else value
+def _repeated(value: Any, times: int, rows: int) -> Any:
+    """A tensor of the layer's rows, `times` over; anything else as it is."""
+    if not isinstance(value, torch.Tensor) or len(value) not in (1, rows):
+        return value
+    if rows == 1:
+        return value.expand(times, *value.shape[1:])
+    return value if len(value) == 1 else value.repeat(times, *[1] * (value.ndim - 1))

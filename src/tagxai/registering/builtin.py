@@ -13,10 +13,11 @@ from tagxai.registering.hookspecs import MethodFamily, hookimpl
 @hookimpl
 def tagxai_generators() -> Sequence[type[Generator]]:
     from tagxai.generators.audiocraft.model import AudiocraftMusicGenGenerator, AudioGenGenerator
+    from tagxai.generators.latent import LatentEmbedded
     from tagxai.generators.tiny import TinyGenerator
     from tagxai.generators.transformers.model import TransformersGenerator
 
-    return [TinyGenerator, TransformersGenerator, AudioGenGenerator, AudiocraftMusicGenGenerator]
+    return [TinyGenerator, LatentEmbedded, TransformersGenerator, AudioGenGenerator, AudiocraftMusicGenGenerator]
 
 
 @hookimpl

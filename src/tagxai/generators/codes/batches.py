@@ -10,7 +10,7 @@ from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.values import OnProgress, Progress
 from tagxai.contract.workload import MARGIN, Workload, free
 from tagxai.generators.codes.rows import rows_that_agree
-from tagxai.generators.codes.stream import Job, Stream
+from tagxai.generators.codes.stream import CodeJob, Stream
 from tagxai.generators.parts import is_quantised
 from tagxai.lazy import torch
 
@@ -22,7 +22,7 @@ AT_ONCE = 64
 
 
 def sample_in_batches(
-    model: DelayPatternGenerator, jobs: Sequence[Job], on_progress: OnProgress | None
+    model: DelayPatternGenerator, jobs: Sequence[CodeJob], on_progress: OnProgress | None
 ) -> dict[int, torch.Tensor]:
     """Codes by the number of their job."""
     done, total = 0, sum(job.timeline.positions for job in jobs)
@@ -53,9 +53,9 @@ def sample_in_batches(
     return codes
 
 
-def _streams(model: DelayPatternGenerator, jobs: Sequence[Job]) -> Iterator[list[Job]]:
+def _streams(model: DelayPatternGenerator, jobs: Sequence[CodeJob]) -> Iterator[list[CodeJob]]:
     """Jobs that may share a stream, the longest first, so that those of one stream end at about the same time."""
-    alike: dict[object, list[Job]] = {}
+    alike: dict[object, list[CodeJob]] = {}
     for job in sorted(jobs, key=lambda job: -job.timeline.positions):
         alike.setdefault(None if model.mixes_prompts else job.kind, []).append(job)
     yield from alike.values()
@@ -72,7 +72,7 @@ def _least_rows(model: DelayPatternGenerator) -> int | None:
     return rows_that_agree(weight for weight in own if weight.ndim == 2)
 
 
-def _that_fit(model: DelayPatternGenerator, jobs: Sequence[Job]) -> int:
+def _that_fit(model: DelayPatternGenerator, jobs: Sequence[CodeJob]) -> int:
     """Clips whose keys and values fit into the memory that is free; the rest is small beside them."""
     available = free(model.device)
     if available is None:

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from math import isfinite
 from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
 
 from tagxai.contract.attention import at_position
-from tagxai.contract.encoding import conditioning_of, remember_conditioning
+from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Capability
-from tagxai.contract.request import Request, Setting, read_settings
+from tagxai.contract.request import Request, Setting
 from tagxai.contract.timeline import DelayPattern
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, StepOutput
-from tagxai.errors import TagxaiError
-from tagxai.generators.borrowing import Borrower
 from tagxai.generators.codes.batches import sample_in_batches
-from tagxai.generators.codes.stream import Job
+from tagxai.generators.jobs import read_jobs
 from tagxai.generators.parts import is_quantised
-from tagxai.generators.reading import PromptReader
+from tagxai.generators.prompted import PromptedGenerator
 from tagxai.lazy import torch
 
 
-class DelayPatternGenerator(Borrower, PromptReader):
+class DelayPatternGenerator(PromptedGenerator):
     """A decoder of codes in a delay pattern that reads the prompt by cross-attention, under classifier-free guidance.
 
     A backend sets the attributes in its constructor, and says how its model is called: `_embed`, `_states`,
@@ -37,24 +34,16 @@ class DelayPatternGenerator(Borrower, PromptReader):
     offers: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention", "closes", "causal"})
     default_source: ClassVar[str]
     default_duration: ClassVar[float] = 5.0  # seconds
-    default_guidance_scale: float = 3.0  # these three where a checkpoint names none
-    default_top_k: int = 250
+    default_top_k: int = 250  # these two where a checkpoint names none
     default_temperature: float = 1.0
     mixes_prompts: ClassVar[bool] = False  # whether its attention sites heed the `parts` of a position
 
-    source: str
     delays: tuple[int, ...]  # of each codebook, in steps
     pad: int  # what the decoder reads where the pattern has no code
-    max_frames: int
 
     @property
     def codebooks(self) -> int:
         return len(self.delays)
-
-    @property
-    @abstractmethod
-    def dtype(self) -> torch.dtype:
-        """Dtype of the decoder's matrices. Where that is lower than float32, the rest may still be float32."""
 
     @property
     @abstractmethod
@@ -73,24 +62,10 @@ class DelayPatternGenerator(Borrower, PromptReader):
     def _streaming(self, embeddings: torch.Tensor) -> AbstractContextManager[Callable[[Any], Any]]:
         """A function of the next `columns[batch, codebooks, 1]` that remembers the columns before."""
 
-    def _lower(self) -> AbstractContextManager[Any]:
-        """Only matrix products are in a lower dtype; norms and the sum of the layers stay as exact as the model has
-        them. A word often changes log-probabilities by less than rounding that sum would."""
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=self.dtype)
-
     # -- making audio --------------------------------------------------------------------------------------------
 
     def timeline(self, duration: float | None = None) -> DelayPattern:
-        seconds = min(self.default_duration, self.max_duration) if duration is None else duration
-        frames = round(seconds * self.frame_rate) if isfinite(seconds * self.frame_rate) else 0
-        if not 1 <= frames <= self.max_frames:
-            raise TagxaiError(
-                f"generator {self.name!r} cannot make {seconds:g} s: expected {1 / self.frame_rate:g} to "
-                f"{self.max_duration:g} s"
-            )
-        return DelayPattern(frames, self.frame_rate, self.delays)
+        return DelayPattern(self.frames_of(duration), self.frame_rate, self.delays)
 
     def sampling_settings(self) -> Sequence[Setting]:
         return (
@@ -99,49 +74,13 @@ class DelayPatternGenerator(Borrower, PromptReader):
             Setting("temperature", float, self.default_temperature, "Of sampling; 0 takes the likeliest code.", 0),
         )
 
-    def generate_one(self, request: Request, *, on_progress: OnProgress | None = None) -> Generation:
-        return self.generate_many([request], on_progress=on_progress)[0]
-
     def generate_many(self, requests: Sequence[Request], *, on_progress: OnProgress | None = None) -> list[Generation]:
         """As many clips in one stream as memory allows; see `tagxai.generators.codes.stream`."""
         with torch.no_grad():
-            jobs = self._jobs(requests)
+            jobs = read_jobs(self, requests)
             codes = sample_in_batches(self, jobs, on_progress)
-            return [self._generation(job, codes[job.number]) for job in jobs]
-
-    def _jobs(self, requests: Sequence[Request]) -> list[Job]:
-        encoded: dict[str, Conditioning] = {}  # each alone, as padding would change its last digits
-        jobs = []
-        for number, request in enumerate(requests):
-            settings = read_settings(self.sampling_settings(), request.settings, f"generator {self.name!r}")
-            timeline = self.timeline(request.duration)
-            conditioning = request.conditioning or encoded.get(request.prompt)
-            if conditioning is None:
-                conditioning = encoded[request.prompt] = self.encode_prompt([request.prompt])
-            mask, expected = request.mask, (timeline.positions, len(conditioning.tokens[0]))
-            if mask is not None and mask.shape != expected:
-                raise ValueError(f"mask of shape {tuple(mask.shape)}; expected {expected}")
-            if mask is not None and not torch.isfinite(mask).all():
-                raise TagxaiError("the mask that a clip is to be sampled under is not finite")
-            jobs.append(Job(number, request, conditioning, timeline, settings))
-        return jobs
-
-    def _generation(self, job: Job, codes: torch.Tensor) -> Generation:
-        request, conditioning = job.request, job.conditioning
-        generation = Generation(
-            prompt=request.prompt,
-            tokens=conditioning.tokens[0],
-            spans=conditioning.spans[0],
-            waveform=self.decode_codes(codes),
-            sample_rate=self.sample_rate,
-            timeline=job.timeline,
-            seed=request.seed,
-            generator=f"{self.name}:{self.source}" if self.source else self.name,
-            record={"codes": codes},
-            settings={**job.settings, "branch": request.branch},
-        )
-        remember_conditioning(self, generation, conditioning)
-        return generation
+            made = ((job, codes[job.number]) for job in jobs)
+            return [self._generation(job, {"codes": own}, self.decode_codes(own)) for job, own in made]
 
     def decode(self, generation: Generation) -> Float[torch.Tensor, "channels samples"]:
         with torch.no_grad():

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jaxtyping import Float, Int
 
 from tagxai.contract.attention import Part, Position, at
 from tagxai.contract.finite import not_finite
-from tagxai.contract.request import Request
 from tagxai.contract.timeline import DelayPattern
-from tagxai.contract.values import Conditioning
 from tagxai.errors import TagxaiError
 from tagxai.generators.codes.sampling import draw
+from tagxai.generators.jobs import Job, gates
 from tagxai.lazy import torch
 from tagxai.probing.edits import Gate
 
@@ -29,39 +27,18 @@ if TYPE_CHECKING:
     from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
-    """A request with all that sampling needs to know of it; `number` is its place among the caller's requests."""
+CodeJob: TypeAlias = "Job[DelayPattern]"
 
-    number: int
-    request: Request
-    conditioning: Conditioning
-    timeline: DelayPattern
-    settings: dict[str, Any]
 
-    @property
-    def is_gated(self) -> bool:
-        return self.request.mask is not None and self.request.branch != "unconditional"
-
-    @property
-    def tokens(self) -> int:
-        return self.conditioning.embeddings.shape[1]
-
-    @property
-    def kind(self) -> tuple[int, bool]:
-        """Jobs of one kind share a part of the stream."""
-        return self.tokens, self.is_gated
-
-    @property
-    def how(self) -> tuple[int, float]:
-        """Jobs that are sampled alike are drawn together."""
-        return self.settings["top_k"], self.settings["temperature"]
+def _how(job: CodeJob) -> tuple[int, float]:
+    """Jobs that are sampled alike are drawn together."""
+    return job.settings["top_k"], job.settings["temperature"]
 
 
 class Stream:
     """The rows of several jobs: in each part first the conditional rows, then those of the null condition."""
 
-    def __init__(self, model: DelayPatternGenerator, jobs: Sequence[Job], least_rows: int) -> None:
+    def __init__(self, model: DelayPatternGenerator, jobs: Sequence[CodeJob], least_rows: int) -> None:
         self.model, self.jobs = model, sorted(jobs, key=lambda job: job.kind)
         self.given: list[int | None] = [None] * len(jobs)  # of each job, the row that reads the prompt ...
         self.null: list[int | None] = [None] * len(jobs)  # ... and that of the null condition
@@ -80,7 +57,7 @@ class Stream:
             if len(parts) + 1 == len({job.kind for job in self.jobs}):
                 while len(rows) < least_rows:  # idle
                     self._add(rows, mine[0][0], model._null(mine[0][1].conditioning.embeddings))
-            gate = Gate(_gates([job for _, job in mine], self.steps)) if is_gated else None
+            gate = Gate(gates([job for _, job in mine], self.steps)) if is_gated else None
             parts.append(Part(slice(first, len(rows)), tokens, conditional, gate))
         self.parts = tuple(parts)
         longest = max(row.shape[1] for row in rows)
@@ -146,7 +123,7 @@ class Stream:
         alike: dict[tuple[int, float], list[int]] = {}
         for i, job in enumerate(self.jobs):
             if step < job.timeline.positions:
-                alike.setdefault(job.how, []).append(i)
+                alike.setdefault(_how(job), []).append(i)
         drawn = logits.new_full(logits.shape[:2], self.model.pad, dtype=torch.long)
         for how, mine in alike.items():
             drawn[mine] = draw(logits[mine], *how, [randoms[i] for i in mine])
@@ -170,9 +147,3 @@ class _Mixing:
     def __call__(self, logits: torch.Tensor) -> torch.Tensor:
         given, null = logits[self.given], logits[self.null]
         return torch.where(self.guided, null + self.scale * (given - null), given)
-
-
-def _gates(jobs: Sequence[Job], steps: int) -> Float[torch.Tensor, "rows steps tokens"]:
-    """The masks of gated jobs, as long as the longest clip; what a shorter one does when it is over is not used."""
-    masks = [job.request.mask.to(job.conditioning.embeddings) for job in jobs if job.request.mask is not None]
-    return torch.stack([torch.nn.functional.pad(mask, (0, 0, 0, steps - len(mask)), value=1.0) for mask in masks])

@@ -24,11 +24,11 @@ class Observer(Protocol):
 
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None: ...
 
-    def relevance(self) -> Float[torch.Tensor, "positions tokens"]: ...
+    def relevance(self) -> Float[torch.Tensor, "*levels positions tokens"]: ...
 
 
 class MeanOverSites:
-    """An observer that averages what `look` finds at each site, `[positions, tokens]`."""
+    """An observer that averages what `look` finds at each site, `[levels, positions, tokens]`."""
 
     def __init__(self, look: Callable[[AttentionSite, torch.Tensor], torch.Tensor]) -> None:
         self._look, self._total, self._sites = look, torch.zeros(()), 0
@@ -39,8 +39,16 @@ class MeanOverSites:
         self._total = seen if not self._sites else self._total + seen.to(self._total.device)
         self._sites += 1
 
-    def relevance(self) -> Float[torch.Tensor, "positions tokens"]:
+    def relevance(self) -> Float[torch.Tensor, "levels positions tokens"]:
         return self._total / self._sites
+
+
+def mean_over_heads(
+    weights: Float[torch.Tensor, "batch heads positions tokens"], levels: int, heads: Sequence[int] | None = None
+) -> Float[torch.Tensor, "levels positions tokens"]:
+    """The weights of the clip's own row at each noise level, averaged over all heads or some."""
+    by_level = weights[0].unflatten(0, (levels, -1))
+    return (by_level if heads is None else by_level[:, heads]).mean(1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,8 @@ class OnePassMethod(Method):
 
     def scores(self, run: Run, observer: Observer) -> Scores:
         """What the observer found, read at the position that predicts each outcome."""
-        return Scores(run.generation.timeline.to_frames(observer.relevance().float().cpu()))
+        timeline, found = run.generation.timeline, observer.relevance().float().cpu()
+        return Scores(timeline.at_levels(found) if found.ndim == 3 else timeline.to_frames(found))
 
     def peak_memory(self, work: Workload) -> int:
         return work.forward(1)

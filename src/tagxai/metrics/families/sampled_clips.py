@@ -28,7 +28,7 @@ _heard: WeakKeyDictionary[Generator, OrderedDict[object, torch.Tensor]] = WeakKe
 
 def classifier_for(generator: Generator, name: str | None = None) -> tuple[str, Classifier]:
     """The classifier of that name; by default the one that belongs to the generator, or PaSST."""
-    name = name or ("detector" if generator.name == "tiny" else "passt")
+    name = name or ("detector" if generator.name in ("tiny", "latent") else "passt")
     return name, load_classifier(name)
 
 
