@@ -49,7 +49,7 @@ class LatentEmbedded(KnownTruth, LatentGenerator):
         self.text_encoder: Any = musicgen.text_encoder
         self.codec: Any = musicgen.audio_encoder
         self.tokenizer, self.source = tokenizer, source
-        self.channels, self.max_frames = flow.config.dim, flow.config.frames
+        self.width, self.max_frames = flow.config.dim, flow.config.frames
         self.sample_rate = self.codec.config.sampling_rate
         self.frame_rate = self.sample_rate / self.codec.config.hop_length
         self.max_duration = self.max_frames / self.frame_rate
@@ -107,7 +107,7 @@ class LatentEmbedded(KnownTruth, LatentGenerator):
 
     def _predict(
         self,
-        latents: Float[torch.Tensor, "rows frames channels"],
+        latents: Float[torch.Tensor, "rows frames width"],
         levels: Float[torch.Tensor, " levels"],
         conditioning: Conditioning,
         timeline: LatentFrames,
@@ -119,23 +119,23 @@ class LatentEmbedded(KnownTruth, LatentGenerator):
         return Prediction(self.flow.velocity(hidden, latents, t).float(), hidden.float())
 
     def decode_latents(
-        self, latents: Float[torch.Tensor, "frames channels"], timeline: LatentFrames
+        self, latents: Float[torch.Tensor, "frames width"], timeline: LatentFrames
     ) -> Float[torch.Tensor, "channels samples"]:
         return self.codec.decoder((latents * self.flow.scale).T[None])[0].float()
 
     def attention_sites(self) -> Sequence[AttentionSite]:
-        sites = []
+        sites, heads, levels = [], self.levels * self.flow.config.heads, self.levels
         for i, block in enumerate(self.flow.blocks):
-            for kind, module in (("self", block.self_attn), ("cross", block.cross_attn)):
-                heads = self.levels * module.heads
-                sites.append(FlowSite(f"layer{i}.{kind}", i, kind, heads, module, block, levels=self.levels))
+            sites.append(FlowSite(f"layer{i}.self", i, "self", heads, block.self_attn, block, levels=levels))
+            sites.append(FlowSite(f"layer{i}.cross", i, "cross", heads, block.cross_attn, block, levels=levels))
         return sites
 
     def modules(self) -> Mapping[str, torch.nn.Module]:
         return {"flow": self.flow, "text_encoder": self.text_encoder, "codec": self.codec}
 
     def parameters_by_part(self) -> Mapping[str, Sequence[torch.Tensor]]:
-        parts = {"heads": [*self.flow.leave.parameters(), *self.flow.last.parameters()]}
+        parts: dict[str, Sequence[torch.Tensor]] = {}
+        parts["heads"] = [*self.flow.leave.parameters(), *self.flow.last.parameters()]
         parts |= layers_of(self.flow.blocks, "cross_attn")
         return parts | {"text_encoder": [*self.text_encoder.parameters(), *self.flow.text.parameters()]}
 

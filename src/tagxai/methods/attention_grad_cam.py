@@ -16,6 +16,7 @@ from tagxai.contract.run import Run
 from tagxai.lazy import torch
 from tagxai.methods.families.gradient_attention import GradientAttentionMethod
 from tagxai.methods.families.layers import LayerMethod
+from tagxai.methods.families.one_pass import mean_over_heads
 from tagxai.probing.attention_gradients import WeightObserver
 
 
@@ -38,7 +39,8 @@ class AttentionGradCAM(LayerMethod, GradientAttentionMethod):
     ) -> WeightObserver:
         def look(window: int, site: AttentionSite, weights: torch.Tensor, gradients: torch.Tensor) -> None:
             importance = gradients.mean((1, 2), keepdim=True)
-            layer_map = run.generation.timeline.to_frames((importance * weights).mean(0).clamp(min=0).cpu())
+            weighted = mean_over_heads((importance * weights)[None], site.levels)
+            layer_map = run.generation.timeline.at_levels(weighted.clamp(min=0).cpu())
             frames = slice(targets[window].start, targets[window].stop)
             scores[:, frames] += layer_map[:, frames] / len(sites)
 

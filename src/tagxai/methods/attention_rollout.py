@@ -21,7 +21,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
-from tagxai.methods.families.one_pass import Observer, OnePassMethod
+from tagxai.methods.families.one_pass import Observer, OnePassMethod, mean_over_heads
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class AttentionRollout(OnePassMethod):
         return Rollout(self.residual, torch.zeros(run.generation.positions, len(run.generation.tokens)))
 
     def scores(self, run: Run, observer: Observer) -> Scores:
-        share = 1 - observer.relevance().sum(1).mean().item()
+        share = 1 - observer.relevance().sum(-1).mean().item()
         return replace(super().scores(run, observer), diagnostics={"share_of_audio_input": share})
 
 
@@ -54,10 +54,10 @@ class Rollout:
         self.residual, self._relevance = residual, relevance
 
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
-        attention = weights[0].float().mean(0)
+        attention = mean_over_heads(weights.float(), site.levels)
         relevance = self._relevance.to(attention)
         gathered = attention @ relevance if site.kind == "self" else attention
         self._relevance = self.residual * relevance + (1 - self.residual) * gathered
 
-    def relevance(self) -> Float[torch.Tensor, "positions tokens"]:
+    def relevance(self) -> Float[torch.Tensor, "*levels positions tokens"]:
         return self._relevance

@@ -9,12 +9,13 @@ from typing import ClassVar
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.run import Run
 from tagxai.methods.families.layers import LayerMethod
-from tagxai.methods.families.one_pass import MeanOverSites, Observer, OnePassMethod
+from tagxai.methods.families.one_pass import Observer, OnePassMethod
+from tagxai.methods.families.weights_read import WeightMethod
 from tagxai.probing.choice import choose
 
 
 @dataclass(frozen=True)
-class CrossAttention(LayerMethod, OnePassMethod):
+class CrossAttention(WeightMethod, LayerMethod, OnePassMethod):
     """Raw cross-attention weights, averaged over layers and heads, or over some (Bahdanau et al., ICLR 2015)."""
 
     name: ClassVar[str] = "cross_attention"
@@ -23,5 +24,4 @@ class CrossAttention(LayerMethod, OnePassMethod):
     """Heads to average over in each layer, in the same way."""
 
     def observer(self, run: Run, sites: Sequence[AttentionSite]) -> Observer:
-        heads = choose("head", self.heads, sites[0].heads)
-        return MeanOverSites(lambda site, weights: weights[0, heads].mean(0))
+        return self.mean_weights(run, choose("head", self.heads, sites[0].heads // sites[0].levels))

@@ -15,12 +15,13 @@ from tagxai.contract.attention import AttentionSite
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
-from tagxai.methods.families.one_pass import MeanOverSites, Observer, OnePassMethod
+from tagxai.methods.families.one_pass import Observer, OnePassMethod
+from tagxai.methods.families.weights_read import WeightMethod
 from tagxai.text import words
 
 
 @dataclass(frozen=True)
-class DAAM(OnePassMethod):
+class DAAM(WeightMethod, OnePassMethod):
     """DAAM: when each word is read, relative to its own maximum, or a mask of that (Tang et al., ACL 2023)."""
 
     name: ClassVar[str] = "daam"
@@ -33,7 +34,7 @@ class DAAM(OnePassMethod):
         self.require("threshold", self.threshold is None or 0 < self.threshold <= 1, "above 0 and at most 1")
 
     def observer(self, run: Run, sites: Sequence[AttentionSite]) -> Observer:
-        return MeanOverSites(lambda site, weights: weights[0].mean(0))  # as good as the sum: maps are relative
+        return self.mean_weights(run)  # as good as the sum: maps are relative
 
     def scores(self, run: Run, observer: Observer) -> Scores:
         clip = run.generation

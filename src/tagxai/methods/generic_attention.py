@@ -24,6 +24,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.run import Run
 from tagxai.lazy import torch
 from tagxai.methods.families.gradient_attention import GradientAttentionMethod
+from tagxai.methods.families.one_pass import mean_over_heads
 from tagxai.probing.attention_gradients import WeightObserver
 
 
@@ -51,35 +52,42 @@ class GenericAttention(GradientAttentionMethod):
         relevance = [Relevance(clip.positions, len(clip.tokens), transpose=not self.causal) for _ in targets]
 
         def look(window: int, site: AttentionSite, weights: torch.Tensor, gradients: torch.Tensor) -> None:
-            relevance[window].update(site, (weights * gradients).clamp(min=0).mean(0))
+            helping = (weights * gradients).clamp(min=0)
+            relevance[window].update(site, mean_over_heads(helping[None], site.levels))
             if site.name == last:
                 frames, found = targets[window], relevance[window].of_tokens
-                scores[:, frames.start : frames.stop] = found[clip.timeline.predicting(frames)].mean(0).cpu()
+                read = found[..., clip.timeline.predicting(frames), :].flatten(0, -2)
+                scores[:, frames.start : frames.stop] = read.mean(0).cpu()
 
         return look
 
 
 class Relevance:
-    """What each position has gathered from audio and from text, after the sites that were given to `update`."""
+    """What each position has gathered from audio and from text, after the sites that were given to `update`.
+
+    Noise levels gather apart.
+    """
 
     def __init__(self, positions: int, tokens: int, *, transpose: bool) -> None:
         self.transpose = transpose
-        self.of_audio: Float[torch.Tensor, "positions positions"] = torch.eye(positions)
-        self.of_tokens: Float[torch.Tensor, "positions tokens"] = torch.zeros(positions, tokens)
+        self.of_audio: Float[torch.Tensor, "*levels positions positions"] = torch.eye(positions)
+        self.of_tokens: Float[torch.Tensor, "*levels positions tokens"] = torch.zeros(positions, tokens)
 
-    def update(self, site: AttentionSite, attention: Float[torch.Tensor, "positions keys"]) -> None:
+    def update(self, site: AttentionSite, attention: Float[torch.Tensor, "*levels positions keys"]) -> None:
         of_audio, of_tokens = self.of_audio.to(attention), self.of_tokens.to(attention)
         if site.kind == "self":
             self.of_audio = of_audio + attention @ of_audio
             self.of_tokens = of_tokens + attention @ of_tokens
         else:
             mixing = normalised(of_audio)
-            self.of_tokens = of_tokens + (mixing.T if self.transpose else mixing) @ attention
+            self.of_tokens = of_tokens + (mixing.mT if self.transpose else mixing) @ attention
 
 
-def normalised(relevance: Float[torch.Tensor, "positions positions"]) -> Float[torch.Tensor, "positions positions"]:
+def normalised(
+    relevance: Float[torch.Tensor, "*levels positions positions"],
+) -> Float[torch.Tensor, "*levels positions positions"]:
     """The identity plus what is beyond it, scaled to rows of sum one; a row with nothing beyond stays as it is."""
-    identity = torch.eye(len(relevance)).to(relevance)
+    identity = torch.eye(relevance.shape[-1]).to(relevance)
     beyond = relevance - identity
-    total = beyond.sum(1, keepdim=True)
+    total = beyond.sum(-1, keepdim=True)
     return identity + torch.where(total > 0, beyond / total, 0)

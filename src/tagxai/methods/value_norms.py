@@ -31,8 +31,8 @@ class ValueNorms(LayerMethod, OnePassMethod):
 
 def _norms(site: AttentionSite, weights: torch.Tensor) -> Float[torch.Tensor, "levels queries keys"]:
     values = attention_call().values[0]
-    by_level = zip(*(each.chunk(site.levels) for each in (weights[0], values)), strict=True)
-    return torch.stack([contribution_norms(*each, site.projection) for each in by_level])
+    by_level = zip(weights[0].chunk(site.levels), values.chunk(site.levels), strict=True)
+    return torch.stack([contribution_norms(own, of_keys, site.projection) for own, of_keys in by_level])
 
 
 def contribution_norms(

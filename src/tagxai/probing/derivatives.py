@@ -15,6 +15,7 @@ from typing import Literal
 from jaxtyping import Float
 
 from tagxai.contract.cost import count
+from tagxai.contract.generator import check_guided_scores
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import ROWS_AT_ONCE
@@ -42,6 +43,7 @@ class Derivatives:
     def __init__(
         self, run: Run, *, target: GradientTarget = "conditional", mode: Mode = "auto", calls: int = 1
     ) -> None:
+        check_guided_scores(run.model, target)
         self.run, self.target, self.mode, self.calls = run, target, mode, calls
         clip = run.generation
         self._shape = (clip.streams, clip.frames)

@@ -11,13 +11,14 @@ from tagxai.contract.cost import count
 from tagxai.contract.run import Run
 from tagxai.lazy import torch
 from tagxai.probing.hooks import hook_after
-from tagxai.probing.stream_flow import Flow, follow, transformed_values
+from tagxai.probing.stream_flow import Flow, check_followed, follow, transformed_values
 from tagxai.probing.zeroed_values import stream_of
 
 
 def logit_contributions(run: Run, *, feed_forward: bool = False) -> Float[torch.Tensor, "streams frames tokens"]:
     """What each token adds to each outcome; with `feed_forward`, also through feed-forward networks."""
     sites = run.model.attention_sites()
+    check_followed(sites)
     leaving, directions = last_stream(run, sites[-1].block)
     flow = LogitFlow(directions, len(run.generation.tokens), feed_forward=feed_forward)
     follow(run, sites, flow)

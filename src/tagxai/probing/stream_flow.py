@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
 from tagxai.contract.run import Run
+from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
 from tagxai.probing.hooks import hook_before
 
@@ -19,13 +20,22 @@ AT_ONCE = 2**22
 
 def follow(run: Run, sites: Sequence[AttentionSite], flow: Flow) -> None:
     """Run the clip once, with `flow` at every layer and site. Raises UnsupportedError where a layer does not add up."""
-    for site in sites:
-        site.check_plain_residual()
+    check_followed(sites)
     with ExitStack() as hooks:
         for block in {id(site.block): site.block for site in sites}.values():
             hooks.enter_context(hook_before(block, flow.enter_layer))
         hooks.enter_context(edit_attention(sites, flow))
         run.hidden_states()
+
+
+def check_followed(sites: Sequence[AttentionSite]) -> None:
+    """Raises UnsupportedError where the stream cannot be followed: a layer does not add up, or several streams do."""
+    for site in sites:
+        site.check_plain_residual()
+        if site.levels > 1:
+            raise UnsupportedError(
+                f"attention site {site.name!r} runs {site.levels} noise levels side by side; expected one stream"
+            )
 
 
 class Flow:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from tagxai.contract.attention import AttentionSite, edit_attention, scale_values
 from tagxai.contract.encoding import conditioning_of
-from tagxai.contract.generator import Generator
+from tagxai.contract.generator import Generator, check_guided_scores
 from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
 from tagxai.contract.workload import MARGIN, Workload, free
@@ -50,6 +50,7 @@ def score(
     for what, given, kind in (("operator", operator, Operator), ("target", target, Target), ("prefix", prefix, Prefix)):
         if given not in get_args(kind):
             raise UnknownNameError(what, str(given), get_args(kind))
+    check_guided_scores(generator, target)
     if masks.dtype != torch.bool or masks.ndim != 2 or not len(masks) or masks.shape[1] != len(units):
         raise ValueError(
             f"masks must be true or false for each coalition and each of {len(units)} units, at least one coalition; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tagxai.contract.attention import edit_attention, scale_values
+from tagxai.contract.attention import AttentionSite, edit_attention, scale_values
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
@@ -25,6 +25,7 @@ def check_attention(
     for site in sites:
         found = heads.get(site.name)
         promise(found == site.heads, f"says that {site.name} has {site.heads} heads, but shows weights of {found}")
+    _check_levels(promise, generator, clip, tolerance)
 
     plain, tokens = generator.forward(clip), len(clip.tokens)
     null = generator.forward(clip, branch="unconditional")
@@ -79,4 +80,32 @@ def check_attention(
             DeliberateFailure,
             lambda: generator.generate(clip.prompt, duration=clip.duration, mask=gates[0], on_progress=fail),
             "when on_progress raises",
+        )
+
+
+def _check_levels(promise: Promise, generator: Generator, clip: Generation, tolerance: float) -> None:
+    """Every noise level is shown: its heads, and no others, act on its own log-probabilities."""
+    cross, levels = list(generator.cross_attention()), clip.timeline.levels
+    for site in cross:
+        promise(
+            site.levels == levels and site.heads % levels == 0,
+            f"shows {site.heads} heads at {site.levels} noise levels at {site.name}, but runs a clip at {levels}",
+        )
+    if levels == 1:
+        return
+    plain = generator.forward(clip).log_prob
+    for level in range(levels):
+
+        def close(site: AttentionSite, weights: torch.Tensor, level: int = level) -> torch.Tensor:
+            gate = torch.ones(levels, device=weights.device)
+            gate[level] = 0
+            return weights * gate.repeat_interleave(weights.shape[1] // levels)[:, None, None].to(weights)
+
+        with edit_attention(cross, close):
+            changed = (generator.forward(clip).log_prob - plain).abs()[0].amax(-1)
+        others = [other for other in range(levels) if other != level]
+        promise(
+            bool(changed[level] > tolerance and (changed[others] <= tolerance).all()),
+            f"shows weights of noise level {level} that are not its own: closing them changes log-probabilities of "
+            f"the levels by up to {[round(each, 6) for each in changed.tolist()]}",
         )

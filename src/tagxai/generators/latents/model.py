@@ -29,7 +29,7 @@ Guidance = Callable[[Any, Any, int], Any]
 class Prediction(NamedTuple):
     """What a network says of noisy latents, in float32."""
 
-    velocity: Float[torch.Tensor, "rows frames channels"]
+    velocity: Float[torch.Tensor, "rows frames width"]
     hidden: Float[torch.Tensor, "rows frames dim"]
     """The states that its last projection reads."""
 
@@ -51,7 +51,7 @@ class LatentGenerator(PromptedGenerator):
     guided_scores: ClassVar[bool] = False
     row_by_row: ClassVar[bool] = False  # whether the network's rows meet in no operation but products with its weights
 
-    channels: int  # of the latents
+    width: int  # of the latents: numbers in a frame
     levels: int = 4  # noise levels that `forward` runs, at most as many as steps
     default_denoising_steps: int
 
@@ -64,7 +64,7 @@ class LatentGenerator(PromptedGenerator):
     @abstractmethod
     def _predict(
         self,
-        latents: Float[torch.Tensor, "rows frames channels"],
+        latents: Float[torch.Tensor, "rows frames width"],
         levels: Float[torch.Tensor, " levels"],
         conditioning: Conditioning,
         timeline: LatentFrames,
@@ -73,7 +73,7 @@ class LatentGenerator(PromptedGenerator):
 
     @abstractmethod
     def decode_latents(
-        self, latents: Float[torch.Tensor, "frames channels"], timeline: LatentFrames
+        self, latents: Float[torch.Tensor, "frames width"], timeline: LatentFrames
     ) -> Float[torch.Tensor, "channels samples"]:
         """Sound at `sample_rate`, of the clip's length. Called without gradients."""
 
@@ -88,10 +88,10 @@ class LatentGenerator(PromptedGenerator):
 
     def target(
         self,
-        read: Float[torch.Tensor, "levels frames channels"],
-        latents: Float[torch.Tensor, "frames channels"],
+        read: Float[torch.Tensor, "levels frames width"],
+        latents: Float[torch.Tensor, "frames width"],
         levels: Float[torch.Tensor, " levels"],
-    ) -> Float[torch.Tensor, "levels frames channels"]:
+    ) -> Float[torch.Tensor, "levels frames width"]:
         """The velocity that leads from what the network read at each level to the final latents."""
         return (read - latents) / levels[:, None, None]
 
@@ -99,9 +99,9 @@ class LatentGenerator(PromptedGenerator):
         """Latent frames that the network denoises for a clip; some denoise their longest clip always."""
         return timeline.frames
 
-    def noise(self, timeline: LatentFrames, random: torch.Generator) -> Float[torch.Tensor, "frames channels"]:
+    def noise(self, timeline: LatentFrames, random: torch.Generator) -> Float[torch.Tensor, "frames width"]:
         """What a clip starts from, the same on every device."""
-        return torch.randn(self.canvas(timeline), self.channels, generator=random)
+        return torch.randn(self.canvas(timeline), self.width, generator=random)
 
     # -- making audio --------------------------------------------------------------------------------------------
 
@@ -160,7 +160,7 @@ class LatentGenerator(PromptedGenerator):
         return self._states(generation, self._replayed(generation, conditioning, branch), len(conditioning))
 
     def distance(self, clip: Generation, other: Generation) -> Float[torch.Tensor, " frames"]:
-        """The root mean square, over channels, of the difference of final latents."""
+        """The root mean square, over a frame, of the difference of final latents."""
         mine, theirs = (each.record["latents"][: clip.frames] for each in (clip, other))
         return (mine - theirs).square().mean(-1).sqrt()
 

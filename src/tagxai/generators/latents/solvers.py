@@ -18,22 +18,22 @@ class Solver(ABC):
 
     levels: Float[torch.Tensor, " steps"]
 
-    def start(self, noise: Float[torch.Tensor, "clips frames channels"]) -> torch.Tensor:
+    def start(self, noise: Float[torch.Tensor, "clips frames width"]) -> torch.Tensor:
         """What the first step starts from."""
         return noise
 
-    def read(self, latents: Float[torch.Tensor, "clips frames channels"], step: int) -> torch.Tensor:
+    def read(self, latents: Float[torch.Tensor, "clips frames width"], step: int) -> torch.Tensor:
         """What the network reads."""
         return latents
 
     @abstractmethod
     def step(
         self,
-        latents: Float[torch.Tensor, "clips frames channels"],
-        velocity: Float[torch.Tensor, "clips frames channels"],
+        latents: Float[torch.Tensor, "clips frames width"],
+        velocity: Float[torch.Tensor, "clips frames width"],
         step: int,
         randoms: Sequence[torch.Generator],
-    ) -> Float[torch.Tensor, "clips frames channels"]:
+    ) -> Float[torch.Tensor, "clips frames width"]:
         """The latents after a step. `randoms` are the clips' own, for solvers that add noise."""
 
 

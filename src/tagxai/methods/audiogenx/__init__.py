@@ -24,6 +24,7 @@ from tagxai.methods.audiogenx import masks
 from tagxai.methods.audiogenx.masks import Distribution, WarmStart
 from tagxai.methods.audiogenx.objective import PAPER_BETA, Similarity, compare, compare_likelihoods, objective
 from tagxai.methods.audiogenx.schedule import LOGITS, PAPER, Schedule
+from tagxai.probing.choice import choose
 
 Mode = Literal["teacher_forced", "reference"]
 SimilarityOf = Literal["hidden", "likelihood"]
@@ -57,6 +58,9 @@ class AudioGenX(Method):
     similarity: SimilarityOf = "hidden"
     """What a mask is to keep, and one minus it to change: `hidden` states (by their cosine, the paper's), or the
     `likelihood` of the clip's own outcomes (the share of it that is left)."""
+    levels: str | None = None
+    """Noise levels of a latent model at which outcomes are compared, such as `0,1` (0 is the noisiest); none stands for
+    all."""
     epochs: int | None = None
     """None takes the paper's 50 for the MLP and 10 for logits."""
     learning_rate: float | None = None
@@ -125,7 +129,7 @@ class AudioGenX(Method):
             )
 
     def explain(self, run: Run) -> Scores:
-        schedule = self.schedule
+        schedule, levels = self.schedule, self._levels(run)
         target = run.forward() if self.similarity == "likelihood" else None
         states = (run.hidden_states() if target is None else target.hidden)[0]
         try:
@@ -137,13 +141,13 @@ class AudioGenX(Method):
 
         def similarity(mask: torch.Tensor) -> Similarity:
             if target is not None:
-                return compare_likelihoods(run, target.log_prob[0], mask)
-            return compare(run, states, mask, isolated=self.mode == "reference")
+                return compare_likelihoods(run, target.log_prob[0], mask, levels=levels)
+            return compare(run, states, mask, levels=levels, isolated=self.mode == "reference")
 
         learned = [self._learn(run, similarity, start, number) for number in range(self.seeds)]
         each = torch.stack([one.mask for one in learned])
         mask = each.mean(0)
-        reached = compare(run, states, mask)
+        reached = compare(run, states, mask, levels=levels)
         to_frames = run.generation.timeline.to_frames
         return Scores.mask(
             to_frames(mask),
@@ -159,6 +163,11 @@ class AudioGenX(Method):
                 "cosine_counterfactual": reached.counterfactual.mean().item(),
             },
         )
+
+    def _levels(self, run: Run) -> list[int] | None:
+        """The chosen noise levels; None where all count."""
+        count = run.generation.timeline.levels
+        return None if self.levels is None or count == 1 else choose("noise level", self.levels, count)
 
     def peak_memory(self, work: Workload) -> int:
         learned = work.tokens if self._explainer == "logits" else (work.width + 2) * self.hidden_units + 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxtyping import Float
@@ -37,9 +38,13 @@ def compare(
     target: Float[torch.Tensor, "positions dim"],
     mask: Float[torch.Tensor, "positions tokens"],
     *,
+    levels: Sequence[int] | None = None,
     isolated: bool = False,
 ) -> Similarity:
-    """The cosine of hidden states under `mask` and under one minus it, in one batch, to the original ones."""
+    """The cosine of hidden states under `mask` and under one minus it, in one batch, to the original ones.
+
+    Where a position has states at several noise levels, it is the mean over them, or over those chosen.
+    """
     if isolated:  # every position is a row of its own
         gate = _both(mask).reshape(-1, 1, mask.shape[-1])
         with edit_attention(run.model.cross_attention(), Gate(gate)):
@@ -47,7 +52,11 @@ def compare(
     else:
         with edit_attention(run.model.cross_attention(), Gate(_both(mask))):
             hidden = run.hidden_states(run.conditioning.expand(2))
-    factual, counterfactual = torch.nn.functional.cosine_similarity(hidden.float(), target.float(), dim=-1)
+    count = run.generation.timeline.levels
+    both, original = (states.float().unflatten(-1, (count, -1)) for states in (hidden, target))
+    if levels is not None:
+        both, original = both[..., levels, :], original[..., levels, :]
+    factual, counterfactual = torch.nn.functional.cosine_similarity(both, original, dim=-1).mean(-1)
     return Similarity(factual, counterfactual)
 
 
@@ -55,12 +64,16 @@ def compare_likelihoods(
     run: Run,
     target: Float[torch.Tensor, "streams frames"],
     mask: Float[torch.Tensor, "positions tokens"],
+    *,
+    levels: Sequence[int] | None = None,
 ) -> Similarity:
     """How much of the outcomes' likelihood is left under `mask` and under one minus it, in the mean over those of a
-    position. An outcome that has become likelier counts as one that is as likely as before."""
+    position, or over chosen noise levels. One that has become likelier counts as one that is as likely as before."""
     with edit_attention(run.model.cross_attention(), Gate(_both(mask))):
         log_prob = run.forward(run.conditioning.expand(2)).log_prob
     left = (log_prob - target).clamp(max=0).exp()
+    if levels is not None:
+        left = left[:, levels]
     to_positions = run.generation.timeline.to_positions
     return Similarity(*(to_positions(each[..., None])[:, 0] for each in left))
 

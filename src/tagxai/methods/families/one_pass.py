@@ -76,6 +76,9 @@ class OnePassMethod(Method):
     def scores(self, run: Run, observer: Observer) -> Scores:
         """What the observer found, read at the position that predicts each outcome."""
         timeline, found = run.generation.timeline, observer.relevance().float().cpu()
+        if found.ndim == 3 and len(found) != timeline.levels:  # some levels alone, of which no stream is one
+            found = found.mean(0)
+            return Scores(timeline.to_frames(found)[:1])
         return Scores(timeline.at_levels(found) if found.ndim == 3 else timeline.to_frames(found))
 
     def peak_memory(self, work: Workload) -> int:
