@@ -1,7 +1,7 @@
 """All methods against the laboratory's truth: do explanations name the right words at the right seconds?
 
     uv run python benchmarks/laboratory.py [--clips 60] [--seed 0] [--methods "audiogenx,audiogenx(noise=yes),random"]
-        [--against random] [--out FOLDER]
+        [--against random] [--generator latent] [--out FOLDER]
 
 Prompts come from the test split (`--split validation` is for choices): training included none of their combinations
 of events. The truth of a clip is the grammar's, in the frames where the detector hears the event, and only for words
@@ -148,9 +148,18 @@ def number_from(smallest: int, text: str) -> int:
     return int(text)
 
 
-def run(clips: int, methods: list[str], seed: int, level: Level, path: Path, of: Split = "test") -> dict[str, Any]:
+def run(
+    clips: int,
+    methods: list[str],
+    seed: int,
+    level: Level,
+    path: Path,
+    of: Split = "test",
+    model: str = "tiny",
+    twins: bool = True,
+) -> dict[str, Any]:
     """Everything measured, clip by clip; goes on from what `path` holds."""
-    generator = load_generator("tiny")
+    generator = load_generator(model)
     kept = read(path)
     for index, prompt in enumerate(prompts(of, clips, seed)):
         key = f"{seed + index}: {prompt.text}"
@@ -173,7 +182,7 @@ def run(clips: int, methods: list[str], seed: int, level: Level, path: Path, of:
             todo = []
         explained = {name: timed(partial(method_of(name).attribute, generator, generation)) for name in todo}
         generate_seconds = (before + timed(generate)[1]) / 2
-        lacking = without_event(generator, generation, known)
+        lacking = without_event(generator, generation, known) if twins else None
         for name, (explanation, seconds) in explained.items():
             record["methods"][name] = {
                 "seconds": seconds,
@@ -271,6 +280,8 @@ def main() -> None:
     parser.add_argument("--against", help="the method that all others are compared with, clip by clip")
     parser.add_argument("--split", choices=get_args(Split), default="test", help="the split that prompts come from")
     parser.add_argument("--seed", type=partial(number_from, 0), default=0)
+    parser.add_argument("--generator", choices=("tiny", "latent"), default="tiny", help="the embedded model")
+    parser.add_argument("--no-twins", action="store_true", help="leave out the clips that lack an event, half the time")
     parser.add_argument("--level", choices=get_args(Level), default="word", help="the intervention that confirms words")
     parser.add_argument("--out", type=Path, default=Path("laboratory-out"))
     options = parser.parse_args()
@@ -282,13 +293,14 @@ def main() -> None:
         if options.against not in (None, *methods):
             raise UnknownNameError("method of --methods", options.against, methods)
         path = storage.output_folder(options.out) / "laboratory.json"
-        kept = run(options.clips, methods, options.seed, options.level, path, options.split)
+        how = options.split, options.generator, not options.no_twins
+        kept = run(options.clips, methods, options.seed, options.level, path, *how)
     except TagxaiError as error:
         sys.exit(str(error))
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     print(tables(kept, methods, options.against))
     machine = f"{platform.machine()}, 1 thread, torch {torch.__version__}; commit {commit}"
-    print(f"\n{options.split} prompts, seed {options.seed}; {machine}")
+    print(f"\n{options.generator}, {options.split} prompts, seed {options.seed}; {machine}")
 
 
 if __name__ == "__main__":

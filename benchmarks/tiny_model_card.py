@@ -1,6 +1,7 @@
-"""Does the embedded model do what it is asked? All figures of its model card, as JSON.
+"""Does an embedded model do what it is asked? All figures of its model card, as JSON.
 
     uv run python benchmarks/tiny_model_card.py --clips 240 --brief
+    uv run python benchmarks/tiny_model_card.py --model latent --clips 120 --brief
 
 Prompts come from the test split: training included none of their combinations of events, and none of their sentences
 about a single event. The judge is the event detector; attributes are measured on the sound. Both are first tested on
@@ -207,32 +208,54 @@ def evaluate(
     }
 
 
+SAMPLING = {
+    "tiny": ("guidance_scale", "top_k", "temperature"),
+    "latent": ("guidance_scale", "denoising_steps", "shift"),
+}
+"""Options for how clips are sampled."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="model folder (default: the one in the package)")
+    parser.add_argument("--model", choices=sorted(SAMPLING), default="tiny", help="the embedded model (default: tiny)")
+    parser.add_argument("--weights", type=Path, help="model folder (default: the one in the package)")
     parser.add_argument("--clips", type=int, default=240, help="number of prompts (default: 240)")
     parser.add_argument("--split", choices=("test", "validation", "train"), default="test")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--brief", action="store_true", help="omit the rows of the intervention table")
     parser.add_argument("--guidance-scale", type=float, help="default: the model's own")
-    parser.add_argument("--top-k", type=int, help="default: the model's own")
-    parser.add_argument("--temperature", type=float, help="default: the model's own")
+    parser.add_argument("--top-k", type=int, help="of tiny; default: the model's own")
+    parser.add_argument("--temperature", type=float, help="of tiny; default: the model's own")
+    parser.add_argument("--denoising-steps", type=int, help="of latent; default: the model's own")
+    parser.add_argument("--shift", type=float, help="of latent; default: the model's own")
     options = parser.parse_args()
-    if not (options.weights / "model.safetensors").is_file():
+    if options.weights is not None and not (options.weights / "model.safetensors").is_file():
         parser.error(
             f"no model in {options.weights}; expected a folder that `python -m tagxai.laboratory.train` exported"
         )
-    for name, smallest in (("clips", 3), ("seed", 0), ("top_k", 0)):
+    for name, smallest in (("clips", 3), ("seed", 0), ("top_k", 0), ("denoising_steps", 4)):
         value = getattr(options, name)
         if value is not None and value < smallest:
             parser.error(f"--{name.replace('_', '-')} takes {smallest} or more, not {value}")
-    if options.temperature is not None and not 0 < options.temperature < math.inf:
-        parser.error(f"--temperature takes a number above 0, not {options.temperature}")
+    for name in ("temperature", "shift"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            parser.error(f"--{name} takes a number above 0, not {value}")
     if options.guidance_scale is not None and not math.isfinite(options.guidance_scale):
         parser.error(f"--guidance-scale takes a number, not {options.guidance_scale}")
-    given = {name: getattr(options, name) for name in ("guidance_scale", "top_k", "temperature")}
-    sampling = {name: value for name, value in given.items() if value is not None}
-    figures = evaluate(options.weights, options.clips, options.split, options.seed, **sampling)
+    every = dict.fromkeys(name for names in SAMPLING.values() for name in names)
+    sampling = {name: getattr(options, name) for name in every if getattr(options, name) is not None}
+    for name in sampling:
+        if name not in SAMPLING[options.model]:
+            parser.error(f"--{name.replace('_', '-')} is not for --model {options.model}")
+    if options.model == "latent":
+        import latent_card
+
+        asked = prompts(options.split, options.clips, options.seed)
+        alone = styled(options.split, max(1, options.clips // 4), options.seed + 1)
+        figures = latent_card.evaluate(options.weights, asked, alone, options.split, options.seed, **sampling)
+    else:
+        figures = evaluate(options.weights or WEIGHTS, options.clips, options.split, options.seed, **sampling)
     if options.brief:
         del figures["interventions"]["rows"]
     print(json.dumps(figures, indent=2))

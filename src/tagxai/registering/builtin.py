@@ -30,6 +30,7 @@ def tagxai_methods() -> Sequence[type[Method]]:
     from tagxai.methods.audiogenx import AudioGenX
     from tagxai.methods.banzhaf import Banzhaf
     from tagxai.methods.context_cite import ContextCite
+    from tagxai.methods.coupled_regeneration import CoupledRegeneration
     from tagxai.methods.cross_attention import CrossAttention
     from tagxai.methods.daam import DAAM
     from tagxai.methods.generic_attention import GenericAttention
@@ -55,7 +56,7 @@ def tagxai_methods() -> Sequence[type[Method]]:
         *(Shapley, Banzhaf, KernelShap, Lime, ContextCite, Occlusion),
         *(AttentionRollout, GenericAttention, AttentionGradCAM, GradientXAttention),
         *(ValueNorms, ALTI, ALTILogit, ValueZeroing, AtMan, DAAM),
-        *(ShareXEffect, ShareXALTILogit),
+        *(ShareXEffect, ShareXALTILogit, CoupledRegeneration),
     ]
 
 
