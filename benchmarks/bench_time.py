@@ -11,8 +11,9 @@ Expensive metrics measure fewer prompts, in about the shares of the suite: of a 
 that ask a method again (4 of 60 in the suite), two for those that generate (10 of 60). So the ratio leans towards the
 expensive metrics where a round has fewer than 15 prompts.
 
-AudioGenX has other defaults by now: it is given the settings of the earlier commit. Values may differ by what the
-rounding of another order of additions does; all cells that differ by more are printed.
+AudioGenX has other defaults by now: it is given the settings of the earlier commit. Windows of gradients are of equal
+length by now: both trees are given one that divides the clip, 0.6 s of 3 s. Values may differ by what the rounding of
+another order of additions does; all cells that differ by more are printed.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ THEN = {  # what the defaults of AudioGenX were at 0314d4e
     "warm_start": "half",
     "adam_beta1": 0.9,
 }
+WINDOWED = ("attention_grad_cam", "generic_attention", "gradient_x_attention")
 GENERATING = ("kl_f", "kl_cf", "fid_f", "fid_cf", "removal_1", "removal_2", "removal_3")
 ASKING = ("max_sensitivity", "seed_robustness", "paraphrase_robustness", "other_audio")
 RANDOMISING = ("cascading_randomisation", "cross_attention_randomisation", "text_encoder_randomisation")
@@ -91,7 +93,10 @@ def plan(methods: Sequence[str], prompts: Sequence[str], *, names_defaults: bool
         pairs = ", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.items())
         return f"{{ name = {json.dumps(name)}, label = {json.dumps(name)}{', ' if pairs else ''}{pairs} }}"
 
-    asked = [table(name, THEN if name == "audiogenx" and names_defaults else {}) for name in methods]
+    given: dict[str, dict[str, object]] = {name: {"resolution": 0.6} for name in WINDOWED}
+    if names_defaults:
+        given["audiogenx"] = THEN
+    asked = [table(name, given.get(name, {})) for name in methods]
     metrics = [table(name, {"prompts": FEW[name]} if name in FEW else {}) for name in (*METRICS, *FEW)]
     lines = {
         "generators": '["tiny"]',

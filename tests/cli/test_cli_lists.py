@@ -137,7 +137,8 @@ def test_prompts_of_a_list_are_encoded_once_each_for_three_methods_and_audio(
     explain(
         listed, tmp_path / "out", "-m", "random,cross_attention,audiogenx", "--set", "epochs=2", "--audio-repeats", 1
     )
-    assert sorted(encoded) == [["a bell"], ["a dog"]]
+    of_the_list = [prompts for prompts in encoded if prompts != ["a"]]  # by which the model's device is found
+    assert sorted(of_the_list) == [["a bell"], ["a dog"]]
 
 
 def test_a_list_is_explained_in_batches_by_methods_that_gain_by_it(batches, listed, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import torch
 from tagxai.contract.attention import edit_attention
 from tagxai.contract.generator import Generator
 from tagxai.contract.request import Replay
+from tagxai.contract.shortage import ShortOfMemoryError
 from tagxai.generators.codes import replays
 from tagxai.methods.audiogenx import AudioGenX
 from tagxai.probing.edits import Capture
@@ -129,12 +130,12 @@ def test_out_of_memory_halves_the_batch_and_changes_no_mask(generator, clips_of,
     assert sizes[:4] == [3, 2, 2, 1]
 
 
-def test_out_of_memory_for_one_clip_is_passed_on(generator, clips_of, monkeypatch):
+def test_out_of_memory_for_one_clip_is_named(generator, clips_of, monkeypatch):
     def broken(self, asked):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(type(generator), "hidden_states_many", broken)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(ShortOfMemoryError, match="not enough memory for method 'audiogenx'"):
         AudioGenX(epochs=2).attribute_many(generator, clips_of(generator)[:2])
 
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import get_args
 
 from tagxai.contract.generator import Capability, Generator
-from tagxai.contract.request import Request
+from tagxai.contract.request import Replay, Request
 from tagxai.contract.values import Branch, Generation, Progress
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.lazy import torch
@@ -152,6 +152,7 @@ def _check_many(promise: Promise, generator: Generator, prompts: Sequence[str], 
         positions = generator.timeline(duration).positions
         gate = torch.rand(positions, tokens, generator=torch.Generator().manual_seed(4))
         requests.append(Request(prompts[0], duration, 20, gate))
+        _check_replays(promise, generator, prompts, duration)
     reports: list[Progress] = []
     clips = generator.generate_many(requests, on_progress=reports.append)
     check_progress(promise, reports)
@@ -166,6 +167,20 @@ def _check_many(promise: Promise, generator: Generator, prompts: Sequence[str], 
             alone = generator.generate_one(request)
             same = clip.sounds_as(alone) and torch.equal(clip.waveform, alone.waveform)
             promise(same, f"makes another clip of {request.prompt!r} in a batch than alone ({request.branch})")
+
+
+def _check_replays(promise: Promise, generator: Generator, prompts: Sequence[str], duration: float) -> None:
+    """Passes over several clips under gates are those over each."""
+    replays = []
+    for seed, prompt in enumerate(prompts):
+        clip, conditioning = generator.generate(prompt, duration=duration, seed=seed), generator.encode_prompt([prompt])
+        random = torch.Generator().manual_seed(seed)
+        gate = torch.rand(2, clip.positions, len(clip.tokens), generator=random).to(conditioning.embeddings)
+        replays.append(Replay(clip, conditioning.expand(2), gate))
+    found, expected = generator.hidden_states_many(replays), Generator.hidden_states_many(generator, replays)
+    for one, other, replay in zip(found, expected, replays, strict=True):
+        prompt = replay.generation.prompt
+        promise.is_close(one, other, 1e-4, f"computes hidden states of {prompt!r} differently among several clips")
 
 
 def _check_causal(promise: Promise, generator: Generator, clip: Generation, tolerance: float) -> None:

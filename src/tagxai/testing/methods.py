@@ -63,6 +63,10 @@ def check_method(
         torch.equal(again.scores, attribution.scores),
         "gives different scores in a second run: it keeps state between clips, or draws without its seed",
     )
+    if method.explains_together:
+        first, second = method.attribute_many(generator, [other, clip])
+        same = first.generation is other and torch.equal(second.scores, attribution.scores)
+        promise(same, "explains a clip otherwise among several than alone")
     _check_failure(promise, method, generator, clip, reported=bool(reports))
 
 
