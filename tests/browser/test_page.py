@@ -144,6 +144,7 @@ def test_several_methods_share_a_cursor_a_selection_and_a_table(open_page):
         assert page.locator(f"#player button:text-is('Factual, {name}')").count() == 1
     assert page.locator("#ranking td small").count() == len(found.generation_words())  # ± of the one with a spread
     assert "method 'lime' ran out of time" in page.inner_text(".failure")
+    assert page.inner_text(".heard") == "heard: dog, rain; as asked"
     assert "methods do not agree" in page.inner_text("#sentence") or "All 3 methods" in page.inner_text("#sentence")
 
 

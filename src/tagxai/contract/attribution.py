@@ -214,9 +214,11 @@ class Attribution:
         if not torch.isfinite(self.generation.waveform).all():
             raise TagxaiError("the clip's sound holds NaN or infinity")
 
-    def write(self, new: Path, *, intervals: Sequence[tuple[float, float]] = (), audio: Sequence[str] = ()) -> None:
+    def write(
+        self, new: Path, *, intervals: Sequence[tuple[float, float]] = (), audio: Sequence[str] = (), **more: str
+    ) -> None:
         """Write the files of `save` into an empty folder, and verify them. `audio` names files that belong to the
-        explanation and are in the folder already."""
+        explanation and are in the folder already; `more` is kept in the JSON."""
         self.check_savable()
         generation = self.generation
         tensors = {"scores": self.scores, **generation_json.to_tensors(generation)}
@@ -238,6 +240,7 @@ class Attribution:
                 for a, b in intervals
             ],
             "audio": ["original.flac", *audio],
+            **more,
             "cost": self.cost.to_json(),
             "diagnostics": dict(self.diagnostics),
             "versions": dict(self.versions),

@@ -54,6 +54,7 @@ class Content:
     intervals: Sequence[Interval] = ()
     comparison: Comparison | None = None
     gains: Sequence[float] | None = None
+    heard: str = ""
     details: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
 
@@ -77,9 +78,9 @@ def _(attribution: Attribution) -> Content:
 def _(explanation: Explanation) -> Content:
     attribution = explanation.attribution
     sounds = [original(attribution.generation), *(track_sound(track) for track in explanation.tracks)]
-    return Content(
-        attribution.generation, {attribution.method: attribution}, sounds, intervals=tuple(explanation.intervals)
-    )
+    intervals = tuple(explanation.intervals)
+    attributions = {attribution.method: attribution}
+    return Content(attribution.generation, attributions, sounds, intervals=intervals, heard=explanation.heard)
 
 
 @content_of.register
@@ -92,7 +93,15 @@ def _(comparison: Comparison) -> Content:
     without = next((track for track in every if track.kind == "unconditional"), None)
     sounds += [track_sound(without)] if without is not None else []
     attributions = {name: each.attribution for name, each in comparison.explanations.items()}
-    return Content(comparison.generation, attributions, sounds, intervals=comparison.intervals, comparison=comparison)
+    heard = next(iter(comparison.explanations.values())).heard
+    return Content(
+        comparison.generation,
+        attributions,
+        sounds,
+        intervals=comparison.intervals,
+        comparison=comparison,
+        heard=heard,
+    )
 
 
 @content_of.register
