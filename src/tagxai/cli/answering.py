@@ -19,8 +19,8 @@ from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import TagxaiError, error_sentence
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation, Interval
-from tagxai.explaining.identifying import method_identity
 from tagxai.explaining.hearing import heard_sentence
+from tagxai.explaining.identifying import method_identity
 from tagxai.explaining.listening import listen
 from tagxai.explaining.saved import load_saved
 from tagxai.explaining.together import Ahead

@@ -109,10 +109,10 @@ def _(edit: Edit) -> Content:
     sounds = []
     for take in edit.takes:
         number = f", seed {take.plain.seed}" if len(edit.takes) > 1 else ""
-        change = f"{take.level_change:+.1f} dB".replace("-", "−")
+        change = f"{take.level_change:+.1f} dB".replace("-", "−") + (f"; {take.change}" if take.change else "")
         plain = original(take.plain, f"What {take.plain.generator} made from the prompt as it is.")
         sounds.append(replace(plain, title=f"Original{number}", file=f"original-{take.plain.seed}"))
-        text = f"The same seed with the gains that the prompt shows; {change} overall."
+        text = f"The same seed with the gains that the prompt shows; {change}."
         edited = take.edited
         sounds.append(Sound(f"Edited{number}", text, f"edited-{edited.seed}", edited.waveform, edited.sample_rate))
     heading = "What changes when words act more, or less?"
