@@ -14,6 +14,7 @@ from tagxai.contract.values import Generation
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.editing import Edit
 from tagxai.explaining.explanation import Explanation, Interval
+from tagxai.explaining.kept_answers import Answer
 from tagxai.explaining.listening import Track, TrackKind
 from tagxai.lazy import torch
 
@@ -55,6 +56,7 @@ class Content:
     comparison: Comparison | None = None
     gains: Sequence[float] | None = None
     heard: str = ""
+    answers: Sequence[Answer] = ()
     details: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
 
