@@ -11,7 +11,7 @@ from tagxai.report.benchmark import write_benchmark
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("bench")
-    run(plan(methods=["cross_attention", "random"]), made)
+    run(plan(methods=["cross_attention", "occlusion"]), made)
     write_benchmark(results.load(made), made)
     return made
 

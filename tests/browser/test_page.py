@@ -144,6 +144,7 @@ def test_several_methods_share_a_cursor_a_selection_and_a_table(open_page):
         assert page.locator(f"#player button:text-is('Factual, {name}')").count() == 1
     assert page.locator("#ranking td small").count() == len(found.generation_words())  # ± of the one with a spread
     assert "method 'lime' ran out of time" in page.inner_text(".failure")
+    assert page.inner_text(".heard") == "heard: dog, rain; as asked"
     assert "methods do not agree" in page.inner_text("#sentence") or "All 3 methods" in page.inner_text("#sentence")
 
 
@@ -176,13 +177,15 @@ def test_labels_are_those_of_the_library(open_page, form, button):
 def test_an_edit_is_heard_and_its_gains_are_read(open_page):
     plain = pages.clip(prompt="a dog barks while rain falls")
     edited = replace(plain, waveform=plain.waveform / 2)
-    page = open_page(Edit({"rain falls": 0.5}, (1.0,) * 4 + (0.5,) * 2 + (1.0,), (Take(plain, edited),)))
+    page = open_page(
+        Edit({"rain falls": 0.5}, (1.0,) * 4 + (0.5,) * 2 + (1.0,), (Take(plain, edited, (("dog", "rain"), ("dog",))),))
+    )
     assert page.eval_on_selector_all(".word small", "all => all.map(e => e.parentElement.textContent)") == [
         *("rain ×0.5", "falls ×0.5")
     ]
     assert page.locator("#player .clip").all_inner_texts() == ["Original", "Edited"]
     page.keyboard.press("x")
-    assert "−6.0 dB overall" in page.inner_text("#clip-text")
+    assert "−6.0 dB; vanished: rain." in page.inner_text("#clip-text")
 
 
 HOSTILE = [

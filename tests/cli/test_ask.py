@@ -157,3 +157,24 @@ def test_end_of_text_written_out_is_a_word_like_any_other(generator, tmp_path):
     assert result.exit_code == 0, result.output
     (unit,) = json.loads(result.stdout)["units"]
     assert unit["tokens"] == [0]  # and not the one that ends every text
+
+
+def test_answers_are_kept_and_shown_on_the_page_of_their_clip_alone(folder, generator):
+    assert run("ask", folder).exit_code == 0
+    assert run("ask", folder, "--interval", "0:0.4", "--against", "0.4:1").exit_code == 0
+    assert run("effects", folder, "--json").exit_code == 0
+    shown = json.loads(run("effects", folder, "--json").stdout)["units"]
+    assert run("report", folder).exit_code == 0
+    page = (folder / "report.html").read_text()
+    for question in (
+        "How much do the words matter, beside the preceding audio?",
+        "Why from 0:0.4 s, and not from 0.4:1 s? (by word, value)",
+        "What does each word do itself, and through others?",
+    ):
+        assert f"<caption>{question}</caption>" in page
+    for unit in shown:
+        assert f'<td class="number">{unit["total"]:.3f}</td>' in page
+    other = generator.generate("a cat meows", duration=1.0, seed=4)
+    Random().attribute(generator, other).save(folder)
+    assert run("report", folder).exit_code == 0
+    assert "<caption>Why from" not in (folder / "report.html").read_text()

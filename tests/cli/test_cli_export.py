@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from tagxai.cli import app
 from tagxai.cli.edit import parse_gains
+from tagxai.cli.export import FILES
 from tagxai.errors import TagxaiError
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation
@@ -25,15 +26,7 @@ def folder(explanation, tmp_path):
 def test_every_format_is_written_beside_the_explanation(explanation, folder):
     import pandas
 
-    files = {
-        "csv": "scores.csv",
-        "parquet": "scores.parquet",
-        "json": "scores.json",
-        "audacity": "labels.txt",
-        "textgrid": "labels.TextGrid",
-        "raven": "labels.selections.txt",
-    }
-    for to, name in files.items():
+    for to, name in FILES.items():
         result = run("export", folder, "--to", to, "--by", "phrase")
         assert result.exit_code == 0, result.output
         assert result.stdout.strip() == str(folder / name)

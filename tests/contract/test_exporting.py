@@ -15,7 +15,8 @@ def strong(explanation, rows, is_mask=True):
     """Words that are strong in the given frames, on a floor of 0.2."""
     scores = torch.full_like(explanation.scores, 0.2)
     for word, frames in rows.items():
-        scores[:, frames, word] = 0.9
+        for token in explanation.words()[word].tokens:
+            scores[:, frames, token] = 0.9
     return replace(explanation, scores=scores, is_mask=is_mask, merge="mean")
 
 

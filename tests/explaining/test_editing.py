@@ -1,6 +1,7 @@
 """Gains: they reach the right tokens, are what a scaled attention makes, and are saved with both clips."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -12,11 +13,7 @@ from tagxai.explaining.editing import EDIT, Edit
 from tagxai.explaining.gains import token_gains
 
 PROMPT = "a dog barks while rain falls and rain stops"
-STARTS = (0, 2, 6, 12, 18, 23, 29, 33, 38)
-SPANS = (
-    *((start, start + len(word)) for start, word in zip(STARTS, PROMPT.split(), strict=True)),
-    (len(PROMPT), len(PROMPT)),
-)
+SPANS = (*(match.span() for match in re.finditer(r"\S+", PROMPT)), (len(PROMPT), len(PROMPT)))
 TOKENS = (*PROMPT.split(), "</s>")
 
 

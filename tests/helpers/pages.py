@@ -63,7 +63,7 @@ def explanation(of=None, **more):
         Track("counterfactual", "counterfactual", 0, wave / 2, RATE),
         Track("unconditional", "unconditional", 0, wave * 0, RATE),
     ]
-    return Explanation(found, [(0.5, 1.0)], tracks)
+    return Explanation(found, [(0.5, 1.0)], tracks, "heard: dog, rain; as asked")
 
 
 def comparison(of=None):

@@ -150,7 +150,8 @@ def test_a_saved_explanation_comes_back(generator, explanation, tmp_path):
         ("counterfactual-2", 4),
         ("unconditional", 3),
     ]
-    loaded = Explanation.load(save(explanation, tmp_path, intervals=[(0.2, 0.6)], tracks=heard))
+    loaded = Explanation.load(save(explanation, tmp_path, intervals=[(0.2, 0.6)], tracks=heard, heard="heard: dog"))
+    assert loaded.heard == "heard: dog"
     assert loaded.intervals == ((0.2, 0.6),)
     assert [(t.name, t.kind, t.seed) for t in loaded.tracks] == [(t.name, t.kind, t.seed) for t in heard]
 

@@ -19,6 +19,7 @@ from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import TagxaiError, error_sentence
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation, Interval
+from tagxai.explaining.hearing import heard_sentence
 from tagxai.explaining.identifying import method_identity
 from tagxai.explaining.listening import listen
 from tagxai.explaining.saved import load_saved
@@ -59,13 +60,15 @@ class Question:
         for start, end in self.intervals:
             clip.frame_range(start, end)
 
+        heard = heard_sentence(model, clip)
+
         def explain_with(name: str) -> Explanation:
             attribution = self._attribute(name, model, clip, stage(f"explaining with {name}"))
             if not self.audio_repeats:
-                return Explanation(attribution, self.intervals)
+                return Explanation(attribution, self.intervals, heard=heard)
             listening = stage(f"generating audio to compare, by {name}")
             tracks = listen(model, attribution, repeats=self.audio_repeats, on_progress=listening)
-            return Explanation(attribution, self.intervals, tracks)
+            return Explanation(attribution, self.intervals, tracks, heard)
 
         several = len(self.methods) > 1
         found = Comparison.of(self.methods, explain_with, seconds) if several else explain_with(*self.methods)

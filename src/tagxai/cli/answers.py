@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from tagxai.cli import display
 from tagxai.contract.values import Generation
+from tagxai.explaining.kept_answers import Answer, keep
 from tagxai.text.printable import printable
 from tagxai.text.words import Unit
 
@@ -24,9 +26,29 @@ def mean_per_unit(values: Any, frames: range) -> list[float]:
     return values[..., frames.start : frames.stop].mean((1, 2)).tolist()
 
 
-def print_units(
-    clip: Generation, units: Sequence[Unit], columns: Mapping[str, list[float]], title: str, as_json: bool
-) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """A question about the clip of a folder, and how its answer is printed."""
+
+    folder: Path
+    clip: Generation
+    question: str
+    meaning: str
+    as_json: bool
+
+    def keep(self, first: str, labels: Sequence[str], columns: Mapping[str, Sequence[float]]) -> None:
+        """Keep the answer for the page, whose table has `first` above its labels."""
+        rows = [
+            [printable(label), *(f"{column[row]:.3f}" for column in columns.values())]
+            for row, label in enumerate(labels)
+        ]
+        meaning = f"{self.meaning}; nats per code"
+        keep(self.folder, self.clip, Answer(printable(self.question), printable(meaning), [first, *columns], rows))
+
+
+def print_units(asked: Asked, units: Sequence[Unit], columns: Mapping[str, list[float]]) -> None:
+    clip, title, as_json = asked.clip, asked.meaning, asked.as_json
+    asked.keep("word", [unit.text for unit in units], columns)
     if as_json:
         rows = [
             {**asdict(unit), **dict(zip(columns, row, strict=True))}
@@ -39,18 +61,20 @@ def print_units(
     display.out().print(display.bar_table("word", labels, columns, display.out()))
 
 
-def print_frames(
-    clip: Generation,
-    columns: Mapping[str, list[float]],
-    here: range,
-    there: range | None,
-    title: str,
-    as_json: bool,
-) -> None:
+def print_frames(asked: Asked, columns: Mapping[str, list[float]], here: range, there: range | None) -> None:
     """Means over codebooks in slices of time, or in the two intervals and their difference."""
+    clip, title = asked.clip, asked.meaning
     intervals = [frames for frames in (here, there) if frames is not None]
     means = [{name: _mean(values, frames) for name, values in columns.items()} for frames in intervals]
-    if as_json:
+    size = -(-len(here) // SLICES)
+    shown = intervals if there is not None else [here[i : i + size] for i in range(0, len(here), size)]
+    labels = [("{start:.3g}-{end:.3g} s".format(**_seconds(clip, frames)), False) for frames in shown]
+    rows = {name: [_mean(values, frames) for frames in shown] for name, values in columns.items()}
+    labels.append(("difference" if there is not None else "all", False))
+    for name, column in rows.items():
+        column.append(column[0] - column[1] if there is not None else means[0][name])
+    asked.keep("time", [label for label, _ in labels], rows)
+    if asked.as_json:
         answers = [
             {
                 **_seconds(clip, frames),
@@ -61,13 +85,6 @@ def print_frames(
         ]
         _print_json({"prompt": clip.prompt, "meaning": title, "intervals": answers})
         return
-    size = -(-len(here) // SLICES)
-    shown = intervals if there is not None else [here[i : i + size] for i in range(0, len(here), size)]
-    labels = [("{start:.3g}-{end:.3g} s".format(**_seconds(clip, frames)), False) for frames in shown]
-    rows = {name: [_mean(values, frames) for frames in shown] for name, values in columns.items()}
-    labels.append(("difference" if there is not None else "all", False))
-    for name, column in rows.items():
-        column.append(column[0] - column[1] if there is not None else means[0][name])
     _print_title(clip, title)
     display.out().print(display.bar_table("time", labels, rows, display.out()))
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tagxai.cli import options
-from tagxai.cli.answers import mean_per_unit, print_frames, print_units
+from tagxai.cli.answers import Asked, mean_per_unit, print_frames, print_units
 from tagxai.cli.progress import stages
 from tagxai.cli.questions import (
     JsonOption,
@@ -75,21 +75,26 @@ def ask(
         if replacements:
             contrast = replacement_contrast(model, clip, replacements)
             title = f"log-probability of the clip's codes, minus that under: {contrast.other}"
+            question = "Why " + " and ".join(f"{word}, and not {other}" for word, other in replacements.items()) + "?"
             columns = {"difference": contrast.difference.mean(0).tolist()}
         elif there is None:
             shares = prompt_and_history(model, clip)
             title = "log-probability of the clip's codes: from the preceding audio alone, and what the prompt adds"
+            question = "How much do the words matter, beside the preceding audio?"
             columns = {"history": shares.history.mean(0).tolist(), "prompt": shares.prompt.mean(0).tolist()}
         else:
             units = units_of(clip, by)
             table = score_left_out(model, clip, units, operator, on_progress)
     if there is None or replacements:
-        print_frames(clip, columns, here, there, title, as_json)
+        question += f" ({interval} s)" if interval else ""
+        print_frames(Asked(folder, clip, question, title, as_json), columns, here, there)
         return
     values = leave_one_out_values(table.masks, table.log_prob)
     rows = {"here": mean_per_unit(values, here), "there": mean_per_unit(values, there)}
     rows["difference"] = interval_difference(values, here, there).tolist()
-    print_units(clip, units, rows, f"what each {by} adds to the log-probability of a code", as_json)
+    question = f"Why from {interval} s, and not from {against} s? (by {by}, {operator})"
+    meaning = f"what each {by} adds to the log-probability of a code"
+    print_units(Asked(folder, clip, question, meaning, as_json), units, rows)
 
 
 def _parse_replacements(pairs: Sequence[str]) -> dict[str, str]:

@@ -101,7 +101,7 @@ def parse_gains(texts: list[str]) -> dict[str, float]:
 
 
 def _print(found: Edit) -> None:
-    table = display.plain_table("seed", "level of the edited clip")
+    table = display.plain_table("seed", "level", "what a detector hears")
     for take in found.takes:
-        table.add_row(str(take.plain.seed), f"{take.level_change:+.1f} dB")
+        table.add_row(str(take.plain.seed), f"{take.level_change:+.1f} dB", take.change or "no detector listened")
     display.out().print(table)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tagxai.cli import options
-from tagxai.cli.answers import mean_per_unit, print_units
+from tagxai.cli.answers import Asked, mean_per_unit, print_units
 from tagxai.cli.progress import stages
 from tagxai.cli.questions import (
     JsonOption,
@@ -67,4 +67,5 @@ def show_effects(
         "through others": mean_per_unit(found.indirect, frames),
     }
     title = f"lost without each {by}: total ({total}), directly ({direct}), and the rest"
-    print_units(clip, units, rows, title, as_json)
+    question = f"What does each {by} do itself, and through others?" + (f" ({interval} s)" if interval else "")
+    print_units(Asked(folder, clip, question, title, as_json), units, rows)

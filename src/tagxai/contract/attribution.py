@@ -14,7 +14,6 @@ from tagxai import storage
 from tagxai.contract import exporting, generation_json, saved_folder
 from tagxai.contract.cost import Cost
 from tagxai.contract.difference import check_subtractable
-from tagxai.contract.exporting import LabelFormat
 from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation
 from tagxai.errors import DamagedFileError, TagxaiError
@@ -178,7 +177,7 @@ class Attribution:
         """The rows of `to_pandas` as CSV, also written to `path` where one is given."""
         return exporting.to_csv(self, path, by)
 
-    def to_labels(self, form: LabelFormat = "audacity", path: str | Path | None = None, by: By = "word") -> str:
+    def to_labels(self, form: str = "audacity", path: str | Path | None = None, by: By = "word") -> str:
         """Where each word (or phrase, or token) is strong, for Audacity, Praat ("textgrid") or Raven.
 
         Strong is at least half of full strength: 1 for a mask, else the score of the strongest half second. The text
@@ -215,9 +214,11 @@ class Attribution:
         if not torch.isfinite(self.generation.waveform).all():
             raise TagxaiError("the clip's sound holds NaN or infinity")
 
-    def write(self, new: Path, *, intervals: Sequence[tuple[float, float]] = (), audio: Sequence[str] = ()) -> None:
+    def write(
+        self, new: Path, *, intervals: Sequence[tuple[float, float]] = (), audio: Sequence[str] = (), **more: str
+    ) -> None:
         """Write the files of `save` into an empty folder, and verify them. `audio` names files that belong to the
-        explanation and are in the folder already."""
+        explanation and are in the folder already; `more` is kept in the JSON."""
         self.check_savable()
         generation = self.generation
         tensors = {"scores": self.scores, **generation_json.to_tensors(generation)}
@@ -239,6 +240,7 @@ class Attribution:
                 for a, b in intervals
             ],
             "audio": ["original.flac", *audio],
+            **more,
             "cost": self.cost.to_json(),
             "diagnostics": dict(self.diagnostics),
             "versions": dict(self.versions),

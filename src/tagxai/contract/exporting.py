@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 
@@ -27,7 +27,7 @@ from tagxai.text.words import By, Unit
 if TYPE_CHECKING:
     import pandas
 
-LabelFormat = Literal["audacity", "textgrid", "raven"]
+FORMATS = ("audacity", "textgrid", "raven")
 
 COLUMNS = ("unit", "text", "function", "special", "start", "end", "score", "deviation")
 
@@ -70,10 +70,10 @@ def to_csv(attribution: Exportable, path: str | Path | None, by: By) -> str:
     return _written(buffer.getvalue(), path)
 
 
-def to_labels(attribution: Exportable, form: LabelFormat, path: str | Path | None, by: By) -> str:
+def to_labels(attribution: Exportable, form: str, path: str | Path | None, by: By) -> str:
     """Where each unit is strong, as a file of that program. Raises UnknownNameError for another `form`."""
-    if form not in get_args(LabelFormat):
-        raise UnknownNameError("format of labels", str(form), get_args(LabelFormat))
+    if form not in FORMATS:
+        raise UnknownNameError("format of labels", form, FORMATS)
     clip = attribution.generation
     units = words.units(by, clip.prompt, clip.spans, clip.tokens)
     found = tiers(clip, units, attribution.over_time(units), is_mask=attribution.is_mask)
@@ -114,7 +114,7 @@ def tiers(
     return found
 
 
-def _label_text(form: LabelFormat, clip: Generation, found: Sequence[tuple[str, list[Label]]]) -> str:
+def _label_text(form: str, clip: Generation, found: Sequence[tuple[str, list[Label]]]) -> str:
     """The labels as a file of that program."""
     if form == "textgrid":
         return _text_grid(clip.duration, found)

@@ -28,10 +28,23 @@ SCHEMA, SCHEMA_VERSION = "tagxai.edit", 1
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """One seed's pair of clips."""
+    """One seed's pair of clips, and the sounds that a detector hears in each; None where the model has no detector."""
 
     plain: Generation
     edited: Generation
+    heard: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+
+    @property
+    def change(self) -> str:
+        """What appeared and vanished by the edit, in words; empty where no detector listened."""
+        if self.heard is None:
+            return ""
+        before, after = self.heard
+        parts = {
+            "appeared": [sound for sound in after if sound not in before],
+            "vanished": [sound for sound in before if sound not in after],
+        }
+        return "; ".join(f"{what}: {', '.join(which)}" for what, which in parts.items() if which) or "the same sounds"
 
     @property
     def level_change(self) -> float:
@@ -81,7 +94,11 @@ class Edit:
             "gains": dict(self.gains),
             "token_gains": list(self.token_gains),
             "takes": [
-                {"plain": generation_json.to_json(take.plain), "edited": generation_json.to_json(take.edited)}
+                {
+                    "plain": generation_json.to_json(take.plain),
+                    "edited": generation_json.to_json(take.edited),
+                    "heard": take.heard,
+                }
                 for take in self.takes
             ],
             "files": {name: storage.sha256(target / name) for name in names},
@@ -103,10 +120,7 @@ class Edit:
             for name, known in content["files"].items():
                 if not (source / name).is_file() or storage.sha256(source / name) != known:
                     raise DamagedFileError(f"{source / name} is missing or not the file that was written")
-            takes = [
-                Take(_read(source, "original", each["plain"]), _read(source, "edited", each["edited"]))
-                for each in content["takes"]
-            ]
+            takes = [_take(source, each) for each in content["takes"]]
             return cls(content["gains"], tuple(content["token_gains"]), tuple(takes))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedFileError(f"{source / EDIT} is damaged: {error}") from None
@@ -152,7 +166,7 @@ def edit(
         replace(base, seed=base.seed + i, mask=gate) for i in range(repeats) for gate in (base.mask, mask.clone())
     ]
     clips = model.generate_many(requests, on_progress=on_progress)
-    takes = [Take(plain, edited) for plain, edited in zip(clips[::2], clips[1::2], strict=True)]
+    takes = [Take(*pair, _heard(model, *pair)) for pair in zip(clips[::2], clips[1::2], strict=True)]
     return Edit(dict(gains), factors, tuple(takes))
 
 
@@ -164,6 +178,20 @@ def _earlier(folder: Path) -> list[str]:
         return [EDIT]
     named = content.get("files")
     return [EDIT, "report.html", *(name for name in named or () if isinstance(name, str) and is_plain(name))]
+
+
+def _heard(model: Generator, plain: Generation, edited: Generation) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    before, after = model.heard(plain), model.heard(edited)
+    return None if before is None or after is None else (before.sounds, after.sounds)
+
+
+def _take(folder: Path, content: Mapping[str, Any]) -> Take:
+    heard = content["heard"]
+    return Take(
+        _read(folder, "original", content["plain"]),
+        _read(folder, "edited", content["edited"]),
+        None if heard is None else (tuple(heard[0]), tuple(heard[1])),
+    )
 
 
 def _read(folder: Path, kind: str, content: Mapping[str, Any]) -> Generation:

@@ -23,11 +23,15 @@ _TRACK_FILE = rf"(({'|'.join(get_args(TrackKind))})(?:-(\d+))?)\.flac"
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What a folder of `tagxai explain` holds: an attribution, the requested intervals, and audio."""
+    """What a folder of `tagxai explain` holds: an attribution, the requested intervals, audio, and what was `heard`.
+
+    `heard` is a sentence on what a detector hears in the clip, beside what its prompt asks for; empty where unknown.
+    """
 
     attribution: Attribution
     intervals: Sequence[Interval] = ()
     tracks: Sequence[Track] = ()
+    heard: str = ""
 
     def __post_init__(self) -> None:
         for interval in self.intervals:
@@ -50,7 +54,9 @@ class Explanation:
         """Write the files of `save` into an empty folder, and verify them."""
         for track in self.tracks:
             storage.write_audio(new / track.file, track.waveform, track.sample_rate)
-        self.attribution.write(new, intervals=self.intervals, audio=[track.file for track in self.tracks])
+        more = {"heard": self.heard} if self.heard else {}
+        files = [track.file for track in self.tracks]
+        self.attribution.write(new, intervals=self.intervals, audio=files, **more)
 
     def _repr_html_(self) -> str:
         return drawing().notebook_html(self)
@@ -72,7 +78,7 @@ class Explanation:
                 for file in content.get("audio", ())
                 if file != "original.flac"
             )
-            return cls(attribution, intervals, tracks)
+            return cls(attribution, intervals, tracks, str(content.get("heard", "")))
         except (KeyError, TypeError, ValueError, TagxaiError) as error:
             raise DamagedFileError(f"{source / 'explanation.json'} is damaged: {error}") from None
 

@@ -14,6 +14,7 @@ from tagxai.contract.values import Generation
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.editing import Edit
 from tagxai.explaining.explanation import Explanation, Interval
+from tagxai.explaining.kept_answers import Answer
 from tagxai.explaining.listening import Track, TrackKind
 from tagxai.lazy import torch
 
@@ -54,6 +55,8 @@ class Content:
     intervals: Sequence[Interval] = ()
     comparison: Comparison | None = None
     gains: Sequence[float] | None = None
+    heard: str = ""
+    answers: Sequence[Answer] = ()
     details: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
 
@@ -77,9 +80,9 @@ def _(attribution: Attribution) -> Content:
 def _(explanation: Explanation) -> Content:
     attribution = explanation.attribution
     sounds = [original(attribution.generation), *(track_sound(track) for track in explanation.tracks)]
-    return Content(
-        attribution.generation, {attribution.method: attribution}, sounds, intervals=tuple(explanation.intervals)
-    )
+    intervals = tuple(explanation.intervals)
+    attributions = {attribution.method: attribution}
+    return Content(attribution.generation, attributions, sounds, intervals=intervals, heard=explanation.heard)
 
 
 @content_of.register
@@ -92,7 +95,15 @@ def _(comparison: Comparison) -> Content:
     without = next((track for track in every if track.kind == "unconditional"), None)
     sounds += [track_sound(without)] if without is not None else []
     attributions = {name: each.attribution for name, each in comparison.explanations.items()}
-    return Content(comparison.generation, attributions, sounds, intervals=comparison.intervals, comparison=comparison)
+    heard = next(iter(comparison.explanations.values())).heard
+    return Content(
+        comparison.generation,
+        attributions,
+        sounds,
+        intervals=comparison.intervals,
+        comparison=comparison,
+        heard=heard,
+    )
 
 
 @content_of.register
@@ -100,10 +111,10 @@ def _(edit: Edit) -> Content:
     sounds = []
     for take in edit.takes:
         number = f", seed {take.plain.seed}" if len(edit.takes) > 1 else ""
-        change = f"{take.level_change:+.1f} dB".replace("-", "−")
+        change = f"{take.level_change:+.1f} dB".replace("-", "−") + (f"; {take.change}" if take.change else "")
         plain = original(take.plain, f"What {take.plain.generator} made from the prompt as it is.")
         sounds.append(replace(plain, title=f"Original{number}", file=f"original-{take.plain.seed}"))
-        text = f"The same seed with the gains that the prompt shows; {change} overall."
+        text = f"The same seed with the gains that the prompt shows; {change}."
         edited = take.edited
         sounds.append(Sound(f"Edited{number}", text, f"edited-{edited.seed}", edited.waveform, edited.sample_rate))
     heading = "What changes when words act more, or less?"

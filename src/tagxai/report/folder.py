@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from tagxai.contract.saved_folder import COMPARISON
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.editing import EDIT, Edit
 from tagxai.explaining.explanation import Explanation
-from tagxai.report.content import content_of
+from tagxai.explaining.kept_answers import kept
+from tagxai.report.content import Content, content_of
 from tagxai.report.figures import heat_maps
 from tagxai.report.page import render
 
@@ -33,13 +35,20 @@ def write_report(folder: str | Path) -> list[Path]:
         for file in _write_explanation(source / comparison.folder(method), explanation)
     ]
     attributions = {name: each.attribution for name, each in comparison.explanations.items()}
-    page = render(content_of(comparison), {name: f"{comparison.folder(name)}/report.html" for name in attributions})
+    content = _with_answers(source, content_of(comparison))
+    page = render(content, {name: f"{comparison.folder(name)}/report.html" for name in attributions})
     return [*_write(source, page, heat_maps(attributions, comparison.intervals), "heatmaps.png"), *own]
 
 
 def _write_explanation(folder: Path, explanation: Explanation) -> list[Path]:
     picture = explanation.attribution.plot(intervals=explanation.intervals)
-    return _write(folder, render(content_of(explanation)), picture, "heatmap.png")
+    page = render(_with_answers(folder, content_of(explanation)))
+    return _write(folder, page, picture, "heatmap.png")
+
+
+def _with_answers(folder: Path, content: Content) -> Content:
+    """With what `tagxai ask` and `tagxai effects` have answered about the clip."""
+    return replace(content, answers=kept(folder, content.clip))
 
 
 def _write(folder: Path, page: str, picture: Figure | None = None, name: str = "") -> list[Path]:
