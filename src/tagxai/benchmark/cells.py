@@ -26,6 +26,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.seeding import seeded
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
+from tagxai.explaining.attributing import attribute
 from tagxai.explaining.comparison import passes_in_words
 from tagxai.explaining.measuring import measure
 from tagxai.scoring import cached
@@ -156,11 +157,7 @@ def _generate(generator: Generator, spec: ClipSpec) -> tuple[Generation, float]:
 
 def _explain(entry: PlanEntry, clip: Generation, sentinel: Sentinel) -> tuple[Attribution, float]:
     method = entry.method()
-    attribution, seconds = _timed(lambda: method.attribute(sentinel.generator, clip))
-    if not isinstance(attribution, Attribution):
-        raise TagxaiError(f"it gave {type(attribution).__name__}, not an Attribution")
-    if not attribution.generation.sounds_as(clip):
-        raise TagxaiError("it explains another clip than the one it was given")
+    attribution, seconds = _timed(lambda: attribute(method, sentinel.generator, clip, label=entry.label))
     sentinel.check()
     return replace(attribution, generation=clip), seconds
 
