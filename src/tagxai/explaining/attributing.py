@@ -9,7 +9,7 @@ from typing import Any
 
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.cost import Cost
-from tagxai.contract.foreign import call_foreign, is_built_in
+from tagxai.contract.foreign import ask_foreign, is_built_in
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.model_state import check_unspoilt, model_kept
@@ -37,7 +37,7 @@ def attribute(
     what = f"method {(label or _name(method))!r}"
     lent = lend(clip)
     with model_kept(generator, what):
-        found = call_foreign(what, method.attribute, generator, lent, on_progress=on_progress)
+        found = ask_foreign(what, method.attribute, generator, lent, on_progress=on_progress)
     return _verified(found, clip, what)
 
 

@@ -71,7 +71,7 @@ class Comparison:
                 explanation.attribution.check_savable()
                 explanations[name] = explanation
             except Exception as error:  # a method may be anyone's plugin
-                failures[name] = error_sentence(error)
+                failures[name] = error_sentence(error).removeprefix(f"method {name!r} failed: ")
         in_order = {name: explanations[name] for name in names if name in explanations}
         return cls(in_order, {name: failures[name] for name in names if name in failures}, generation_seconds)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tagxai.contract.attribution import Attribution
-from tagxai.contract.foreign import call_foreign, is_built_in
+from tagxai.contract.foreign import ask_foreign, is_built_in
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.metric import MethodMetric, Metric
@@ -44,7 +44,7 @@ def _call(metric: Metric, method: Method | None, generator: Generator, function:
         return function(*arguments)
     what = f"metric {metric.name!r}"
     with model_kept(generator, what), values_kept(*_tensors_of(arguments)):
-        return call_foreign(what, function, *arguments)
+        return ask_foreign(what, function, *arguments)
 
 
 def _tensors_of(arguments: Any) -> Iterator[torch.Tensor]:
