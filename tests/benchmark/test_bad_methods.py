@@ -4,7 +4,6 @@ import json
 import signal
 import sys
 import time
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import pytest
@@ -15,12 +14,8 @@ from tagxai import Method, TagxaiError
 from tagxai.benchmark import results
 from tagxai.benchmark.guards import blaming, time_limit
 from tagxai.benchmark.running import run
-from tagxai.contract.attention import edit_attention
 from tagxai.methods.cross_attention import CrossAttention
 from tagxai.registering.registry import registry
-
-blocks: list[AbstractContextManager] = []  # that `Bad` leaves open
-
 
 hooks: list[torch.utils.hooks.RemovableHandle] = []  # that `Bad` leaves on all modules
 
@@ -45,10 +40,7 @@ class Bad(Method):
                 time.sleep(0.01)
         if self.how == "exits":
             sys.exit(3)
-        if self.how == "leaves an open block":  # its edit changes nothing, yet
-            blocks.append(edit_attention(run.model.attention_sites(), lambda site, weights: None))
-            blocks[-1].__enter__()
-        elif self.how == "leaves an edit":
+        if self.how == "leaves an edit":
             run.model.meanings.mul_(0.5)  # the weights of the analytic model
         elif self.how == "leaves a hook of all modules":
             hooks.append(torch.nn.modules.module.register_module_forward_hook(double))
@@ -78,8 +70,6 @@ def bad(monkeypatch):
     known = registry().methods
     monkeypatch.setitem(known, "bad", replace(known["random"], name="bad", cls=Bad))
     yield
-    while blocks:
-        blocks.pop().__exit__(None, None, None)
     while hooks:
         hooks.pop().remove()
 
@@ -92,9 +82,8 @@ def bad(monkeypatch):
         ("is no attribution", "int, not an Attribution"),
         ("exits", "SystemExit: 3"),
         ("leaves an edit", "left something behind"),
-        ("leaves an open block", "left hooks"),
-        ("returns NaN at once", "scores hold NaN"),
-        ("returns NaN later", "scores hold NaN"),
+        ("returns NaN at once", "hold NaN"),
+        ("returns NaN later", "hold NaN"),
         ("returns the wrong shape", "do not fit a generation"),
     ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.seeding import seeded
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
+from tagxai.explaining.attributing import attribute
 from tagxai.explaining.comparison import passes_in_words
 from tagxai.explaining.measuring import measure
 from tagxai.scoring import cached
@@ -44,6 +46,8 @@ class Job:
     model: ModelSpec
     clips: tuple[tuple[ClipSpec, Todo], ...]
     time_limit: float | None
+    room: tuple[str, ...] | None = None
+    """The plugins that its own process may load, where it has one: see `rooms`."""
 
     @property
     def todo(self) -> Todo:
@@ -61,9 +65,14 @@ class Job:
         return [replace(self, clips=((spec, (pair,)),)) for spec, todo in self.clips for pair in todo]
 
 
-def work(job: Job, on_cell: OnCell | None = None) -> int:
+OnBegin = Callable[[ClipSpec, Todo, "float | None"], None]
+"""Told before an explanation, with the metrics that wait for it, and before each metric; with the time limit."""
+
+
+def work(job: Job, on_cell: OnCell | None = None, *, on_begin: OnBegin | None = None, scores: str | None = None) -> int:
     """Compute a job's unfinished cells into its folder; returns how many failed. A cell that fails holds its error.
 
+    `scores` is a folder for the cache of scores, if it is not to be the one that all share.
     The clips are made together, and explained together by the methods that gain by it; all else is done one by one.
     """
     store = Store(job.folder)
@@ -71,7 +80,12 @@ def work(job: Job, on_cell: OnCell | None = None) -> int:
     left = [(spec, todo) for spec, todo in left if todo]
     make_clips(store, job.model, [spec for spec, _ in left], job.time_limit)
     explain_clips(store, job.model, _asked(left), job.time_limit)
-    return sum(_work_on(store, job, spec, todo, on_cell) for spec, todo in left)
+    begin, cache = on_begin or _nobody, Path(scores) if scores else store.folder / "scores"
+    return sum(_work_on(store, job, spec, todo, CellWriter(store, spec, on_cell), begin, cache) for spec, todo in left)
+
+
+def _nobody(*_: Any) -> None:
+    pass
 
 
 def _asked(clips: Iterable[tuple[ClipSpec, Todo]]) -> list[tuple[PlanEntry, list[ClipSpec]]]:
@@ -83,9 +97,9 @@ def _asked(clips: Iterable[tuple[ClipSpec, Todo]]) -> list[tuple[PlanEntry, list
     return list(asked.values())
 
 
-def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, on_cell: OnCell | None) -> int:
+def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, cells: CellWriter, begin: OnBegin, cache: Path) -> int:
     """Explain and measure one clip, which is made where it is missing."""
-    cells, limit, generator = CellWriter(store, spec, on_cell), job.time_limit, job.model.load()
+    limit, generator = job.time_limit, job.model.load()
     try:
         models.check_identity(generator, spec.generator, job.model.spec)
         with blaming("the generator", limit):
@@ -96,6 +110,7 @@ def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, on_cell: OnCell
         cells.fail(todo, str(error))
         return cells.failed
     for entry, metrics in todo:
+        begin(spec, ((entry, metrics),), limit)
         try:
             with blaming(f"method {entry.label!r}", limit):
                 make = partial(_explain, entry, clip, sentinel)
@@ -111,8 +126,9 @@ def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, on_cell: OnCell
         }
         for metric in metrics:
             key = spec.cell(entry, metric)
+            begin(spec, ((entry, (metric,)),), limit)
             try:
-                with blaming(f"metric {metric.label!r}", limit), cached(store.folder / "scores"), seeded(seed_of(key)):
+                with blaming(f"metric {metric.label!r}", limit), cached(cache), seeded(seed_of(key)):
                     value = measure(metric.metric(), sentinel.generator, attribution, entry.method())
                     sentinel.check(outputs=False)
                 cells.write(entry, metric, value=value, **cost)
@@ -156,11 +172,7 @@ def _generate(generator: Generator, spec: ClipSpec) -> tuple[Generation, float]:
 
 def _explain(entry: PlanEntry, clip: Generation, sentinel: Sentinel) -> tuple[Attribution, float]:
     method = entry.method()
-    attribution, seconds = _timed(lambda: method.attribute(sentinel.generator, clip))
-    if not isinstance(attribution, Attribution):
-        raise TagxaiError(f"it gave {type(attribution).__name__}, not an Attribution")
-    if not attribution.generation.sounds_as(clip):
-        raise TagxaiError("it explains another clip than the one it was given")
+    attribution, seconds = _timed(lambda: attribute(method, sentinel.generator, clip, label=entry.label))
     sentinel.check()
     return replace(attribution, generation=clip), seconds
 

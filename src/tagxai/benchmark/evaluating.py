@@ -15,6 +15,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.seeding import seeded
 from tagxai.contract.values import OnProgress, Progress
 from tagxai.errors import TagxaiError
+from tagxai.explaining.attributing import attribute
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.loading import make_method
 from tagxai.explaining.measuring import measure
@@ -95,7 +96,7 @@ def _measured(
     try:
         with blaming(f"method {entry.label!r}"), seeded(clip.seed):
             method = entry.method() if explain_again else make_method(entry.name, entry.settings)
-            measured = method.attribute(generator, clip) if explain_again else attribution
+            measured = attribute(method, generator, clip) if explain_again else attribution
     except TagxaiError as error:
         return {cell: Measurement(*cell, error=str(error)) for _, cell in todo}
     found = {}

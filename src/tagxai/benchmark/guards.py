@@ -28,6 +28,8 @@ def blaming(what: str, limit: float | None = None) -> Iterator[None]:
 class _Late(BaseException):
     """Not an Exception, so that a method that catches every Exception cannot swallow it."""
 
+    passes_through = True  # `call_foreign` leaves it to the block that set the limit
+
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:

@@ -10,7 +10,7 @@ from tagxai.benchmark.controls import CONTROLS, ORIGIN
 from tagxai.contract.method import Method
 from tagxai.contract.metric import Metric
 from tagxai.explaining.identifying import code_of, content_of
-from tagxai.registering.registry import registry
+from tagxai.registering.registry import BUILT_IN, registry
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class PlanEntry:
     @property
     def is_control(self) -> bool:
         return self.origin == ORIGIN
+
+    @property
+    def distribution(self) -> str:
+        """The plugin that it is from; empty for tagxai's own."""
+        return "" if self.is_control or self.origin == BUILT_IN else self.origin.partition(" ")[0]
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tagxai import storage
-from tagxai.benchmark import cells, models
+from tagxai.benchmark import cells, models, rooms
 from tagxai.benchmark.clip_spec import ClipSpec
 from tagxai.benchmark.executors import Executor, ProcessDiedError, make_executor
 from tagxai.benchmark.measurement import Measurement
@@ -109,18 +109,23 @@ def _model(plan: Plan, spec: str) -> models.ModelSpec:
 
 
 def _jobs(planned: PlannedRun, store: Store, pool: Executor) -> list[cells.Job]:
-    """The clips that have unfinished cells, as batches of one model; smaller ones where there are several workers."""
+    """The clips that have unfinished cells, as batches of one model; smaller ones where there are several workers.
+
+    Code from outside has jobs of its own, which come last: the clips are made by then.
+    """
     folder, plan = str(store.folder.resolve()), planned.plan
-    left: dict[str, list[tuple[ClipSpec, cells.Todo]]] = {}
+    left: dict[tuple[str, rooms.Guest], list[tuple[ClipSpec, cells.Todo]]] = {}
     for clip in planned.clips():
-        if todo := cells.unfinished(store, clip, planned.work_on(clip)):
-            left.setdefault(clip.label, []).append((clip, todo))
+        for guest, todo in rooms.by_guest(cells.unfinished(store, clip, planned.work_on(clip))).items():
+            left.setdefault((clip.label, guest), []).append((clip, todo))
     jobs = []
-    for label, clips in left.items():
+    for (label, guest), clips in sorted(left.items(), key=lambda pair: pair[0][1] != rooms.NOBODY):
+        made_by = PlanEntry("", "", planned.generators[label]["identity"]["origin"]).distribution
+        room = rooms.plugins_of(clips[0][1], made_by) if guest != rooms.NOBODY else None
         share = AT_ONCE if pool.here else -(-len(clips) // (JOBS_OF_A_WORKER * pool.workers))
-        size = min(AT_ONCE, share)
+        size = min(AT_ONCE, share) if room is None else -(-len(clips) // pool.workers)  # a process takes time to start
         batches = (tuple(clips[first : first + size]) for first in range(0, len(clips), size))
-        jobs += [cells.Job(folder, _model(plan, label), batch, plan.time_limit) for batch in batches]
+        jobs += [cells.Job(folder, _model(plan, label), batch, plan.time_limit, room) for batch in batches]
     return jobs
 
 
@@ -137,10 +142,14 @@ def _compute(pool: Executor, jobs: list[cells.Job], cells_in_all: int, on_status
     def report_cell(cell: Measurement) -> None:
         report(1, cell.error is not None, f"{cell.method}: {cell.prompt}")
 
-    function: Any = partial(cells.work, on_cell=report_cell) if pool.here else cells.work
+    function: Any = partial(rooms.work, on_cell=report_cell) if pool.here else rooms.work
     report(0, 0, "")
     while jobs:
-        again: list[cells.Job] = []
+        again = [job for job in jobs if job.room is not None]
+        jobs = [job for job in jobs if job.room is None]
+        if not jobs:  # all of tagxai's own are done
+            models.forget_loaded()
+            jobs, again = again, []
         for job, result in pool.map(function, jobs):
             if isinstance(result, ProcessDiedError) and len(job.todo) > 1:
                 again += job.parts()  # to find the one clip and method that is to blame

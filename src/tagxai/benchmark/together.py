@@ -55,7 +55,7 @@ def explain_clips(
 ) -> None:
     """Explain the clips that each method is asked for, by those methods that gain by a batch."""
     for entry, specs in asked:
-        if not entry.method().explains_together:
+        if entry.distribution or not entry.method().explains_together:
             continue
         kind = clips_on(torch.device("cpu"))
         known = [(spec, found[0]) for spec in specs if (found := store.find(kind, spec.key)) is not None]

@@ -38,6 +38,16 @@ def call_foreign(what: str, function: Any, *arguments: Any, **named: Any) -> Any
         raise TagxaiError(text if text.startswith(what) else f"{what} failed: {text}") from error
 
 
+def ask_foreign(what: str, function: Any, *arguments: Any, **named: Any) -> Any:
+    """As `call_foreign`, but a TagxaiError, which is a sentence for users already, passes as it is."""
+    try:
+        return call_foreign(what, function, *arguments, **named)
+    except TagxaiError as error:
+        if isinstance(error.__cause__, TagxaiError):
+            raise error.__cause__ from None
+        raise
+
+
 class _ExitedError(BaseException):
     """Code that calls `os._exit` means to end the process; a plain error could be caught on the way."""
 

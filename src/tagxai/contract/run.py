@@ -15,10 +15,9 @@ from tagxai.contract.cost import Cost, Counter, count, counting
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Generator
 from tagxai.contract.request import Replay
-from tagxai.contract.scores import Scores
+from tagxai.contract.scores import Scores, check_scores
 from tagxai.contract.state import neutral_state, plain_record
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
-from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 
 
@@ -97,10 +96,9 @@ class Run:
 
     def attribution(self, method: str, settings: Mapping[str, Any], found: Scores) -> Attribution:
         """What was found, with settings as used and what it cost."""
-        if not torch.isfinite(found.values).all():
-            dtype = str(getattr(self._generator, "dtype", torch.float32)).removeprefix("torch.")
-            remedy = "; use --dtype bfloat16 or float32" if dtype == "float16" else ""
-            raise TagxaiError(f"method {method!r} gave scores that are not finite in {dtype}{remedy}")
+        in_half = getattr(self._generator, "dtype", None) == torch.float16
+        remedy = " in float16; use --dtype bfloat16 or float32" if in_half else ""
+        check_scores(f"method {method!r}", found, self._original, remedy)
         return Attribution(
             self._original,
             found.values.detach().float().cpu(),

@@ -16,6 +16,7 @@ from tagxai import storage
 from tagxai.contract import saved_folder
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.cost import Cost
+from tagxai.contract.foreign import is_built_in
 from tagxai.contract.saved_folder import COMPARISON
 from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation
@@ -55,16 +56,24 @@ class Comparison:
     def of(
         cls, methods: Iterable[str], explain_with: Callable[[str], Explanation], generation_seconds: float | None = None
     ) -> Comparison:
-        """The explanations of all methods that give one; a method that fails does not end the others."""
-        explanations, failures = {}, {}
-        for name in methods:
+        """The explanations of all methods that give one; a method that fails does not end the others.
+
+        Methods by name are run in an order of their own: what one from outside may leave behind, and cannot be put
+        back, comes after tagxai's own.
+        """
+        names = list(methods)
+        made: Mapping[str, Any] = methods if isinstance(methods, Mapping) else {}
+        explanations: dict[str, Explanation] = {}
+        failures: dict[str, str] = {}
+        for name in sorted(names, key=lambda name: name in made and not is_built_in(type(made[name]))):
             try:
                 explanation = explain_with(name)
                 explanation.attribution.check_savable()
                 explanations[name] = explanation
             except Exception as error:  # a method may be anyone's plugin
-                failures[name] = error_sentence(error)
-        return cls(explanations, failures, generation_seconds)
+                failures[name] = error_sentence(error).removeprefix(f"method {name!r} failed: ")
+        in_order = {name: explanations[name] for name in names if name in explanations}
+        return cls(in_order, {name: failures[name] for name in names if name in failures}, generation_seconds)
 
     @property
     def generation(self) -> Generation:

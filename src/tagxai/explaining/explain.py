@@ -14,6 +14,7 @@ from tagxai.contract.method import Method
 from tagxai.contract.request import Request
 from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import TagxaiError, UnknownNameError
+from tagxai.explaining.attributing import attribute, attribute_many
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.default_method import default_method
 from tagxai.explaining.explanation import Explanation
@@ -133,8 +134,8 @@ def explain(
         return comparisons if many else comparisons[0]
     (only,) = chosen.values()
     if many:
-        return only.attribute_many(model, clips, on_progress=on_progress)
-    return only.attribute(model, clips[0], on_progress=on_progress)
+        return attribute_many(only, model, clips, on_progress=on_progress)
+    return attribute(only, model, clips[0], on_progress=on_progress)
 
 
 def _sources(prompt: Any) -> list[Source]:

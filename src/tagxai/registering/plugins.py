@@ -22,6 +22,9 @@ from tagxai.registering.class_checks import fault
 DISABLE = "TAGXAI_DISABLE_PLUGINS"
 """An environment variable: names of distributions that are not loaded, separated by commas, or `all`."""
 
+ONLY = "TAGXAI_ONLY_PLUGINS"
+"""An environment variable: the names of the only distributions that are loaded, separated by commas; perhaps none."""
+
 KINDS: dict[str, tuple[str, type]] = {
     "generator": ("tagxai_generators", Generator),
     "method": ("tagxai_methods", Method),
@@ -115,9 +118,10 @@ def installed() -> list[Plugin]:
     if any(part.lower() in ("all", "1", "true") for part in wanted):
         return []
     off = {normalised(part) for part in wanted}
+    only = None if ONLY not in os.environ else {normalised(part.strip()) for part in os.environ[ONLY].split(",")}
     plugins: list[Plugin] = []
     for point, distribution, version in _entry_points():
-        if normalised(distribution) in off:
+        if normalised(distribution) in off or (only is not None and normalised(distribution) not in only):
             continue
         plugin = Plugin(distribution, f"{distribution} {version}".strip())
         plugin.load(point.load)
