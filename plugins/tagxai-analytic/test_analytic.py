@@ -11,6 +11,7 @@ from tagxai import Attribution, TagxaiError
 from tagxai.contract.attention import edit_attention
 from tagxai.errors import UnsupportedError
 from tagxai.metrics.best_word import Hit
+from tagxai.metrics.families.localisation import Localisation
 from tagxai.probing.edits import Gate
 from tagxai.registering.registry import registry
 from tagxai.scoring import all_subsets, leave_one_out, score, shapley
@@ -320,7 +321,7 @@ def test_a_prompt_that_does_nothing_has_no_truth_and_metrics_say_so(linear):
         Hit().score(linear, clip, flat)
 
 
-METRICS = [name for name, entry in registry().metrics.items() if entry.cls.family == "localisation"]
+METRICS = [name for name, entry in registry().metrics.items() if issubclass(entry.cls, Localisation)]
 
 
 @pytest.mark.parametrize("name", METRICS)

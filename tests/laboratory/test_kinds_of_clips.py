@@ -92,7 +92,7 @@ def obedient(make):
         ("a dog barks while rain falls", "gaps", "steady", {"while", "gappy", "no attributes"}),
         ("rain falls after a dog barks", "steady", "steady", {"followed", "reversed order", "steady", "no attributes"}),
         ("a dog barks then rain falls", "steady", "some", {"followed", "no attributes"}),
-        ("a dog barks without rain", "steady", None, {"single", "denied", "steady", "no attributes"}),
+        ("a dog barks without rain falling", "steady", None, {"single", "denied", "steady", "no attributes"}),
     ],
 )
 def test_strata_follow_from_the_prompt_and_from_how_much_of_a_stretch_is_silent(text, first, second, expected):

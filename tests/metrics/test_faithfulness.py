@@ -11,7 +11,7 @@ from tagxai import Attribution, TagxaiError, load_generator
 from tagxai.errors import UnsupportedError
 from tagxai.metrics.concentration import effective_words, gini
 from tagxai.metrics.erasure import comprehensiveness, sufficiency
-from tagxai.metrics.families.faithfulness import ScoringMetric
+from tagxai.metrics.families.faithfulness import ScoringMetric, beside_absences, event_units
 from tagxai.metrics.families.rank_correlation import rank_agreement, rank_correlation
 from tagxai.metrics.families.word_sets import rankings
 from tagxai.metrics.infidelity import infidelity
@@ -293,6 +293,49 @@ def test_operators_of_attention_are_refused_where_there_is_none(name, model):
     assert metric(operator="null").score(blind, clip, attribution) is not None
 
 
+def test_the_words_of_an_event_are_one_unit_and_other_words_stay_single(model):
+    clip = model.generate("a dog then barks while wind and waves and gulls", duration=0.5)
+    attribution = Attribution(clip, torch.rand(1, 5, len(clip.tokens)), "random")
+    found = event_units(model, clip, attribution)
+    assert [unit.text for unit in found if not unit.special] == [
+        *("a", "dog then barks", "while", "wind and waves and gulls")
+    ]
+    assert sorted(token for unit in found for token in unit.tokens) == list(range(len(clip.tokens)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_loss_beside_absences_is_the_largest_over_near_words(seed):
+    """The definition, slowly: of removing R, and of removing it after each kept word that is near a word of R."""
+    n, distance = 5, 2
+    _, value = any_game(n, seed)
+
+    def of(kept):
+        return float(value(torch.tensor([[i in kept for i in range(n)]]))[0])
+
+    masks = torch.rand(12, n, generator=torch.Generator().manual_seed(seed)) < 0.6
+    found = beside_absences(value, distance)(masks)
+    for row, each in zip(masks.tolist(), found.tolist(), strict=True):
+        kept = {i for i in range(n) if row[i]}
+        gone = set(range(n)) - kept
+        losses = [of(set(range(n))) - of(kept)]
+        for j in kept:
+            if any(abs(i - j) <= distance for i in gone):
+                losses.append(of(set(range(n)) - {j}) - of(kept - {j}))
+        assert of(set(range(n))) - each == pytest.approx(max(losses))
+
+
+def test_pair_aware_removal_sees_a_word_that_another_one_repeats():
+    linear = load_generator("analytic:linear")
+    clip = linear.generate("rain and drizzle", duration=0.5)  # either of them makes the sound
+    scores = torch.tensor([1.0, 0.0, 0.5, 0.0]).expand(1, 5, 4).contiguous()
+    attribution = Attribution(clip, scores, "random")
+    comprehensive = registry().metric("comprehensiveness")
+    # of the bins of 5 to 50 % of three words the last takes two, and so loses the sound in any case
+    lost = 2 / 32 / 2
+    assert comprehensive(beside=0).score(linear, clip, attribution) == pytest.approx(lost / 4, abs=1e-5)
+    assert comprehensive().score(linear, clip, attribution) == pytest.approx(lost, abs=1e-5)
+
+
 def test_a_prompt_that_does_nothing_is_refused_in_a_sentence(model):
     clip = model.generate("the house of a friend", duration=0.5)
     attribution = Attribution(clip, torch.rand(1, 5, len(clip.tokens)), "random")
@@ -313,6 +356,6 @@ def test_prompts_too_long_to_try_all_sets_are_refused(model):
 def test_options_of_a_metric_are_read_from_text(model):
     metric = registry().metric("infidelity").configure({"operator": "gate", "samples": "8"})
     assert (metric.operator, metric.samples) == ("gate", 8)
-    assert metric.settings() == {"operator": "gate", "samples": 8, "seed": 20_000}
+    assert metric.settings() == {"operator": "gate", "units": "word", "beside": 0, "samples": 8, "seed": 20_000}
     with pytest.raises(TagxaiError, match="option of metric 'infidelity' named 'sample'; did you mean 'samples'"):
         registry().metric("infidelity").configure({"sample": "8"})

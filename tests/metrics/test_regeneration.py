@@ -9,8 +9,8 @@ import torch
 from tagxai import Attribution, TagxaiError, load_generator
 from tagxai.classifiers import Classifier
 from tagxai.metrics.families.regeneration import top_share
-from tagxai.metrics.fid import change_of_top
-from tagxai.metrics.kl import CounterfactualKL, FactualKL, divergence
+from tagxai.metrics.fid import change
+from tagxai.metrics.kl import FactualKL, PaperCounterfactualKL, PaperFactualKL, divergence
 from tagxai.metrics.removal import Removal, top_words
 from tagxai.registering.registry import registry
 
@@ -58,8 +58,12 @@ def test_divergence_is_the_sum_of_its_definition(seed):
         for pr, qr in zip(p.tolist(), q.tolist(), strict=True)
     ]
     assert divergence(p, q) == pytest.approx(sum(classes) / 2)
-    top = max(range(5), key=lambda c: p[0, c])
-    assert change_of_top(p[0], q) == pytest.approx(sum(abs(p[0, top] - q[i, top]).item() for i in range(2)) / 2)
+    frames = q.reshape(1, 2, 5)
+    less = sum(abs(a - b) for x, y in zip(p.tolist(), q.tolist(), strict=True) for a, b in zip(x, y, strict=True))
+    most = sum(max(a, b) for x, y in zip(p.tolist(), q.tolist(), strict=True) for a, b in zip(x, y, strict=True))
+    assert change(p, frames) == pytest.approx(less / most)
+    assert change(p, p[None]) == change(0 * p, 0 * frames) == 0.0
+    assert change(p, 0 * frames) == 1.0
 
 
 def test_divergence_is_finite_where_a_probability_is_zero():
@@ -95,8 +99,8 @@ def masks_of(clip, model):
 @pytest.mark.parametrize("kind_of_mask", ["own", "matched"])
 def test_the_oracle_beats_a_degraded_oracle_which_beats_chance(model, tones, kind_of_mask):
     clips = [model.generate(p, duration=3.0, seed=s) for s, p in enumerate(["the bell of it and rain", "a siren here"])]
-    for name in ("kl_f", "kl_cf", "fid_f", "fid_cf"):
-        metric = registry().metric(name)(mask=kind_of_mask, repeats=4)
+    for name in ("kl_f_paper", "kl_cf_paper", "fid_f", "fid_cf"):
+        metric = registry().metric(name)(mask=kind_of_mask, repeats=4, seeds="next", per="clip")
         means = {"oracle": 0.0, "degraded": 0.0, "random": 0.0}
         for clip in clips:
             for kind, attribution in masks_of(clip, model).items():
@@ -113,8 +117,11 @@ def test_a_mask_of_ones_is_one_noise_floor_and_zeros_are_the_unconditional_clip(
     clip = model.generate("the bell of it", duration=2.0, seed=3)
     shape = (1, clip.frames, len(clip.tokens))
     ones, zeros = (Attribution(clip, make(shape), "random", is_mask=True) for make in (torch.ones, torch.zeros))
-    assert FactualKL(unit="noise_floor").score(model, clip, ones) == 1.0
-    assert CounterfactualKL(unit="noise_floor").score(model, clip, zeros) == 1.0
+    assert PaperFactualKL(unit="noise_floor").score(model, clip, ones) == 1.0
+    assert PaperCounterfactualKL(unit="noise_floor").score(model, clip, zeros) == 1.0
+    assert FactualKL(mask="own").score(model, clip, ones) == pytest.approx(0, abs=1e-5)  # it is the original
+    with pytest.raises(TagxaiError, match="needs seeds=next"):
+        FactualKL(unit="noise_floor")
     bare = torch.stack(
         [
             tones([model.generate(clip.prompt, duration=2.0, seed=s, branch="unconditional").waveform], 16_000)[0]
@@ -122,8 +129,8 @@ def test_a_mask_of_ones_is_one_noise_floor_and_zeros_are_the_unconditional_clip(
         ]
     )
     original = tones([clip.waveform], 16_000)
-    assert FactualKL().score(model, clip, zeros) == pytest.approx(divergence(bare, original, exclusive=False))
-    assert FactualKL(reverse=True).score(model, clip, zeros) == pytest.approx(
+    assert PaperFactualKL().score(model, clip, zeros) == pytest.approx(divergence(bare, original, exclusive=False))
+    assert PaperFactualKL(reverse=True).score(model, clip, zeros) == pytest.approx(
         divergence(original.expand(2, -1), bare, exclusive=False)
     )
 
@@ -136,18 +143,38 @@ def test_metrics_of_one_mask_share_its_clips(model, tones):
     model.generate_many = lambda requests, **options: made.extend(requests) or generate(requests, **options)
     for name in ("kl_f", "fid_f", "kl_f"):
         registry().metric(name)().score(model, clip, attribution)
-    assert len(made) == 2
-    registry().metric("kl_f")().score(model, clip, replace(attribution, scores=attribution.scores / 2))
-    assert len(made) == 4
+    assert len(made) == 1
+    halved = replace(attribution, scores=attribution.scores / 2)
+    registry().metric("kl_f")().score(model, clip, halved)  # the same tokens are the best half
+    assert len(made) == 1
+    for _ in range(2):
+        registry().metric("kl_f_paper")().score(model, clip, halved)
+    assert len(made) == 3
 
 
 def test_without_noise_there_is_no_floor_to_divide_by(tones):
     linear = load_generator("analytic:linear")
     clip = linear.generate("the bell", duration=1.0)
     attribution = Attribution(clip, torch.ones(1, 10, len(clip.tokens)), "random", is_mask=True)
-    assert FactualKL().score(linear, clip, attribution) == pytest.approx(0, abs=1e-5)
+    assert PaperFactualKL().score(linear, clip, attribution) == pytest.approx(0, abs=1e-5)
     with pytest.raises(TagxaiError, match="no noise floor"):
-        FactualKL(unit="noise_floor").score(linear, clip, attribution)
+        PaperFactualKL(unit="noise_floor").score(linear, clip, attribution)
+
+
+def test_kl_is_the_mean_over_frames_of_a_classifier_that_has_them(model, tones, monkeypatch):
+    """Two clips whose tones differ in half of their frames, heard frame by frame."""
+
+    def per_frame(waveform):
+        power = torch.fft.rfft(waveform.unflatten(1, (-1, 1600))).abs()[..., [44, 66]]
+        return (power > 1).float() * 0.9
+
+    monkeypatch.setattr(tones, "frame_probabilities", per_frame)
+    clip = model.generate("the bell of it", duration=1.0, seed=3, temperature=0.0)
+    zeros = Attribution(clip, torch.zeros(1, clip.frames, len(clip.tokens)), "random", is_mask=True)
+    # without the prompt no code is drawn: every frame loses the bell's tone, which was heard with 0.9
+    found = FactualKL(mask="own").score(model, clip, zeros)
+    assert found == pytest.approx(-log(0.1 + 1e-6), rel=1e-5)
+    assert registry().metric("fid_f")(mask="own").score(model, clip, zeros) == 1.0
 
 
 # -- removal ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tagxai.contract.truth import TrueWord, Truth
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
 from tagxai.scoring import Operator
-from tagxai_analytic.vocabulary import CEILING, EVENTS, KINDS, LINKS, MODIFIERS, VOCABULARY, Link
+from tagxai_analytic.vocabulary import CEILING, EVENTS, KINDS, LINKS, MODIFIERS, VOCABULARY, Event, Link
 
 if TYPE_CHECKING:  # it would load torch
     Scores = Float[torch.Tensor, "codebooks frames tokens"]
@@ -191,7 +191,13 @@ class ClosedForm:
                 *self.generation.spans[i],
                 KINDS.get(self.words[i], "event" if self.words[i] in VOCABULARY else "filler"),
                 bool(causal[i]),
+                next((n for n, event in enumerate(EVENTS.values()) if self.words[i] in _names(event)), None),
             )
             for i in spoken
         )
         return Truth(words, mask, self.generation.frame_rate)
+
+
+def _names(event: Event) -> set[str]:
+    """The words that name an event."""
+    return {word for term in event.terms for word in term.words if word not in KINDS}

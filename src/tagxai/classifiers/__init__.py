@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from jaxtyping import Float
 
@@ -29,10 +30,25 @@ class Classifier(ABC):
     def probabilities(self, waveform: Float[torch.Tensor, "clips samples"]) -> Float[torch.Tensor, "clips labels"]:
         """The probabilities for mono clips of one length, at the model's sample rate. Called without gradients."""
 
+    def frame_probabilities(
+        self, waveform: Float[torch.Tensor, "clips samples"]
+    ) -> Float[torch.Tensor, "clips frames labels"]:
+        """The probabilities over time; a classifier of whole clips has one frame."""
+        return self.probabilities(waveform)[:, None]
+
     def __call__(
         self, waveforms: Sequence[Float[torch.Tensor, "channels _"]], sample_rate: int
     ) -> Float[torch.Tensor, "clips labels"]:
         """Channels are averaged, and the rate converted; clips of one length go through the model together."""
+        return self._judge(self.probabilities, waveforms, sample_rate)
+
+    def over_time(
+        self, waveforms: Sequence[Float[torch.Tensor, "channels _"]], sample_rate: int
+    ) -> Float[torch.Tensor, "clips frames labels"]:
+        """As a call, for clips of one length, but frame by frame where the classifier can."""
+        return self._judge(self.frame_probabilities, waveforms, sample_rate)
+
+    def _judge(self, ask: Any, waveforms: Sequence[torch.Tensor], sample_rate: int) -> torch.Tensor:
         lengths = [waveform.shape[-1] for waveform in waveforms]
         rows: dict[int, torch.Tensor] = {}
         with torch.no_grad():
@@ -41,7 +57,7 @@ class Classifier(ABC):
                 for start in range(0, len(mine), self.batch_size):
                     part = mine[start : start + self.batch_size]
                     mono = torch.stack([waveforms[i].float().mean(0) for i in part])
-                    found = self.probabilities(resampled(mono, sample_rate, self.sample_rate)).float().cpu()
+                    found = ask(resampled(mono, sample_rate, self.sample_rate)).float().cpu()
                     rows.update(zip(part, found, strict=True))
         return torch.stack([rows[i] for i in range(len(lengths))])
 

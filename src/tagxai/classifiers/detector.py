@@ -30,3 +30,8 @@ class Detector(Classifier):
 
     def probabilities(self, waveform: Float[torch.Tensor, "clips samples"]) -> Float[torch.Tensor, "clips labels"]:
         return self.model.strength(waveform.to(self.model.window.device))
+
+    def frame_probabilities(
+        self, waveform: Float[torch.Tensor, "clips samples"]
+    ) -> Float[torch.Tensor, "clips frames labels"]:
+        return self.model(waveform.to(self.model.window.device))

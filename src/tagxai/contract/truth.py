@@ -28,13 +28,14 @@ class TrueWord:
     """The characters [start, end) of the prompt, and what they are there for.
 
     `causal` says that the word is known to change the clip: an intervention on the model confirmed it. A word that
-    should act but does not is of kind "event", say, and not causal.
+    should act but does not is of kind "event", say, and not causal. Words with one number in `event` name the same.
     """
 
     start: int
     end: int
     kind: WordKind
     causal: bool = False
+    event: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

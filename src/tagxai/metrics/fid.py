@@ -1,6 +1,7 @@
-"""Fid_F and Fid_CF: change of the original's top label in clips sampled under a mask, or 1 - mask (AAAI 2025).
+"""Fid_F and Fid_CF: how much of what is heard changes in clips sampled under a mask, or 1 - mask (after AAAI 2025).
 
-Kang et al. give no formula: `change_of_top` is our reading of the paper.
+Kang et al. give no formula. `change` counts all labels and frames: the top label alone hardly changes as long as its
+event is heard anywhere, and a clip's other events would not count.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from tagxai.lazy import torch
 from tagxai.metrics.families.regeneration import RegenerationMetric
 
 
-def change_of_top(original: Float[torch.Tensor, " labels"], new: Float[torch.Tensor, "clips labels"]) -> float:
-    """The mean |p_original(y) - p_new(y)| of the original's most probable label y.
+def change(original: Float[torch.Tensor, "frames labels"], new: Float[torch.Tensor, "clips frames labels"]) -> float:
+    """sum |p - o| / sum max(p, o) over all frames and labels (the distance of Jaccard for probabilities), a mean over
+    clips: 0 where nothing changes, 1 where nothing that was heard is heard in the same frames.
 
     >>> import torch
-    >>> round(change_of_top(torch.tensor([0.2, 0.8]), torch.tensor([[0.5, 0.5], [0.1, 0.9]])), 4)
-    0.2
+    >>> round(change(torch.tensor([[1.0, 0.0], [0.5, 0.0]]), torch.tensor([[[1.0, 0.0], [0.0, 0.5]]])), 4)
+    0.5
     """
-    top = int(original.argmax())
-    return float((new.double()[:, top] - original.double()[top]).abs().mean())
+    o, p = original.double().expand(new.shape), new.double()
+    least = torch.finfo(torch.float64).tiny
+    return float(((p - o).abs().sum((1, 2)) / torch.maximum(p, o).sum((1, 2)).clamp(min=least)).mean())
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,17 @@ class _Fidelity(RegenerationMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def compare(
-        self, original: Float[torch.Tensor, " labels"], new: Float[torch.Tensor, "repeats labels"], exclusive: bool
+        self,
+        original: Float[torch.Tensor, "frames labels"],
+        new: Float[torch.Tensor, "repeats frames labels"],
+        exclusive: bool,
     ) -> float:
-        return change_of_top(original, new)
+        return change(original, new)
 
 
 @dataclass(frozen=True)
 class FactualFidelity(_Fidelity):
-    """Regeneration: change of the top label's probability under the mask, small is good (after Kang et al. 2025)."""
+    """Regeneration: share of what is heard that changes under the mask, small is good (after Kang et al. 2025)."""
 
     name: ClassVar[str] = "fid_f"
     higher_is_better: ClassVar[bool] = False
@@ -46,7 +52,7 @@ class FactualFidelity(_Fidelity):
 
 @dataclass(frozen=True)
 class CounterfactualFidelity(_Fidelity):
-    """Regeneration: change of the top label's probability under 1 - mask, high is good (after Kang et al. 2025)."""
+    """Regeneration: share of what is heard that changes under 1 - mask, high is good (after Kang et al. 2025)."""
 
     name: ClassVar[str] = "fid_cf"
     higher_is_better: ClassVar[bool] = True

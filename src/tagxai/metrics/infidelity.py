@@ -63,6 +63,7 @@ class Infidelity(ScoringMetric):
     """Seed of the draws of removed words; each is removed with probability 1/2."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.require("samples", self.samples >= 1, "at least 1")
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:

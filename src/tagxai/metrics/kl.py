@@ -1,15 +1,21 @@
-"""KL_F and KL_CF: how far clips sampled under a mask, or 1 - mask, are from the original (Kang et al., AAAI 2025)."""
+"""KL_F and KL_CF: how far clips sampled under a mask, or 1 - mask, are from the original (after Kang et al. 2025).
+
+The paper compares whole clips of other seeds under each method's own mask (`kl_f_paper`, `kl_cf_paper`): such a number
+follows the size of the mask, and the noise of sampling hides the rest. `kl_f` and `kl_cf` compare frame by frame, with
+the original's own noise, under masks that keep the same share of the tokens at every step.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from jaxtyping import Float
 
 from tagxai.lazy import torch
 from tagxai.metrics.families.regeneration import RegenerationMetric
+from tagxai.metrics.families.sampled_clips import Seeds
 
 SMALLEST = 1e-6
 """Added to the probabilities of the second distribution, as in the authors' evaluation."""
@@ -41,15 +47,18 @@ class _KL(RegenerationMetric):
     """KL(original || new) in place of KL(new || original), which is AudioGenX's."""
 
     def compare(
-        self, original: Float[torch.Tensor, " labels"], new: Float[torch.Tensor, "repeats labels"], exclusive: bool
+        self,
+        original: Float[torch.Tensor, "frames labels"],
+        new: Float[torch.Tensor, "repeats frames labels"],
+        exclusive: bool,
     ) -> float:
-        same = original.expand_as(new)
+        same, new = original.expand_as(new).flatten(0, 1), new.flatten(0, 1)
         return divergence(same, new, exclusive) if self.reverse else divergence(new, same, exclusive)
 
 
 @dataclass(frozen=True)
 class FactualKL(_KL):
-    """Regeneration: divergence of clips sampled under the mask from the original, small is good (Kang et al. 2025)."""
+    """Regeneration: divergence from the original, frame by frame, under masks of one size (after Kang et al. 2025)."""
 
     name: ClassVar[str] = "kl_f"
     higher_is_better: ClassVar[bool] = False
@@ -58,8 +67,32 @@ class FactualKL(_KL):
 
 @dataclass(frozen=True)
 class CounterfactualKL(_KL):
-    """Regeneration: divergence of clips sampled under 1 - mask from the original, high is good (Kang et al. 2025)."""
+    """Regeneration: divergence from the original, frame by frame, without the best tokens (after Kang et al. 2025)."""
 
     name: ClassVar[str] = "kl_cf"
     higher_is_better: ClassVar[bool] = True
     factual: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class PaperFactualKL(FactualKL):
+    """Regeneration: KL_F as Kang et al. 2025; follows the mask's size, so it does not rank methods of other sizes."""
+
+    name: ClassVar[str] = "kl_f_paper"
+
+    mask: Literal["own", "matched"] = "own"
+    seeds: Seeds = "next"
+    per: Literal["frame", "clip"] = "clip"
+    repeats: int = 2
+
+
+@dataclass(frozen=True)
+class PaperCounterfactualKL(CounterfactualKL):
+    """Regeneration: KL_CF as Kang et al. 2025; follows the mask's size, so it does not rank methods of other sizes."""
+
+    name: ClassVar[str] = "kl_cf_paper"
+
+    mask: Literal["own", "matched"] = "own"
+    seeds: Seeds = "next"
+    per: Literal["frame", "clip"] = "clip"
+    repeats: int = 2

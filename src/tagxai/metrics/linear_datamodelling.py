@@ -48,6 +48,7 @@ class LinearDatamodelling(ScoringMetric):
     """Seed of the sets' draws; methods use other seeds, so these sets are held out."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.require("samples", self.samples >= 2, "at least 2")
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:

@@ -1,15 +1,19 @@
-"""Removal: what the top words are for is gone from clips of the prompt without them (input deletion, regenerated)."""
+"""Removal: what the top words are for is gone from clips of the prompt without them (input deletion, regenerated).
+
+The words of an event go together: "dog barks" without "dog" would still make a dog.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
+from tagxai.metrics.families.faithfulness import event_units
 from tagxai.metrics.families.sampled_clips import Variant, classifier_for, sampled
 from tagxai.scoring import without
 
@@ -26,7 +30,7 @@ def top_words(scores: list[float], k: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Removal(Metric):
-    """Removal: drop of the original's top label in clips of the prompt without its best word."""
+    """Removal: drop of the original's top label in clips of the prompt without its best event or other word."""
 
     name: ClassVar[str] = "removal_1"
     family: ClassVar[str] = "removal"
@@ -35,6 +39,8 @@ class Removal(Metric):
     expense: ClassVar[str] = "2 `repeats` clips, half of which are shared by all methods"
 
     k: int = 1
+    units: Literal["word", "event"] = "event"
+    """What is removed: single words, or all words of an event together (phrases, where no truth says which)."""
     repeats: int = 2
     classifier: str | None = None
     """By name; None takes the embedded detector for `tiny`, else `passt`."""
@@ -46,7 +52,8 @@ class Removal(Metric):
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         """Clips of the whole prompt and of what is left have the same seeds; neither has the original's seed, whose
         top label would be high by selection."""
-        units = [unit for unit in attribution.words() if not unit.special]
+        words = attribution.words() if self.units == "word" else event_units(generator, generation, attribution)
+        units = [unit for unit in words if not unit.special]
         gone = top_words(attribution.over_time(units).mean(1).tolist(), self.k)
         left = without(generation.prompt, units, [i not in gone for i in range(len(units))])
         _, judge = classifier_for(generator, self.classifier)
@@ -58,7 +65,7 @@ class Removal(Metric):
 
 @dataclass(frozen=True)
 class RemovalOfTwo(Removal):
-    """Removal: drop of the original's top label in clips of the prompt without its two best words."""
+    """Removal: drop of the original's top label in clips of the prompt without its two best events or words."""
 
     name: ClassVar[str] = "removal_2"
     k: int = 2
@@ -66,7 +73,7 @@ class RemovalOfTwo(Removal):
 
 @dataclass(frozen=True)
 class RemovalOfThree(Removal):
-    """Removal: drop of the original's top label in clips of the prompt without its three best words."""
+    """Removal: drop of the original's top label in clips of the prompt without its three best events or words."""
 
     name: ClassVar[str] = "removal_3"
     k: int = 3

@@ -59,7 +59,7 @@ class ShareOfOptimum(ScoringMetric):
     expense: ClassVar[str] = f"2^n passes for n words, or phrases where words are more than {MOST_WORDS}"
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
-        units = attribution.words()
+        units = self.players(generator, generation, attribution)
         if sum(not unit.special for unit in units) > MOST_WORDS:
             units = attribution.phrases()
         words = sum(not unit.special for unit in units)

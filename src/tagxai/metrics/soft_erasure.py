@@ -101,6 +101,7 @@ class _SoftErasure(ScoringMetric):
     """Seed of the draws of word sets."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.require("share", 0 < self.share < 1, "between 0 and 1")
         self.require("samples", self.samples >= 1, "at least 1")
 

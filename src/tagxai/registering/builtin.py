@@ -68,9 +68,10 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
     from tagxai.metrics.erasure import Comprehensiveness, Sufficiency
     from tagxai.metrics.fid import CounterfactualFidelity, FactualFidelity
     from tagxai.metrics.infidelity import Infidelity
-    from tagxai.metrics.kl import CounterfactualKL, FactualKL
+    from tagxai.metrics.kl import CounterfactualKL, FactualKL, PaperCounterfactualKL, PaperFactualKL
     from tagxai.metrics.linear_datamodelling import LinearDatamodelling
     from tagxai.metrics.mask_size import MaskSize
+    from tagxai.metrics.masked_log_prob import KeptLogProb, LostLogProb
     from tagxai.metrics.max_sensitivity import MaxSensitivity
     from tagxai.metrics.model_randomisation import (
         CascadingRandomisation,
@@ -109,12 +110,16 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
         Gini,
         Hit,
         Infidelity,
+        KeptLogProb,
         LinearDatamodelling,
+        LostLogProb,
         MaskSize,
         MaxSensitivity,
         NeededNow,
         OtherAudio,
         ParaphraseRobustness,
+        PaperCounterfactualKL,
+        PaperFactualKL,
         PerturbationCurves,
         PointingGame,
         ReciprocalRank,

@@ -69,7 +69,8 @@ def truth(generator: Generator, generation: Generation, detector: EventDetector,
                 heard[-1].sum() <= AUDIBLE < witness.frames(_negated(prompt, level), prompt.mentions[-1]).sum()
             )
         kind: WordKind = "count" if word.attribute == "count" else word.kind
-        words.append(TrueWord(word.start_char, word.end_char, kind, causal))
+        event = word.mention if word.kind == "event" else None
+        words.append(TrueWord(word.start_char, word.end_char, kind, causal, event))
         rows.append(frames)
     return Truth(tuple(words), torch.stack(rows), generation.frame_rate)
 

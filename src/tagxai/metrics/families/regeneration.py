@@ -14,7 +14,7 @@ from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
-from tagxai.metrics.families.sampled_clips import Variant, classifier_for, sampled
+from tagxai.metrics.families.sampled_clips import Seeds, Variant, classifier_for, sampled
 
 
 def top_share(mask: Float[torch.Tensor, "positions tokens"], share: float) -> Float[torch.Tensor, "positions tokens"]:
@@ -40,24 +40,37 @@ class RegenerationMetric(Metric):
     expense: ClassVar[str] = "`repeats` clips (shared by metrics of one kind of mask), as many for the noise floor"
     factual: ClassVar[bool]
 
-    mask: Literal["own", "matched"] = "own"
+    mask: Literal["own", "matched"] = "matched"
     """The method's own mask, or one of its best tokens at each step, of the same size for all methods."""
     size: float = 0.5
     """The share of tokens in a matched mask."""
+    seeds: Seeds = "original"
+    """Whether the first new clip has the `original`'s seed, and thus its noise, or the `next`."""
+    per: Literal["frame", "clip"] = "frame"
+    """Whether clips are compared frame by frame, where the classifier can, or by what is heard anywhere in them."""
     unit: Literal["absolute", "noise_floor"] = "absolute"
-    """The number itself, or divided by that of another sample of the same prompt."""
-    repeats: int = 2
+    """The number itself, or (of other seeds than the original's) divided by that of another sample of the prompt."""
+    repeats: int = 1
     classifier: str | None = None
     """By name; None takes the embedded detector for `tiny`, else `passt`."""
 
     def __post_init__(self) -> None:
         self.require("size", 0 <= self.size <= 1, "from 0 to 1")
         self.require("repeats", self.repeats >= 1, "at least 1")
+        if self.unit == "noise_floor" and self.seeds == "original":
+            raise TagxaiError(
+                f"metric {self.name!r} with unit=noise_floor needs seeds=next: under the original's own seed a clip of "
+                "the whole prompt is the original, so that there is no noise"
+            )
 
     @abstractmethod
     def compare(
-        self, original: Float[torch.Tensor, " labels"], new: Float[torch.Tensor, "repeats labels"], exclusive: bool
-    ) -> float: ...
+        self,
+        original: Float[torch.Tensor, "frames labels"],
+        new: Float[torch.Tensor, "repeats frames labels"],
+        exclusive: bool,
+    ) -> float:
+        """Whole clips are clips of one frame."""
 
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
         self.check_supported(generator)
@@ -68,10 +81,14 @@ class RegenerationMetric(Metric):
         if self.unit == "noise_floor":
             variants.append(Variant())
         _, judge = classifier_for(generator, self.classifier)
-        original = judge([generation.waveform], generation.sample_rate)[0]
+        frames = self.per == "frame"
+        original = (judge.over_time if frames else judge)([generation.waveform], generation.sample_rate)[0]
+        clips = sampled(generator, generation, self.classifier, self.repeats, variants, self.seeds, frames=frames)
         found, *floors = (
             self.compare(original, new, judge.exclusive)
-            for new in sampled(generator, generation, self.classifier, self.repeats, variants)
+            if frames
+            else self.compare(original[None], new[:, None], judge.exclusive)
+            for new in clips
         )
         if self.unit == "absolute":
             return found

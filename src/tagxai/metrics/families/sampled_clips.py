@@ -1,7 +1,8 @@
 """How new clips of a prompt sound to a classifier: sampled once, and remembered for every metric that judges the same.
 
-New clips have other seeds than the original: under a mask of ones they are as far from it as two samples of one prompt
-are, which is the noise floor.
+Clips of the original's next seeds are, under a mask of ones, as far from it as two samples of one prompt are, which is
+the noise floor. From the original's own seed on, the first is then the original itself, and a mask changes it no more
+than it must.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from jaxtyping import Float
@@ -39,13 +40,25 @@ class Variant(NamedTuple):
     prompt: str | None = None
 
 
+Seeds = Literal["original", "next"]
+"""Whether the first new clip has the original's seed or the one after it; the others have the seeds that follow."""
+
+
 def sampled(
-    generator: Generator, generation: Generation, classifier: str | None, repeats: int, variants: Sequence[Variant]
-) -> list[Float[torch.Tensor, "repeats labels"]]:
-    """How `repeats` new clips of each variant sound, with the original's settings and its next seeds.
+    generator: Generator,
+    generation: Generation,
+    classifier: str | None,
+    repeats: int,
+    variants: Sequence[Variant],
+    seeds: Seeds = "next",
+    *,
+    frames: bool = False,
+) -> list[Float[torch.Tensor, "repeats *frames labels"]]:
+    """How `repeats` new clips of each variant sound, with the original's settings; with `frames`, over time.
 
     Those that are not remembered are made together.
     """
+    first = generation.seed + (seeds == "next")
     name, judge = classifier_for(generator, classifier)
     settings = tuple(sorted(generation.settings.items()))
     keys: list[object] = []
@@ -55,17 +68,18 @@ def sampled(
         text = generation.prompt if prompt is None else prompt
         branch: Branch = generation.settings.get("branch", "guided") if text else "unconditional"
         gates = None if mask is None else mask.cpu().float().numpy().tobytes()
-        keys.append((name, text, generation.duration, generation.seed, settings, branch, gates, repeats))
+        keys.append((name, text, generation.duration, first, settings, branch, gates, repeats, frames))
         if keys[-1] not in heard:
             missing[keys[-1]] = [
                 Request.again(generation, prompt=text or generation.prompt, seed=seed, mask=mask, branch=branch)
-                for seed in range(generation.seed + 1, generation.seed + 1 + repeats)
+                for seed in range(first, first + repeats)
             ]
     if missing:
         clips = iter(generator.generate_many([request for requests in missing.values() for request in requests]))
         for key, requests in missing.items():
             mine = list(islice(clips, len(requests)))
-            heard[key] = judge([clip.waveform for clip in mine], mine[0].sample_rate)
+            listen = judge.over_time if frames else judge
+            heard[key] = listen([clip.waveform for clip in mine], mine[0].sample_rate)
     found = [heard[key] for key in keys]
     for key in keys:
         heard.move_to_end(key)
