@@ -16,7 +16,8 @@ from tagxai.generators import honesty
 from tagxai.generators.codes import self_test
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 from tagxai.generators.kinds import check_architecture
-from tagxai.generators.parts import check_defaults, check_fit, dtype_of, layers_of, quiet
+from tagxai.generators.parts import check_defaults, check_fit, layers_of, quiet
+from tagxai.generators.quantised import dtype_of
 from tagxai.generators.sources import load_from
 from tagxai.generators.transformers import claims
 from tagxai.generators.transformers.attention import TransformersSite
@@ -49,6 +50,7 @@ class TransformersGenerator(DelayPatternGenerator):
     shards: ClassVar[bool] = True
     mixes_prompts: ClassVar[bool] = True
     architecture: ClassVar[str] = _MUSICGEN  # the class of transformers
+    trained_duration: float | None = 30.0  # of the released MusicGen, whose positions go on for longer
 
     def __init__(
         self, model: MusicgenForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, source: str = ""
