@@ -1,6 +1,7 @@
 """Models with quantised weights: what needs no gradients works, and what would be wrong is refused in one sentence."""
 
 import copy
+import warnings
 
 import pytest
 import torch
@@ -19,7 +20,8 @@ DIFFERENTIATING = [name for name in registry().methods if "gradients" in registr
 
 @pytest.fixture(scope="module")
 def quantised(generator):
-    model = quantization.quantize_dynamic(copy.deepcopy(generator.model), {torch.nn.Linear}, dtype=torch.qint8)
+    with warnings.catch_warnings(action="ignore"):  # torch will drop it, in favour of torchao
+        model = quantization.quantize_dynamic(copy.deepcopy(generator.model), {torch.nn.Linear}, dtype=torch.qint8)
     return TransformersGenerator(model, generator.tokenizer)
 
 

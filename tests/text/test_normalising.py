@@ -19,9 +19,9 @@ ALIKE = [
 ]
 
 
-@pytest.mark.parametrize("which", ["tiny", "generator", "audiocraft_generator"])
+@pytest.mark.parametrize("which", ["tiny", "latent", "generator", "audiocraft_generator"])
 def test_prompts_that_look_alike_are_encoded_alike(which, request):
-    model = load_generator("tiny") if which == "tiny" else request.getfixturevalue(which)
+    model = load_generator(which) if which in ("tiny", "latent") else request.getfixturevalue(which)
     expected = model.encode_prompt(ALIKE[:1])
     for prompt in ALIKE[1:]:
         found = model.encode_prompt([prompt])

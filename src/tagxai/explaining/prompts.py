@@ -8,7 +8,6 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.values import Conditioning
 from tagxai.lazy import torch
 from tagxai.text import words
-from tagxai.text.words import Unit
 
 
 def encode(generator: Generator, prompt: str) -> Conditioning:
@@ -47,10 +46,3 @@ def duration_warnings(generator: Generator, duration: float | None) -> list[str]
         f"generator {generator.name!r} was trained on clips of up to {trained:g} s: the rest of {seconds:g} s "
         "may repeat itself or fall apart"
     ]
-
-
-def _named(word: Unit, characters: tuple[str, ...]) -> str:
-    """What is unknown of a word: the word, or its characters."""
-    if "".join(characters) == word.text:
-        return repr(word.text)
-    return f"{', '.join(map(repr, characters))} in {word.text!r}"

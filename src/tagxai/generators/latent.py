@@ -48,7 +48,6 @@ class LatentEmbedded(KnownTruth, LatentGenerator):
         self.flow = flow
         self.text_encoder: Any = musicgen.text_encoder
         self.codec: Any = musicgen.audio_encoder
-        self._borrow(self.flow, self.text_encoder, self.codec)
         self.tokenizer, self.source = tokenizer, source
         self.width, self.max_frames = flow.config.dim, flow.config.frames
         self.sample_rate = self.codec.config.sampling_rate
