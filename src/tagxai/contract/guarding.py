@@ -22,7 +22,6 @@ CALLS: Mapping[str, str] = {
     "forward": "hidden states",
     "hidden_states": "hidden states",
     "hidden_states_many": "hidden states",
-    "hidden_states_many": "hidden states",
     "forward_from": "hidden states",
     "prefix_state": "hidden states",
     "isolated_states": "hidden states",
