@@ -340,6 +340,23 @@ def test_an_incomplete_copy_is_not_called_a_missing_one(hub):
         TransformersGenerator.load("owner/name@v2")
 
 
+def test_a_revision_of_audiocrafts_format_is_the_one_that_is_loaded(
+    hub, audiocraft_model, audiocraft_generator, monkeypatch
+):
+    repository = hub.parent / "models--owner--craft"
+    snapshot = repository / "snapshots" / TAGGED
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "v2").write_text(TAGGED)
+    for name in ("state_dict.bin", "compression_state_dict.bin"):
+        (snapshot / name).symlink_to(audiocraft_model / name)
+    monkeypatch.chdir(audiocraft_model)  # where its T5 lies
+    found = load_generator("audiogen:owner/craft@v2").generate("rain", duration=0.1)
+    assert torch.equal(found.record["codes"], audiocraft_generator.generate("rain", duration=0.1).record["codes"])
+    with pytest.raises(TagxaiError, match="no local copy, and no network"):
+        load_generator("audiogen:owner/craft")
+
+
 def test_every_file_of_a_revision_is_asked_for_by_it(hub, monkeypatch):
     from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel
 

@@ -27,7 +27,13 @@ LARGE = 1e9
 """Runs that need more bytes than this report it."""
 
 GeneratorOption = Annotated[
-    str, typer.Option("--generator", "-g", metavar="NAME[:SOURCE]", help="The model; SOURCE is a folder or hub id.")
+    str,
+    typer.Option(
+        "--generator",
+        "-g",
+        metavar="NAME[:SOURCE]",
+        help="The model; SOURCE: a folder or OWNER/NAME[@REVISION].",
+    ),
 ]
 DurationOption = Annotated[
     float | None,
