@@ -192,12 +192,15 @@ class TransformersGenerator(DelayPatternGenerator):
 def _from_pretrained(architecture: str, source: str, device: str, dtype: str, **options: Any) -> tuple[Any, Any]:
     import transformers
 
-    if Path(source).is_dir():
+    if (folder := Path(source)).is_dir():
         with honesty.named(source):
-            claims.check(Path(source))
+            config = honesty.read_config(folder)
+        check_architecture(config, architecture, source)
+        with honesty.named(source):
+            claims.check(folder)
+    else:
+        check_architecture(transformers.PreTrainedConfig.get_config_dict(source, **options)[0], architecture, source)
     placed = _placement() if device == "sharded" else {}
-    config, _ = transformers.PreTrainedConfig.get_config_dict(source, **options)
-    check_architecture(config, architecture, f"a model of {architecture}")
     with quiet(), torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
         # As audiocraft has it, only the matrices of the decoder's layers are in a lower dtype.
         exact = {"_keep_in_fp32_modules_strict": EXACT}
