@@ -25,7 +25,8 @@ class DiaGenerator(DelayPatternGenerator):
     default_top_k, default_temperature = 45, 1.8
 
     def __init__(self, model, tokenizer, codec, *, source=""):
-        self.model, self.codec = (part.eval().requires_grad_(False) for part in (model, codec))
+        self.model, self.codec = model, codec
+        self._borrow(model, codec)
         self.tokenizer, self.source = tokenizer, source
         self.delays = tuple(model.config.delay_pattern)
         self.pad = model.config.decoder_config.bos_token_id

@@ -7,6 +7,7 @@ import tagxai
 from tagxai import Attribution, TagxaiError
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explain import _sources as sources_of
+from tagxai.explaining.prompts import duration_warnings, prompt_warnings
 from tagxai.methods.audiogenx import AudioGenX
 from tagxai.methods.random import Random
 
@@ -124,3 +125,32 @@ def test_a_clip_and_what_does_not_go_with_it_is_one_sentence(generator, generati
             tagxai.explain(generation, method="random", generator=generator, **more)
     with pytest.raises(TagxaiError, match="is not the model that made this clip"):
         tagxai.explain(generation, method="random", generator="tiny")
+
+
+def test_a_clip_longer_than_what_the_model_was_trained_on_is_reported_once(generator, monkeypatch):
+    monkeypatch.setattr(generator, "trained_duration", 0.2)
+    with pytest.warns(
+        UserWarning, match=r"was trained on clips of up to 0\.2 s: the rest of 0\.4 s may repeat"
+    ) as seen:
+        tagxai.explain(["rain", "a dog"], method="random", generator=generator, duration=0.4)
+    assert len([each for each in seen if "was trained on" in str(each.message)]) == 1
+    assert duration_warnings(generator, 0.2) == []
+
+
+def test_released_musicgen_is_trained_on_30_seconds_and_makes_longer_clips():
+    from tagxai.generators.transformers.model import TransformersGenerator
+
+    assert TransformersGenerator.trained_duration == 30.0
+
+
+@pytest.mark.parametrize(
+    ("prompt", "named"),
+    [
+        ("a doré dog", "does not know 'é': the"),
+        ("狗 dog ☃", "does not know '狗', '☃': the"),
+        ("a dog’s “bark”", None),
+    ],
+)
+def test_what_a_tokenizer_does_not_know_is_named_by_its_characters(prompt, named, generator):
+    warnings = prompt_warnings(generator, prompt)
+    assert (warnings == []) if named is None else (named in warnings[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float
@@ -31,10 +32,13 @@ class Clap(Classifier):
     def load(cls, source: str | None = None, *, labels: Sequence[str] = LABELS) -> Clap:
         from transformers import ClapModel, ClapProcessor
 
+        name, revision = source or DEFAULT, ""
+        if not Path(name).is_dir():
+            name, _, revision = name.partition("@")
+        pinned: dict[str, Any] = {"revision": revision} if revision else {}
         try:
-            return cls(
-                ClapModel.from_pretrained(source or DEFAULT), ClapProcessor.from_pretrained(source or DEFAULT), labels
-            )
+            model, processor = (kind.from_pretrained(name, **pinned) for kind in (ClapModel, ClapProcessor))
+            return cls(model, processor, labels)
         except Exception as error:  # no network, no such folder, not a CLAP
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise TagxaiError(

@@ -19,7 +19,7 @@ from tagxai.errors import TagxaiError
 from tagxai.explaining.estimate import estimate
 from tagxai.explaining.explanation import Interval
 from tagxai.explaining.loading import Device, Dtype, choose_device, choose_dtype, load_generator
-from tagxai.explaining.prompts import prompt_warnings
+from tagxai.explaining.prompts import duration_warnings, prompt_warnings
 from tagxai.lazy import torch
 from tagxai.registering.registry import registry
 
@@ -27,7 +27,13 @@ LARGE = 1e9
 """Runs that need more bytes than this report it."""
 
 GeneratorOption = Annotated[
-    str, typer.Option("--generator", "-g", metavar="NAME[:SOURCE]", help="The model; SOURCE is a folder or hub id.")
+    str,
+    typer.Option(
+        "--generator",
+        "-g",
+        metavar="NAME[:SOURCE]",
+        help="The model; SOURCE: a folder or OWNER/NAME[@REVISION].",
+    ),
 ]
 DurationOption = Annotated[
     float | None,
@@ -90,7 +96,10 @@ def check_duration(duration: float | None) -> None:
 
 
 def check_fits(generator: Generator, duration: float | None, intervals: Sequence[Interval] = ()) -> None:
-    """Check what needs the loaded model: that it can make so long a clip, and that intervals can lie in one."""
+    """Check what needs the loaded model: that it can make so long a clip, and that intervals can lie in one.
+
+    Report a clip that is longer than what the model was trained on.
+    """
     longest = generator.max_duration
     if duration is not None and duration * generator.frame_rate > round(longest * generator.frame_rate) + 0.5:
         raise TagxaiError(
@@ -100,6 +109,8 @@ def check_fits(generator: Generator, duration: float | None, intervals: Sequence
     for start, end in intervals:
         if end > longest + 1e-6:
             raise TagxaiError(f"interval {start:g}:{end:g} s does not fit the clip: it has at most {longest:g} s")
+    for warning in duration_warnings(generator, duration):
+        display.note(warning)
 
 
 def warn_about_prompt(generator: Generator, prompt: str, encoded: Conditioning, where: str = "") -> None:

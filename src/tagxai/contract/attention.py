@@ -67,7 +67,7 @@ class AttentionSite(ABC):
         raise UnsupportedError(f"attention site {self.name!r} does not show its value vectors")
 
     @property
-    def projection(self) -> torch.nn.Linear:
+    def projection(self) -> torch.nn.Module:
         """W_o, which reads the heads side by side, `[batch, queries, heads * width]`, and writes to the stream."""
         raise UnsupportedError(f"attention site {self.name!r} does not show its output projection")
 

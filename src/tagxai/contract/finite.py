@@ -24,7 +24,7 @@ def check_found(generator: Any, found: Any, what: str) -> None:
     named = {
         StepOutput: lambda: {"hidden states": found.hidden, "log-probabilities": found.log_prob},
         Conditioning: lambda: {"embeddings of the prompt": found.embeddings},
-        Generation: lambda: {"audio": found.waveform},
+        Generation: lambda: {"audio samples": found.waveform},
     }.get(type(found), lambda: {what: found} if isinstance(found, torch.Tensor) else {})
     for name, tensor in named().items():
         if not is_finite(tensor):

@@ -53,6 +53,7 @@ class Generator(ABC):
     frame_rate: float  # frames a second, Hz
     default_duration: ClassVar[float] = 5.0  # seconds
     max_duration: float  # seconds
+    trained_duration: float | None = None  # seconds of the longest clips that it was trained on, where that is known
 
     def __init_subclass__(cls, guarded: bool = True, **options: Any) -> None:
         super().__init_subclass__(**options)

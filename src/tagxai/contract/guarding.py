@@ -15,9 +15,9 @@ from tagxai.contract.shortage import naming_shortage
 from tagxai.contract.state import neutral_state, neutral_torch
 
 CALLS: Mapping[str, str] = {
-    "generate_one": "audio",
-    "generate_many": "audio",
-    "decode": "audio",
+    "generate_one": "audio samples",
+    "generate_many": "audio samples",
+    "decode": "audio samples",
     "encode_prompt": "embeddings",
     "forward": "hidden states",
     "hidden_states": "hidden states",

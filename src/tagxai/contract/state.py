@@ -123,10 +123,15 @@ _evaluation = _SwitchedOff("training")
 _frozen = _SwitchedOff("requires_grad")
 
 
+def plain(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor that autograd can keep: one made under `torch.inference_mode` is copied."""
+    return tensor.clone() if tensor.is_inference() else tensor
+
+
 def plain_record(generation: Generation) -> Generation:
-    """The clip with tensors that autograd can keep: those made under `torch.inference_mode` are copied."""
+    """The clip with `plain` tensors."""
     tensors = [generation.waveform, *generation.record.values()]
     if not any(tensor.is_inference() for tensor in tensors):
         return generation
-    record = {name: tensor.clone() for name, tensor in generation.record.items()}
-    return replace(generation, record=record, waveform=generation.waveform.clone())
+    record = {name: plain(tensor) for name, tensor in generation.record.items()}
+    return replace(generation, record=record, waveform=plain(generation.waveform))

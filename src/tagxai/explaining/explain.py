@@ -20,7 +20,7 @@ from tagxai.explaining.default_method import default_method
 from tagxai.explaining.explanation import Explanation
 from tagxai.explaining.loading import check_distinct, load_generator, make_methods, method_names, options_of
 from tagxai.explaining.making import check_made_by
-from tagxai.explaining.prompts import encode, prompt_warnings
+from tagxai.explaining.prompts import duration_warnings, encode, prompt_warnings
 from tagxai.explaining.together import Ahead
 
 Source = str | Generation
@@ -113,6 +113,8 @@ def explain(
         for warning in prompt_warnings(model, text, conditioning):
             warnings.warn(warning, stacklevel=2)
         requests[text] = replace(request, conditioning=conditioning)
+    for warning in duration_warnings(model, duration) if requests else ():
+        warnings.warn(warning, stacklevel=2)
     for source in sources:
         if isinstance(source, Generation):
             check_made_by(model, source)

@@ -34,3 +34,15 @@ def prompt_warnings(generator: Generator, prompt: str, encoded: Conditioning | N
             f"{longest}: generating will be slow, and the model may ignore part of the prompt"
         )
     return found
+
+
+def duration_warnings(generator: Generator, duration: float | None) -> list[str]:
+    """A sentence where a clip would be longer than those that the model was trained on, if that is known."""
+    trained, timeline = generator.trained_duration, generator.timeline(duration)
+    seconds = timeline.frames / timeline.frame_rate
+    if trained is None or seconds <= trained:
+        return []
+    return [
+        f"generator {generator.name!r} was trained on clips of up to {trained:g} s: the rest of {seconds:g} s "
+        "may repeat itself or fall apart"
+    ]

@@ -39,11 +39,11 @@ def found_instead(folder: Path) -> str | None:
     return None
 
 
-def check_architecture(config: Mapping[str, Any], wanted: str, what: str) -> None:
-    """Raises TagxaiError where a config.json names another class of model than `wanted`, which is `what`, in words."""
-    architectures = config.get("architectures") or [wanted]
-    if wanted not in architectures:
-        raise TagxaiError(f"this is not {what}: {_described(config)}")
+def check_architecture(config: Mapping[str, Any], wanted: str, source: str) -> None:
+    """Raises TagxaiError where the config.json of `source` names another class of model than `wanted`."""
+    described = _described(config)
+    if described is not None and wanted not in config["architectures"]:
+        raise TagxaiError(f"model {source!r} is not a {wanted}: {described}")
 
 
 def _described(config: Mapping[str, Any]) -> str | None:

@@ -36,21 +36,6 @@ def check_fit(*pairs: tuple[str, Any, Any]) -> None:
             raise TagxaiError(f"codec and language model do not fit: {codec} and {decoder} {what}")
 
 
-def dtype_of(matrix: Any, layer: Any) -> torch.dtype:
-    """The dtype of a layer's `matrix`; where that is quantised, of the numbers beside it."""
-    tensors = [getattr(matrix, "weight", None), *layer.parameters()]
-    floats = (each.dtype for each in tensors if isinstance(each, torch.Tensor) and each.is_floating_point())
-    return next(floats, torch.float32)
-
-
-def is_quantised(part: torch.nn.Module) -> bool:
-    """Whether a module computes with integers: of `torch.ao`, of bitsandbytes, or with torchao's tensors as weights."""
-    weight = getattr(part, "weight", None)
-    return type(part).__module__.startswith(("torch.ao.nn.quantized", "bitsandbytes")) or type(
-        weight
-    ).__module__.startswith(("torchao", "bitsandbytes"))
-
-
 def check_defaults(generator: Generator) -> None:
     """Raises TagxaiError where a checkpoint's own defaults of sampling are not what its generator takes."""
     for setting in generator.sampling_settings():

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
 from typing import Any
 
 from tagxai.contract.encoding import remember_conditioning
+from tagxai.contract.generator import Capability
 from tagxai.contract.request import Request
 from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import TagxaiError
 from tagxai.generators.borrowing import Borrower
 from tagxai.generators.jobs import Job
+from tagxai.generators.quantised import without_derivative
 from tagxai.generators.reading import PromptReader
 from tagxai.lazy import torch
 
@@ -36,6 +39,10 @@ class PromptedGenerator(Borrower, PromptReader):
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def lacks(self) -> Mapping[Capability, str]:
+        cut = without_derivative(self.modules().values())
+        return {} if cut is None else {"gradients": f"{cut!r} is quantised in a way that torch cannot differentiate"}
 
     def frames_of(self, duration: float | None) -> int:
         """Frames of a clip of `duration` seconds (None: the default). Raises TagxaiError for a bad duration."""

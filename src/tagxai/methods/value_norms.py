@@ -17,6 +17,7 @@ from tagxai.contract.run import Run
 from tagxai.lazy import torch
 from tagxai.methods.families.layers import LayerMethod
 from tagxai.methods.families.one_pass import MeanOverSites, Observer, OnePassMethod
+from tagxai.probing.projections import output_weight
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,19 @@ class ValueNorms(LayerMethod, OnePassMethod):
 
 
 def _norms(site: AttentionSite, weights: torch.Tensor) -> Float[torch.Tensor, "levels queries keys"]:
-    values = attention_call().values[0]
+    values, weight = attention_call().values[0], output_weight(site)
     by_level = zip(weights[0].chunk(site.levels), values.chunk(site.levels), strict=True)
-    return torch.stack([contribution_norms(own, of_keys, site.projection) for own, of_keys in by_level])
+    return torch.stack([contribution_norms(own, of_keys, weight) for own, of_keys in by_level])
 
 
 def contribution_norms(
     weights: Float[torch.Tensor, "heads queries keys"],
     values: Float[torch.Tensor, "heads keys width"],
-    projection: torch.nn.Linear,
+    projection: Float[torch.Tensor, "outputs inputs"],
 ) -> Float[torch.Tensor, "queries keys"]:
     """|| sum over heads of weight * W_o value ||, by the products of each key's transformed values with one another:
     `[queries, keys, dim]` is never made."""
-    heads_to_stream = projection.weight.T.unflatten(0, (len(values), -1)).float()
+    heads_to_stream = projection.T.unflatten(0, (len(values), -1))
     transformed = values.float() @ heads_to_stream
     products = torch.einsum("hkd,gkd->khg", transformed, transformed)
     weights = weights.float()

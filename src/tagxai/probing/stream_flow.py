@@ -13,6 +13,7 @@ from tagxai.contract.run import Run
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import torch
 from tagxai.probing.hooks import hook_before
+from tagxai.probing.projections import output_bias, output_weight
 
 AT_ONCE = 2**22
 """Numbers in one piece of `[queries, keys, dim]`."""
@@ -55,8 +56,8 @@ class Flow:
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
         transformed = transformed_values(site)
         output = self.stream + torch.einsum("hqk,hkd->qd", weights[0].float(), transformed)
-        if site.projection.bias is not None:
-            output = output + site.projection.bias
+        if (bias := output_bias(site)) is not None:
+            output = output + bias
         of_keys, of_stream = contributions(
             weights[0].float(), transformed, self.stream, output, own=site.kind == "self"
         )
@@ -67,7 +68,7 @@ class Flow:
 
 def transformed_values(site: AttentionSite) -> Float[torch.Tensor, "heads keys dim"]:
     """For edits: the values of the call under way as the output projection writes them to the stream, a head each."""
-    heads_to_stream = site.projection.weight.T.unflatten(0, (site.heads, -1)).float()
+    heads_to_stream = output_weight(site).T.unflatten(0, (site.heads, -1))
     return attention_call().values[0].float() @ heads_to_stream
 
 

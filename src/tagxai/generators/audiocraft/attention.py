@@ -37,7 +37,7 @@ class AudiocraftSite(AttentionSite):
     layer_module: torch.nn.Module = field(repr=False, compare=False)
 
     @property
-    def projection(self) -> torch.nn.Linear:
+    def projection(self) -> torch.nn.Module:
         return self.module.out_proj
 
     @property

@@ -17,7 +17,8 @@ from tagxai.generators.audiocraft.checkpoints import CODEC, LANGUAGE_MODEL, impo
 from tagxai.generators.audiocraft.supported import check_supported
 from tagxai.generators.codes import self_test
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
-from tagxai.generators.parts import check_defaults, dtype_of, layers_of
+from tagxai.generators.parts import check_defaults, layers_of
+from tagxai.generators.quantised import dtype_of
 from tagxai.generators.sources import load_from
 from tagxai.lazy import torch
 

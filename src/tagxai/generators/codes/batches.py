@@ -11,7 +11,7 @@ from tagxai.contract.values import OnProgress, Progress
 from tagxai.contract.workload import MARGIN, Workload, free
 from tagxai.generators.codes.rows import rows_that_agree
 from tagxai.generators.codes.stream import CodeJob, Stream
-from tagxai.generators.parts import is_quantised
+from tagxai.generators.quantised import is_quantised
 from tagxai.lazy import torch
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -14,12 +14,12 @@ from tagxai.contract.attention import at_position
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Capability
 from tagxai.contract.request import Replay, Request, Setting
+from tagxai.contract.state import plain
 from tagxai.contract.timeline import DelayPattern
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, StepOutput
 from tagxai.generators.codes.batches import sample_in_batches
 from tagxai.generators.codes.replays import replay_in_batches
 from tagxai.generators.jobs import read_jobs
-from tagxai.generators.parts import is_quantised
 from tagxai.generators.prompted import PromptedGenerator
 from tagxai.lazy import torch
 
@@ -114,12 +114,6 @@ class DelayPatternGenerator(PromptedGenerator):
         with at_position(0, conditional_rows=0 if branch == "unconditional" else None), self._lower():
             return self._states(columns, conditioning.embeddings, conditioning.mask)
 
-    def lacks(self) -> Mapping[Capability, str]:
-        parts = (part for model in self.modules().values() for part in model.modules())
-        if any(is_quantised(part) and type(part).__module__.startswith("torch.ao") for part in parts):
-            return {"gradients": "its weights are quantised by torch.ao, which torch cannot differentiate"}
-        return {}
-
     def hidden_states_many(self, replays: Sequence[Replay]) -> list[Float[torch.Tensor, "_batch _positions dim"]]:
         return replay_in_batches(self, replays)
 
@@ -172,8 +166,7 @@ class DelayPatternGenerator(PromptedGenerator):
             return self._states(columns, embeddings, mask).reshape(batch, positions, -1)
 
     def _codes(self, generation: Generation) -> Int[torch.Tensor, "codebooks frames"]:
-        codes = generation.record["codes"]
-        return (codes.clone() if codes.is_inference() else codes).to(self.device)  # autograd must be able to keep them
+        return plain(generation.record["codes"]).to(self.device)
 
     def _unconditional(
         self, generation: Generation, conditioning: Conditioning

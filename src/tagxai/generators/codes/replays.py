@@ -17,7 +17,7 @@ from tagxai.contract.attention import Part, Position, at, edit_attention, instal
 from tagxai.contract.request import Replay
 from tagxai.generators.codes.batches import is_exact
 from tagxai.generators.codes.rows import passes_agree
-from tagxai.generators.parts import is_quantised
+from tagxai.generators.quantised import is_quantised
 from tagxai.lazy import torch
 from tagxai.probing.edits import Gate
 

@@ -11,7 +11,7 @@ from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.values import OnProgress, Progress
 from tagxai.contract.workload import MARGIN, Workload, free
 from tagxai.generators.latents.denoising import LatentJob, denoise
-from tagxai.generators.parts import is_quantised
+from tagxai.generators.quantised import is_quantised
 from tagxai.lazy import torch
 
 if TYPE_CHECKING:

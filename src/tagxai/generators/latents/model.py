@@ -13,6 +13,7 @@ from tagxai.contract.attention import Position, at
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Capability
 from tagxai.contract.request import Request, Setting
+from tagxai.contract.state import plain
 from tagxai.contract.timeline import LatentFrames
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, StepOutput
 from tagxai.generators.jobs import read_jobs
@@ -188,7 +189,7 @@ class LatentGenerator(PromptedGenerator):
         return self.predicted(read.repeat(len(conditioning), 1, 1), levels, conditioning, timeline, where)
 
     def _record(self, generation: Generation) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        read, latents, levels = (generation.record[name] for name in ("trajectory", "latents", "levels"))
+        read, latents, levels = (plain(generation.record[name]) for name in ("trajectory", "latents", "levels"))
         return read.to(self.device), latents.to(self.device), levels.to(self.device)
 
     @staticmethod

@@ -34,7 +34,7 @@ class TransformersSite(AttentionSite):
     """What the module calls its output projection."""
 
     @property
-    def projection(self) -> torch.nn.Linear:
+    def projection(self) -> torch.nn.Module:
         return getattr(self.module, self.output)
 
     @property

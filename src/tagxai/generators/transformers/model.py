@@ -16,7 +16,8 @@ from tagxai.generators import honesty
 from tagxai.generators.codes import self_test
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 from tagxai.generators.kinds import check_architecture
-from tagxai.generators.parts import check_defaults, check_fit, dtype_of, layers_of, quiet
+from tagxai.generators.parts import check_defaults, check_fit, layers_of, quiet
+from tagxai.generators.quantised import dtype_of
 from tagxai.generators.sources import load_from
 from tagxai.generators.transformers import claims
 from tagxai.generators.transformers.attention import TransformersSite
@@ -49,6 +50,7 @@ class TransformersGenerator(DelayPatternGenerator):
     shards: ClassVar[bool] = True
     mixes_prompts: ClassVar[bool] = True
     architecture: ClassVar[str] = _MUSICGEN  # the class of transformers
+    trained_duration: float | None = 30.0  # of the released MusicGen, whose positions go on for longer
 
     def __init__(
         self, model: MusicgenForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, source: str = ""
@@ -190,12 +192,15 @@ class TransformersGenerator(DelayPatternGenerator):
 def _from_pretrained(architecture: str, source: str, device: str, dtype: str, **options: Any) -> tuple[Any, Any]:
     import transformers
 
-    if Path(source).is_dir():
+    if (folder := Path(source)).is_dir():
         with honesty.named(source):
-            claims.check(Path(source))
+            config = honesty.read_config(folder)
+        check_architecture(config, architecture, source)
+        with honesty.named(source):
+            claims.check(folder)
+    else:
+        check_architecture(transformers.PreTrainedConfig.get_config_dict(source, **options)[0], architecture, source)
     placed = _placement() if device == "sharded" else {}
-    config, _ = transformers.PreTrainedConfig.get_config_dict(source, **options)
-    check_architecture(config, architecture, f"a model of {architecture}")
     with quiet(), torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
         # As audiocraft has it, only the matrices of the decoder's layers are in a lower dtype.
         exact = {"_keep_in_fp32_modules_strict": EXACT}
