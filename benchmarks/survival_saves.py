@@ -33,7 +33,7 @@ from tagxai.methods.cross_attention import CrossAttention
 from tagxai.methods.random import Random
 from tagxai.report import benchmark as report
 from tagxai.report import write_report
-from tagxai.testing import random_generator
+from tagxai.testing.checkpoints import random_generator
 
 Save = Callable[[Path], None]
 Content = dict[str, bytes]
@@ -172,6 +172,8 @@ def kills(given: argparse.Namespace, made: list[Pair]) -> dict[str, Any]:
             kept = next((i for i in (0, 1) if found == pair.contents[i]), None)
             seen["lost" if kept is None else "old" if kept == present else "new"] += 1
             present = present if kept is None else kept
+            if killed % 20 == 0:
+                tell(f"{pair.name}: {seen}")
         storage.sweep(folder)
         seen["leftovers"] += sum(1 for _ in folder.rglob(".tagxai*"))
         tell(f"saves of {pair.name}: {seen}")
