@@ -1,12 +1,14 @@
 """Runs that survive: `tagxai bench` when it is killed, spread over processes, or given methods that misbehave.
 
-    uv run python benchmarks/survival.py [kill] [workers] [ray] [plugins] [--out FOLDER] [--prompts laboratory:test:6]
+    uv run python benchmarks/survival.py [kill] [workers] [ray] [plugins] [saves] [--out FOLDER] [--prompts WHICH]
 
 Each trial runs the real command in separate processes, and compares the final `results.csv` and the tables (except cost
 and provenance) with those of an uninterrupted run, byte for byte:
   kill     the run is killed (SIGKILL) at random moments, at least --kills times, and restarted until it is done
   workers  the same plan with `--executor processes`, some of whose workers are killed
   ray      with Ray: two workers compared with one, each with one thread, and again with a worker killed midway
+  saves    processes killed inside the saves of explain and bench (--save-kills), 20 sizes of full disks (as root), and
+           two savers in one folder, 100 times: the old result or the new one is whole (see `survival_saves.py`)
   plugins  methods that raise, return NaN or a wrong shape, leave a hook, never finish, or crash: only their cells fail
 "Computed twice" is counted: metrics write a line to a journal when they start, and after every kill the finished cells
 are recorded. A later line about a finished cell is a cell computed twice, and so is a file that was written again.
@@ -31,7 +33,7 @@ from typing import Any
 from survival_plugin import BAD
 from survival_runs import Bench, descendants, ended, tell
 
-TRIALS = ("kill", "workers", "ray", "plugins")
+TRIALS = ("kill", "workers", "ray", "plugins", "saves")
 
 
 def kill(given: argparse.Namespace, whole: Bench, seconds: float) -> dict[str, Any]:
@@ -158,6 +160,7 @@ def main() -> None:
     parser.add_argument("--prompts", default="laboratory:test:6")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--save-kills", type=int, default=200)
     parser.add_argument("--worker-kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -166,16 +169,26 @@ def main() -> None:
         parser.error(f"no trial named {', '.join(sorted(unknown))}; there are {', '.join(TRIALS)}")
     given.out.mkdir(parents=True, exist_ok=True)
 
-    whole = Bench(given, "whole")
-    tell("uninterrupted")
-    seconds = whole.run()
-    found: dict[str, Any] = {
-        "whole": {"seconds": seconds, "of start-up": whole.start_up, "cells": len(whole.cells()), "passed": True}
-    }
+    found: dict[str, Any] = {}
     run = {"kill": kill, "workers": workers, "ray": ray, "plugins": plugins}
+    if not given.trials or set(given.trials) & set(run):
+        whole = Bench(given, "whole")
+        tell("uninterrupted")
+        seconds = whole.run()
+        found["whole"] = {
+            "seconds": seconds,
+            "of start-up": whole.start_up,
+            "cells": len(whole.cells()),
+            "passed": True,
+        }
     for trial in given.trials or TRIALS:
         tell(trial)
-        found[trial] = run[trial](given, whole, seconds)
+        if trial == "saves":
+            from survival_saves import saves
+
+            found |= saves(given)
+        else:
+            found[trial] = run[trial](given, whole, seconds)
         settings = {key: str(value) for key, value in vars(given).items() if key not in ("out", "trials")}
         content = {"settings": settings, "machine": platform.machine(), "cpus": os.cpu_count(), "trials": found}
         (given.out / "survival.json").write_text(json.dumps(content, indent=2) + "\n")

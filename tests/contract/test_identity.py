@@ -88,7 +88,7 @@ SETTINGS = [
     ("config.json", "decoder", "scale_embedding", True),
     ("config.json", "text_encoder", "layer_norm_epsilon", 0.1),
     ("config.json", "text_encoder", "relative_attention_max_distance", 4),
-    ("config.json", "audio_encoder", "trim_right_ratio", 0.5),
+    ("config.json", "decoder", "layerdrop", 0.5),
     ("config.json", "audio_encoder", "normalize", True),
     ("config.json", "audio_encoder", "pad_mode", "constant"),
     ("generation_config.json", None, "guidance_scale", 5.0),

@@ -1,6 +1,5 @@
 """Saves happen wholly or not at all: whatever fails in between, the earlier result is there."""
 
-import contextlib
 import errno
 import json
 import os
@@ -8,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -165,7 +165,7 @@ def test_a_save_that_ends_at_any_step_leaves_the_old_or_the_new(step, number, ex
             (saving.shutil, "rmtree"),
         ):
             patched.setattr(owner, name, dying(getattr(owner, name), name == step))
-        with contextlib.suppress(Killed):
+        with suppress(Killed):
             new.save(out)
     storage.settle(out)
     storage.sweep(out)
@@ -197,7 +197,9 @@ def test_a_save_that_was_committed_is_completed_by_whoever_comes_next(explanatio
     assert sorted(path.name for path in out.iterdir()) == ["explanation.json", "original.flac", "scores.safetensors"]
 
 
-@pytest.mark.parametrize("names", [["../mine.txt"], ["/tmp/mine.txt"], ["link/mine.txt"], 7, [None]])
+@pytest.mark.parametrize(
+    "names", [["../mine.txt"], ["/tmp/mine.txt"], ["link/mine.txt"], ["out/../../mine.txt"], 7, [None], {}, "{"]
+)
 def test_a_folder_of_somebody_else_cannot_make_us_delete_outside_of_it(names, explanation, tmp_path):
     mine = tmp_path / "mine.txt"
     mine.write_text("mine")
@@ -205,7 +207,7 @@ def test_a_folder_of_somebody_else_cannot_make_us_delete_outside_of_it(names, ex
     (out / "link").symlink_to(tmp_path)
     (out / saving.COMMITTED / "new").mkdir(parents=True)
     (out / saving.COMMITTED / "removed.json").write_text(json.dumps(names))
-    with contextlib.suppress(TagxaiError):
+    with suppress(TagxaiError):
         load_saved(out)
     assert mine.read_text() == "mine"
 

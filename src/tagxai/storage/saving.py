@@ -109,9 +109,12 @@ def _settle(folder: Path) -> None:
     committed = folder / COMMITTED
     if not committed.is_dir():
         return
+    if committed.is_symlink() or (committed / _NEW).is_symlink():
+        raise TagxaiError(f"{str(committed)!r} leads elsewhere, which tagxai never makes; delete it")
     removed: list[str] = []
-    with suppress(OSError, ValueError):  # gone: only the rest of this function is left to do
-        removed = list(json.loads((committed / _REMOVED).read_text(encoding="utf-8")))
+    with suppress(OSError, ValueError, TypeError):  # gone: only the rest of this function is left to do
+        found = list(json.loads((committed / _REMOVED).read_text(encoding="utf-8")))
+        removed = [name for name in found if isinstance(name, str)]
     files = _files(committed / _NEW)
     for name in (*removed, *files):
         _check_place(folder, name)
