@@ -125,7 +125,9 @@ def test_value_zeroing_is_of_each_level_alone(latent, clip):
 def test_audiogenx_compares_the_chosen_levels_alone(latent, clip):
     """The loss of the first epoch starts from one mask: its similarity is the mean over the levels that count."""
     apart = [
-        AudioGenX(epochs=1, levels=level, warm_start="value_zeroing", beta=0, alpha=0, smoothness=0).attribute(latent, clip)
+        AudioGenX(epochs=1, levels=level, warm_start="value_zeroing", beta=0, alpha=0, smoothness=0).attribute(
+            latent, clip
+        )
         for level in ("0", "1", None)
     ]
     losses = [found.diagnostics["loss"][0] for found in apart]
