@@ -34,6 +34,7 @@ def test_a_words_score_is_how_far_each_frame_of_latents_moves(latent, clip, othe
         moved = (clip.record["latents"] - other.record["latents"]).square().mean(1).sqrt()
         torch.testing.assert_close(per_word[row], moved, atol=1e-5, rtol=1e-4)
     assert (found.scores[..., -1] == 0).all()  # </s>
+    assert (found.cost.clips, found.cost.forward_passes) == (3, 0)
 
 
 def test_a_classifier_compares_windows_of_sound(latent, clip, others):

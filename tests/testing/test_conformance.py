@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_latent import small_latent
 
 from tagxai import Method, Metric, Scores
 from tagxai.contract.attention import edit_attention
@@ -25,7 +26,9 @@ QUICK = {"audiogenx": {"epochs": 2}}
 
 @pytest.mark.parametrize("name", registry().methods)
 def test_every_registered_method_conforms(name, generator):
-    check_method(registry().method(name).configure(QUICK.get(name, {})), generator)
+    method = registry().method(name)
+    model = small_latent() if "coupled" in method.needs else generator
+    check_method(method.configure(QUICK.get(name, {})), model)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,7 @@ BUILT_IN = [name for name, entry in registry().generators.items() if entry.origi
 def test_every_registered_generator_conforms(name, request):
     # A new generator: say here which fixture it loads.
     models = {"musicgen": "random_model", "audiogen": "audiocraft_model", "audiocraft_musicgen": "audiocraft_model"}
-    source = None if name in ("tiny", "analytic") else str(request.getfixturevalue(models[name]))
+    source = None if name in ("tiny", "latent", "analytic") else str(request.getfixturevalue(models[name]))
     check_generator(registry().generator(name).load(source))
 
 

@@ -103,6 +103,7 @@ def generators(
     facts.add_row(
         "makes", f"{model.sample_rate} Hz, {model.frame_rate:g} frames a second, up to {model.max_duration:g} s"
     )
+    facts.add_row("scores in", model.unit)
     console.print(Text.assemble((spec, "bold"), f"\n{entry.summary}\n"))
     console.print(facts)
     declared = model.sampling_settings()

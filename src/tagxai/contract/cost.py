@@ -15,9 +15,9 @@ class Cost:
 
     `backward_passes` are vector-Jacobian products, `forward_mode_passes` directions of forward-mode differentiation,
     `layer_passes` rows of one layer that was run apart. `model_calls` count calls of the model, whatever their rows.
-    Of clips that are explained together each has its own rows, all calls that it had a part in, and its share of the
-    seconds.
-    `peak_memory_bytes` is that of the device where it is a GPU, else of the process so far. `other` holds what earlier
+    `clips` are those that were sampled. Of clips that are explained together each has its own rows, all calls that it
+    had a part in, and its share of the seconds. `peak_memory_bytes` is that of the device where it is a GPU, else of
+    the process so far. `other` holds what earlier
     versions of tagxai counted besides.
     """
 
@@ -27,6 +27,7 @@ class Cost:
     backward_passes: int = 0
     forward_mode_passes: int = 0
     layer_passes: int = 0
+    clips: int = 0
     peak_memory_bytes: int = 0
     other: Mapping[str, float | int] = field(default_factory=dict)
 
@@ -55,6 +56,7 @@ class Counter:
     backward_passes: int = 0
     forward_mode_passes: int = 0
     layer_passes: int = 0
+    clips: int = 0
 
     def add(self, **passes: int) -> None:
         for name, number in passes.items():

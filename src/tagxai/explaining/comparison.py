@@ -196,6 +196,7 @@ def passes_in_words(cost: Cost) -> str:
         "forward_mode_passes": "forward-mode",
         "backward_passes": "backward",
         "layer_passes": "of one layer",
+        "clips": "clips",
         "epochs": "epochs",
     }
     return ", ".join(f"{counted[key]:g} {text}" for key, text in known.items() if counted.get(key)) or "none"

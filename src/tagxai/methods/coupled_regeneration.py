@@ -1,8 +1,8 @@
 """Coupled regeneration: the clip made again from its own noise without each word, and compared frame by frame.
 
 A model that denoises draws all its chance at the start. One seed under two prompts is then one noise, and where two
-clips differ, the words made the difference: the clip itself is the counterfactual's other half (as in Plug-and-Play and
-prompt-to-prompt editing, Hertz et al., ICLR 2023). Where a model has few steps, a clip costs little more than a pass.
+clips differ, the words made the difference, as in editing of images by their prompt (Hertz et al., ICLR 2023). Nothing
+is taken out of the model, but clips near one another may part for a small cause: a filler moves all frames a little.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, ClassVar, get_args
 
 from jaxtyping import Float
 
+from tagxai.contract.cost import count
 from tagxai.contract.generator import Capability
 from tagxai.contract.method import Method
 from tagxai.contract.request import Request
@@ -56,6 +57,7 @@ class CoupledRegeneration(Method):
         units = [each for each in words.units(self.by, clip.prompt, clip.spans, clip.tokens) if not each.special]
         kept = leave_one_out(len(units))[1:].tolist()
         requests = [_asking(clip, without(clip.prompt, units, row)) for row in kept]
+        count(clips=len(requests))
         others = run.model.generate_many(requests, on_progress=run.on_progress)
         scores = torch.zeros(1, clip.frames, len(clip.tokens))
         for unit, moved in zip(units, self._moved(run, others), strict=True):

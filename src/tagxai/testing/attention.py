@@ -102,10 +102,10 @@ def _check_levels(promise: Promise, generator: Generator, clip: Generation, tole
             return weights * gate.repeat_interleave(weights.shape[1] // levels)[:, None, None].to(weights)
 
         with edit_attention(cross, close):
-            changed = (generator.forward(clip).log_prob - plain).abs()[0].amax(-1)
+            changed = ((generator.forward(clip).log_prob - plain).abs() / (1 + plain.abs()))[0].amax(-1)
         others = [other for other in range(levels) if other != level]
         promise(
             bool(changed[level] > tolerance and (changed[others] <= tolerance).all()),
-            f"shows weights of noise level {level} that are not its own: closing them changes log-probabilities of "
-            f"the levels by up to {[round(each, 6) for each in changed.tolist()]}",
+            f"shows weights of noise level {level} that are not its own: closing them changes the levels' "
+            f"log-probabilities by up to {[f'{each:.1e}' for each in changed.tolist()]} of themselves",
         )
