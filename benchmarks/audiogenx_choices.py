@@ -28,11 +28,9 @@ from tagxai.contract.values import Generation
 from tagxai.explaining.loading import load_generator, make_method
 from tagxai.laboratory.language.streams import prompts
 from tagxai.methods.audiogenx.objective import PAPER_ALPHA
-from tagxai.metrics.areas_under_curves import average_precision
 from tagxai.metrics.best_word import hit
 from tagxai.metrics.families.localisation import align
-from tagxai.metrics.pointing_game import pointing_game
-from tagxai.metrics.relevance import relevance_mass
+from tagxai.metrics.families.word_time import average_precision, pointing_game, relevance_mass
 
 METRICS = {
     "hit@1": hit,

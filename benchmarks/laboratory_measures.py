@@ -13,11 +13,9 @@ from tagxai.errors import TagxaiError
 from tagxai.explaining.loading import make_method
 from tagxai.laboratory.judging.single_words import SingleWord
 from tagxai.laboratory.language.prompt import Prompt
-from tagxai.metrics.areas_under_curves import average_precision
 from tagxai.metrics.best_word import hit, reciprocal_rank
 from tagxai.metrics.families.localisation import Gaps, align
-from tagxai.metrics.pointing_game import pointing_game
-from tagxai.metrics.relevance import relevance_mass, relevance_rank
+from tagxai.metrics.families.word_time import average_precision, pointing_game, relevance_mass, relevance_rank
 from tagxai.metrics.twins import shares_of_missing
 
 METRICS = {

@@ -18,8 +18,8 @@ import torch
 from tagxai.explaining.loading import load_generator
 from tagxai.laboratory.judging.needed_now import WINDOW
 from tagxai.laboratory.language.streams import prompts
-from tagxai.metrics.areas_under_curves import average_precision
 from tagxai.metrics.bootstrap import bootstrap
+from tagxai.metrics.families.word_time import average_precision
 
 
 def main() -> None:

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from tagxai import Attribution, TagxaiError
 from tagxai.contract.truth import TrueWord, Truth
-from tagxai.metrics.areas_under_curves import average_precision, roc_auc
 from tagxai.metrics.best_word import Hit, hit, reciprocal_rank
 from tagxai.metrics.families.localisation import Localisation, align
-from tagxai.metrics.pointing_game import pointing_game
-from tagxai.metrics.relevance import relevance_mass, relevance_rank
+from tagxai.metrics.families.word_time import average_precision, pointing_game, relevance_mass, relevance_rank, roc_auc
 from tagxai.registering.registry import registry
 
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from tagxai.contract.attention import edit_attention
 from tagxai.contract.attribution import Attribution
+from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
@@ -53,8 +54,11 @@ class _MaskedLogProb(Metric):
         self.check_supported(generator)
         mask = top_share(attribution.to_mask(), self.size)
         gates = torch.stack([torch.ones_like(mask), mask, 1 - mask, torch.zeros_like(mask)])
-        conditioning = generator.encode_prompt([generation.prompt])
-        with torch.no_grad(), edit_attention(generator.cross_attention(), Gate(gates.to(generator.device))):
+        conditioning = conditioning_of(generator, generation)
+        with (
+            torch.no_grad(),
+            edit_attention(generator.cross_attention(), Gate(gates.to(conditioning.embeddings.device))),
+        ):
             log_prob = generator.forward(generation, conditioning.expand(len(gates))).log_prob
         return shares(*log_prob.double().mean((1, 2)).tolist())
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tagxai.contract.truth import Level
-from tagxai.metrics.areas_under_curves import average_precision
 from tagxai.metrics.families.localisation import Localisation
+from tagxai.metrics.families.word_time import average_precision
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tagxai.metrics.areas_under_curves import average_precision, roc_auc
 from tagxai.metrics.families.localisation import Gaps, Localisation
-from tagxai.metrics.pointing_game import pointing_game
-from tagxai.metrics.relevance import relevance_mass, relevance_rank
+from tagxai.metrics.families.word_time import average_precision, pointing_game, relevance_mass, relevance_rank, roc_auc
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from tagxai.contract.truth import Twin
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
-from tagxai.metrics.areas_under_curves import average_precision
 from tagxai.metrics.families.localisation import Gaps, align
+from tagxai.metrics.families.word_time import average_precision
 
 
 def share_of_words(scores: Float[torch.Tensor, "words frames"], mine: Sequence[int], all_: Sequence[int]) -> float:
