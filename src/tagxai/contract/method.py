@@ -32,6 +32,14 @@ class Method(Configurable, ABC):
     def explain(self, run: Run) -> Scores:
         """Score the tokens of `run.generation`. `run` is the only way to the model; gradients are off until enabled."""
 
+    def explain_many(self, runs: Sequence[Run]) -> list[Scores]:
+        """As `explain`, for several clips. A method that gains by a batch overrides it; others explain one by one."""
+        found = []
+        for run in runs:
+            with run.working():
+                found.append(self.explain(run))
+        return found
+
     def attribute(
         self, generator: Generator, generation: Generation, *, on_progress: OnProgress | None = None
     ) -> Attribution:
@@ -47,13 +55,22 @@ class Method(Configurable, ABC):
     def attribute_many(
         self, generator: Generator, generations: Sequence[Generation], *, on_progress: OnProgress | None = None
     ) -> list[Attribution]:
-        """Explain several clips, each as `attribute` does; a method that gains by it runs them as one batch."""
-        return [self.attribute(generator, generation, on_progress=on_progress) for generation in generations]
+        """Explain several clips, each as `attribute` does: in one batch where `explains_together`, else one by one."""
+        if not self.explains_together:
+            return [self.attribute(generator, generation, on_progress=on_progress) for generation in generations]
+        self.check_supported(generator)
+        remedy = "explain shorter clips, or use --dtype bfloat16"
+        with (
+            naming_shortage(f"for method {self.name!r}", remedy),
+            Run.opened_together(generator, generations, on_progress) as runs,
+        ):
+            found = self.explain_many(runs) if runs else []
+            return [run.attribution(self.name, self.settings(), own) for run, own in zip(runs, found, strict=True)]
 
     @property
     def explains_together(self) -> bool:
-        """Whether it has an `attribute_many` of its own."""
-        return type(self).attribute_many is not Method.attribute_many
+        """Whether it has an `explain_many` of its own."""
+        return type(self).explain_many is not Method.explain_many
 
     def peak_memory(self, work: Workload) -> int:
         """Bytes that `attribute` takes at its peak beside the model, for the estimate before a run."""

@@ -12,13 +12,10 @@ from typing import ClassVar, Literal, get_args
 
 from jaxtyping import Float
 
-from tagxai.contract.attribution import Attribution
-from tagxai.contract.generator import Capability, Generator
+from tagxai.contract.generator import Capability
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
-from tagxai.contract.shortage import naming_shortage
-from tagxai.contract.values import Generation, OnProgress
 from tagxai.contract.workload import Workload
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
 from tagxai.lazy import torch
@@ -112,7 +109,7 @@ class AudioGenX(Method):
     seed: int = 0
     """Seed of the explainer's first weights and of the noise."""
     seeds: int = 1
-    """Learn this many masks, with seeds from `seed` upwards; scores are their mean, `deviation` tells their spread."""
+    """Learn this many masks, with seeds from `seed` upwards; scores are their mean, and `deviation` is their spread."""
 
     def __post_init__(self) -> None:
         for field, choices in _CHOICES.items():
@@ -139,22 +136,11 @@ class AudioGenX(Method):
             )
 
     def explain(self, run: Run) -> Scores:
-        return self._explain([run])[0]
+        return self.explain_many([run])[0]
 
-    def attribute_many(
-        self, generator: Generator, generations: Sequence[Generation], *, on_progress: OnProgress | None = None
-    ) -> list[Attribution]:
-        """Explain several clips, whose masks are learned in one batch where the generator can, as memory allows. They
-        are those that `attribute` learns one at a time: on a CPU in float32 bit for bit."""
-        self.check_supported(generator)
-        with (
-            naming_shortage(f"for method {self.name!r}", "explain shorter clips, or use --dtype bfloat16"),
-            Run.opened_together(generator, generations, on_progress) as runs,
-        ):
-            found = self._explain(runs) if runs else []
-            return [run.attribution(self.name, self.settings(), own) for run, own in zip(runs, found, strict=True)]
-
-    def _explain(self, runs: Sequence[Run]) -> list[Scores]:
+    def explain_many(self, runs: Sequence[Run]) -> list[Scores]:
+        """Score several clips, whose masks are learned in one batch where the generator can, as memory allows. They are
+        those that `explain` learns one at a time: on a CPU in float32 bit for bit."""
         subjects, schedule = [], self.schedule
         for run in runs:
             with run.working():
