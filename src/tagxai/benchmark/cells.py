@@ -66,7 +66,7 @@ class Job:
 
 
 OnBegin = Callable[[ClipSpec, Todo, "float | None"], None]
-"""Told before an explanation, with the metrics that wait for it, and before each metric; with the time limit."""
+"""Called before an explanation, with the metrics that wait for it, and before each metric; with the time limit."""
 
 
 def work(job: Job, on_cell: OnCell | None = None, *, on_begin: OnBegin | None = None, scores: str | None = None) -> int:

@@ -152,7 +152,7 @@ def explain(
 
 OF_LIST = "tagxai.explanations"
 USUAL: list[Any] = ["tiny", None, {}, None, None, 1, "auto", "auto"]
-"""Of the options that the default folder does not name: those that are not usual give it a name of its own."""
+"""Usual values of the options that the default folder does not name; with any other, it has a name of its own."""
 
 Load = Callable[[], Generator]
 Check = Callable[[Generator, Conditioning], None]

@@ -43,8 +43,8 @@ class Attribution:
 
     `is_mask` says that the scores are gates in [0, 1] as they stand. `merge` says how the tokens of one word join: the
     mean for masks, the sum for scores that add up. `method` is a registered name and `settings` its hyper-parameters;
-    `cost` holds seconds and passes, `diagnostics` what the method wants to tell (a loss curve, say). `deviation` is the
-    standard deviation of each score where a method gives the mean over several seeds.
+    `cost` holds seconds and passes, `diagnostics` whatever else the method reports (a loss curve, say). `deviation` is
+    the standard deviation of each score where a method gives the mean over several seeds.
     """
 
     generation: Generation
@@ -142,7 +142,9 @@ class Attribution:
         units = self.words()
         deviation = self.deviation_over_time(units)
         if deviation is None:
-            raise TagxaiError(f"this explanation by {self.method!r} tells no spread over seeds; audiogenx has seeds=5")
+            raise TagxaiError(
+                f"this explanation by {self.method!r} has no spread over seeds; audiogenx has, with seeds=5"
+            )
         return drawing().bands(self.generation, self.over_time(units), deviation, [unit.text for unit in units])
 
     def _repr_html_(self) -> str:

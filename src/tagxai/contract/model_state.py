@@ -1,4 +1,4 @@
-"""A model lent to somebody else's code: whatever that leaves behind in it is put back, and said."""
+"""A model lent to somebody else's code: whatever that leaves behind in it is put back, and reported."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def values_kept(*tensors: torch.Tensor) -> Iterator[None]:
 
 
 def _restore(owners: list[_Attributes], tensors: _Weights, generator: Generator, borrower: str) -> str:
-    """Put everything back; what is to be said of it, which is empty where hooks, modes and weights were left alone."""
-    told = [owner.restore() for owner in owners]
-    told.append(tensors.restore_flags())
-    left = LEFT if any(told) else ""
+    """Put everything back; returns a sentence about what was changed, empty if hooks, modes and weights were not."""
+    changed = [owner.restore() for owner in owners]
+    changed.append(tensors.restore_flags())
+    left = LEFT if any(changed) else ""
     if tensors.changed():
         left = CHANGED
         if not tensors.restore():
@@ -104,21 +104,21 @@ class _Attributes:
 
     def restore(self) -> bool:
         """Put them back; whether hooks or the mode were changed."""
-        now, told = vars(self.owner), False
+        now, changed = vars(self.owner), False
         for name in now.keys() - self.before.keys():
             if not _is_cached(self.owner, name):
                 del now[name]
         for name, value in self.before.items():
             if now.get(name, _MISSING) is not value:
-                told |= name == "training"
+                changed |= name == "training"
                 now[name] = value
         for name, content in self.contents.items():
             found = self.before[name]
             if len(found) != len(content) or not _same_members(found, content):
-                told |= "hooks" in name
+                changed |= "hooks" in name
                 found.clear()
                 found.extend(content) if isinstance(found, list) else found.update(content)
-        return told
+        return changed
 
 
 _MISSING = object()
@@ -155,13 +155,13 @@ class _Weights:
         return identify(stored_attributes(self.generator), "").weights
 
     def restore_flags(self) -> bool:
-        told = False
+        changed = False
         for tensor, needs, gradient in self.flags:
             if tensor.requires_grad != needs or tensor.grad is not gradient:
-                told = True
+                changed = True
                 tensor.grad = gradient
                 tensor.requires_grad_(needs)
-        return told
+        return changed
 
     def changed(self) -> bool:
         if self.copies is None:

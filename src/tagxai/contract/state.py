@@ -1,4 +1,4 @@
-"""What belongs to the caller: modes and defaults of torch, and the modes of his model. Set for a call, and put back."""
+"""What belongs to the caller: torch's modes and defaults, and their model's modes. Set for a call, and put back."""
 
 from __future__ import annotations
 

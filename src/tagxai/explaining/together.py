@@ -15,7 +15,7 @@ from tagxai.explaining.attributing import attribute
 class Ahead:
     """Explanations by the methods that run several clips as one batch, made before each clip is asked about.
 
-    Where such a method fails, there are none of it: it is asked again clip by clip, and blamed for its own failures.
+    Where such a method fails, it has none here: it is asked again clip by clip, and blamed for its own failures.
     """
 
     def __init__(self, methods: Mapping[str, Method]) -> None:
@@ -32,7 +32,7 @@ class Ahead:
                 continue
             try:
                 found = method.attribute_many(generator, clips, on_progress=on_progress)
-            except Exception:  # told when it is asked clip by clip
+            except Exception:  # reported when it is asked clip by clip
                 continue
             self._found |= {(name, id(clip)): each for clip, each in zip(clips, found, strict=True)}
 

@@ -60,7 +60,7 @@ class RegenerationMetric(Metric):
         if self.unit == "noise_floor" and self.seeds == "original":
             raise TagxaiError(
                 f"metric {self.name!r} with unit=noise_floor needs seeds=next: under the original's own seed a clip of "
-                "the whole prompt is the original, so that there is no noise"
+                "the whole prompt is the original, so it has no noise"
             )
 
     @abstractmethod
