@@ -72,7 +72,9 @@ def generate(
     generator: options.GeneratorOption = "tiny",
     duration: options.DurationOption = None,
     seed: options.SeedOption = 0,
-    repeats: Annotated[int, typer.Option(min=1, help="Clips of each prompt, with seeds from --seed upwards.")] = 1,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Clips of each prompt, with seeds from --seed upwards.")
+    ] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first prompts of a list.")] = None,
     out: Annotated[Path | None, options.out_option("Default: tagxai-out/ and a name from PROMPTS.")] = None,
     force: options.ForceOption = False,

@@ -11,6 +11,7 @@ from tagxai.benchmark.results import Results
 from tagxai.report.benchmark_clips import write_clip_pages
 from tagxai.report.benchmark_tables import FAILED, Table, tables
 from tagxai.report.html import content_hash, data_uri, resource, template, text_of_script
+from tagxai.text.printable import printable
 
 
 def write_benchmark(results: Results, folder: Path) -> list[Path]:
@@ -52,12 +53,22 @@ def markdown(shown: list[Table]) -> str:
     """
     lines = []
     for table in shown:
-        lines += [f"## {table.title}", "", *([table.text, ""] if table.text else [])]
-        lines += [f"![{table.title}]({table.picture})", ""] if table.picture else []
+        lines += [f"## {escaped(table.title)}", "", *([escaped(table.text), ""] if table.text else [])]
+        lines += [f"![{escaped(table.title)}]({table.picture})", ""] if table.picture else []
         for row in (table.header, ["---"] * len(table.header), *table.rows):
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+            lines.append("| " + " | ".join(map(escaped, row)) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is: no HTML, no link, no other column or line.
+
+    >>> print(escaped("<img src=x>[a](b)|c"))
+    &lt;img src=x&gt;[a]\\(b)\\|c
+    """
+    safe = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return safe.replace("|", "\\|").replace("](", "]\\(")
 
 
 def html(shown: list[Table]) -> str:
