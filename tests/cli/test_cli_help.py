@@ -10,6 +10,7 @@ import pytest
 from cli_helpers import run
 
 import tagxai
+from tagxai.cli import app
 from tagxai.cli import explain as explain_command
 from tagxai.cli.parsing import parse_settings
 from tagxai.contract.field_docs import field_docs

@@ -8,6 +8,7 @@ import torch
 from cli_helpers import run
 from safetensors.torch import load_file, save_file
 
+import tagxai
 from tagxai import TagxaiError
 from tagxai.contract.attribution import Attribution
 from tagxai.errors import DamagedFileError
@@ -168,7 +169,6 @@ def test_an_explanation_made_by_another_model_is_refused(command, change, model,
     result = run(command[0], tmp_path / "out", *command[1:], "--device", "cpu")
     assert result.exit_code == 2
     assert "is not the model that made this clip" in result.stderr
+    clip = Explanation.load(tmp_path / "out").attribution.generation
     with pytest.raises(TagxaiError, match="is not the model that made this clip"):
-        import tagxai
-
-        tagxai.explain(Explanation.load(tmp_path / "out").attribution.generation, method="random")
+        tagxai.explain(clip, method="random")
