@@ -92,7 +92,7 @@ def pairs(out: Path) -> list[Pair]:
     whole = Results(cells, plan.methods, plan.metrics, "occlusion")
     both = (replace(whole, cells=cells[:2]), whole)
     pages = {id(each): (shown := report.tables(each), report.html(shown)) for each in both}
-    report.tables = lambda results: pages[id(results)][0]
+    report.tables = lambda results, _: pages[id(results)][0]
     report.html = lambda shown: next(page for tables, page in pages.values() if tables is shown)
 
     def tables(number: int) -> Save:

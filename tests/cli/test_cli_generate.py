@@ -52,6 +52,14 @@ def test_only_what_was_lost_is_made_again(loads, prompts, tmp_path, suffix, harm
         assert lost.read_bytes() == content
 
 
+def test_files_that_were_exchanged_are_made_again(loads, prompts, tmp_path):
+    generate(prompts, tmp_path / "out")
+    for suffix in (".json", ".flac", ".safetensors"):
+        (dog,), (bell,) = ((tmp_path / "out").glob(f"a-{what}*{suffix}") for what in ("dog", "bell"))
+        bell.write_bytes(dog.read_bytes())
+        assert "made 1, already there 2" in generate(prompts, tmp_path / "out").stdout, suffix
+
+
 def test_other_settings_make_other_clips(loads, tmp_path):
     for options in ([], ["--seed", "1"], ["--top-k", "5"], ["--temperature", "0.5"], ["--guidance-scale", "1"]):
         assert "made 1" in generate("a dog", tmp_path, *options).stdout
