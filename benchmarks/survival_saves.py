@@ -131,7 +131,7 @@ def counting(folder: Path, after: int | None) -> Callable[[], int]:
     last = [0]
 
     def step(event: str, arguments: tuple[Any, ...]) -> None:
-        if event.startswith(STEPS):
+        if event.startswith(STEPS) and event != "os.kill":
             last[0] = next(done)
             if after is not None and last[0] > after:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -172,7 +172,7 @@ def kills(given: argparse.Namespace, made: list[Pair]) -> dict[str, Any]:
             kept = next((i for i in (0, 1) if found == pair.contents[i]), None)
             seen["lost" if kept is None else "old" if kept == present else "new"] += 1
             present = present if kept is None else kept
-            if killed % 20 == 0:
+            if ended == -signal.SIGKILL and killed % 20 == 0:
                 tell(f"{pair.name}: {seen}")
         storage.sweep(folder)
         seen["leftovers"] += sum(1 for _ in folder.rglob(".tagxai*"))
