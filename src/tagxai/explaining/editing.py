@@ -75,7 +75,7 @@ class Edit:
 
         Raises TagxaiError where the folder holds other files, unless `force` is given; OSError where the disk is full.
         """
-        with storage.claimed(folder, SCHEMA, force=force) as target, storage.whole_folder(target, _earlier) as new:
+        with storage.claimed(folder, SCHEMA, force=force) as target, storage.whole_folder(target, earlier) as new:
             self.write(new)
         return target
 
@@ -170,7 +170,7 @@ def edit(
     return Edit(dict(gains), factors, tuple(takes))
 
 
-def _earlier(folder: Path) -> list[str]:
+def earlier(folder: Path) -> list[str]:
     """The files of an earlier edit in a folder."""
     try:
         content = storage.read_json(folder / EDIT)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tagxai import storage
 from tagxai.benchmark import result_files
 from tagxai.benchmark.results import Results
-from tagxai.report.benchmark_clips import write_clip_pages
+from tagxai.report.benchmark_clips import stale_pages, write_clip_pages
 from tagxai.report.benchmark_tables import FAILED, Table, tables
 from tagxai.report.html import content_hash, data_uri, resource, template, text_of_script
 from tagxai.text.printable import printable
@@ -20,10 +20,11 @@ def write_benchmark(results: Results, folder: Path) -> list[Path]:
     The page holds its pictures and links the pages of the clips; the table links its pictures. Raises OSError where
     the disk is full.
     """
-    shown = tables(results, write_clip_pages(results, folder))
+    pages = write_clip_pages(results, folder)
+    shown = tables(results, pages)
     content = {"table.md": markdown(shown).encode(), "report.html": html(shown).encode()}
     content |= {table.picture: table.png for table in shown if table.picture}
-    with storage.whole_folder(folder, _earlier) as new:
+    with storage.whole_folder(folder, lambda at: [*_earlier(at), *stale_pages(at, pages)]) as new:
         names = [file.name for file in result_files.write(results, new)]
         for name, data in content.items():
             storage.write_bytes(new / name, data)
