@@ -17,9 +17,9 @@ from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.explaining.gains import token_gains
-from tagxai.explaining.loading import load_generator
 from tagxai.explaining.making import check_made_by
 from tagxai.explaining.prompts import encode
+from tagxai.explaining.shared import shared_generator
 from tagxai.lazy import torch
 
 EDIT = "edit.json"
@@ -150,7 +150,7 @@ def edit(
         raise TagxaiError(f"repeats must be at least 1, not {repeats}")
     earlier = prompt if isinstance(prompt, Generation) else None
     spec = generator or (earlier.generator if earlier is not None else "tiny")
-    model = spec if isinstance(spec, Generator) else load_generator(spec)
+    model = spec if isinstance(spec, Generator) else shared_generator(spec)
     check_offered("editing by gains", frozenset({"attention"}), model)
     if isinstance(prompt, Generation):
         if duration is not None or sampling:
