@@ -14,9 +14,9 @@ from tagxai import storage
 from tagxai.contract import exporting, generation_json, saved_folder
 from tagxai.contract.cost import Cost
 from tagxai.contract.difference import check_subtractable
-from tagxai.contract.notebook import AskedForWords
 from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation
+from tagxai.contract.word_access import AskedForWords
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.lazy import torch
 from tagxai.text import words
