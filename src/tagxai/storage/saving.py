@@ -40,11 +40,24 @@ def draft(folder: Path) -> Iterator[Path]:
 
 def sweep(folder: Path) -> None:
     """Delete what killed processes left in a folder, and up to two levels below."""
-    for pattern in (f"{DRAFT}*", f"*/{DRAFT}*", f"*/*/{DRAFT}*"):
-        for place in folder.glob(pattern):
-            with suppress(OSError), held(place, wait=False) as got:
-                if got:
-                    shutil.rmtree(place, ignore_errors=True)
+    for place in _drafts(folder, levels=2):
+        with suppress(OSError), held(place, wait=False) as got:
+            if got:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _drafts(folder: Path, levels: int) -> Iterator[Path]:
+    """The drafts below a folder, but for those inside of drafts; folders may vanish meanwhile."""
+    try:
+        with os.scandir(folder) as entries:
+            found = list(entries)
+    except OSError:
+        return
+    for entry in found:
+        if entry.name.startswith(DRAFT):
+            yield Path(entry.path)
+        elif levels and entry.name != COMMITTED and entry.is_dir(follow_symlinks=False):
+            yield from _drafts(Path(entry.path), levels - 1)
 
 
 @contextmanager
