@@ -37,6 +37,9 @@ def space(waveform):
         (["--weights", __file__], "is a file; expected a folder"),
         (["--stage", "lm"], "run --stage text first"),
         (["--stage", "export"], "run --stage codec first"),
+        (["--natural"], "give --captions FOLDER"),
+        (["--natural", "--stage", "codec"], "--natural has no stage codec; its stages are text, lm, export"),
+        (["--natural", "--stage", "export"], "run --stage text first"),
     ],
 )
 def test_options_that_cannot_be_are_refused_before_anything_is_made(options, sentence, tmp_path, monkeypatch, capsys):
