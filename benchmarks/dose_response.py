@@ -155,10 +155,11 @@ def summary(found: Sequence[Answer]) -> dict[str, dict[str, tuple[float, float, 
 
 
 def markdown(table: Mapping[str, Mapping[str, tuple[float, float, float]]], about: str) -> str:
-    names = list(next(iter(table.values())))
+    names = list(dict.fromkeys(name for row in table.values() for name in row))
     lines = [about, "", "| gain | " + " | ".join(names) + " |", "| --- " * (len(names) + 1) + "|"]
     for gain, row in table.items():
-        cells = [f"{mean:.2f} [{low:.2f}, {high:.2f}]" for mean, low, high in row.values()]
+        shown = {name: f"{mean:.2f} [{low:.2f}, {high:.2f}]" for name, (mean, low, high) in row.items()}
+        cells = [shown.get(name, "–") for name in names]
         lines.append(f"| {gain} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

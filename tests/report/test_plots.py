@@ -1,12 +1,16 @@
 """Pictures: any prompt can be drawn, without warnings and without pyplot."""
 
+import io
+import re
 import sys
 import warnings
 from dataclasses import replace
 
 import pytest
 import torch
+from rich.console import Console
 
+from tagxai.cli.display import score_table
 from tagxai.report.figures.bands import bands
 from tagxai.report.figures.colours import PALETTE, Scale
 from tagxai.report.figures.heat_map import heat_map
@@ -125,3 +129,13 @@ def test_figures_show_themselves_in_a_notebook(explanation):
 
 def test_control_characters_are_written_out():
     assert printable("a\x1b[31m") == "a\\x1b[31m"
+
+
+def test_a_weak_mask_has_short_bars_in_the_terminal_too(explanation):
+    console = Console(width=120, record=True, file=io.StringIO(), force_terminal=False)
+    weak = replace(explanation, scores=torch.full_like(explanation.scores, 0.027), is_mask=True, merge="mean")
+    for found, longest in ((weak, 1), (replace(weak, is_mask=False), 16)):
+        console.print(score_table(found, found.words(), [], console))
+        text = console.export_text()
+        assert "0.027" in text
+        assert max(len(bar) for bar in re.findall("[#█▏▎▍▌▋▊▉]+", text)) == longest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -87,20 +87,29 @@ def score_table(
     """The units in prompt order, with a number and a bar for the whole clip and for each interval."""
     columns = {"clip": attribution.per_unit(units)}
     columns |= {f"{start:g}-{end:g} s": attribution.per_unit(units, start, end) for start, end in intervals}
-    return columns_table(units, columns, console)
+    return columns_table(units, columns, console, masks=columns if attribution.is_mask else ())
 
 
-def columns_table(units: Sequence[Unit], columns: Mapping[str, Sequence[Score]], console: Console) -> Table:
-    """The units in prompt order, with a number and a bar for each of `columns` by its title."""
+def columns_table(
+    units: Sequence[Unit], columns: Mapping[str, Sequence[Score]], console: Console, masks: Collection[str] = ()
+) -> Table:
+    """The units in prompt order, with a number and a bar for each of `columns` by its title; see `bar_table`."""
     labels = [(unit.text, unit.function or unit.special) for unit in units]
     numbers = {title: [score.score for score in column] for title, column in columns.items()}
-    return bar_table("word", labels, numbers, console)
+    return bar_table("word", labels, numbers, console, masks)
 
 
 def bar_table(
-    heading: str, labels: Sequence[tuple[str, bool]], columns: Mapping[str, Sequence[float]], console: Console
+    heading: str,
+    labels: Sequence[tuple[str, bool]],
+    columns: Mapping[str, Sequence[float]],
+    console: Console,
+    masks: Collection[str] = (),
 ) -> Table:
-    """A row for each (label, whether it is dim), with a number and a bar in every column."""
+    """A row for each (label, whether it is dim), with a number and a bar in every column.
+
+    A full bar is the largest of its column, and 1 in columns of `masks`: what a mask hardly keeps must look so.
+    """
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, header_style="bold", pad_edge=False)
     longest = max(len(label) for label, _ in labels)
     beside = max(14, *(len(title) + 7 for title in columns))
@@ -113,8 +122,8 @@ def bar_table(
     for row, (label, dim) in enumerate(labels):
         style = "dim" if dim else "bold"
         cells = [Text(printable(label), style=style)]
-        for column in columns.values():
-            largest = max(map(abs, column)) or 1.0
+        for name, column in columns.items():
+            largest = max(1.0 if name in masks else 0.0, *map(abs, column)) or 1.0
             cells += [Text(f"{column[row]:.3f}", style=style), _bar(column[row], largest, width, ascii_only, dim)]
         table.add_row(*cells)
     return table
@@ -146,7 +155,7 @@ def cost_table(attributions: Mapping[str, Attribution], generation_seconds: floa
 
 
 def _bar(value: float, largest: float, width: int, ascii_only: bool, dim: bool) -> Text:
-    """A bar whose length is the value relative to the largest of its column; red where it is negative."""
+    """A bar whose length is the value relative to a full one; red where it is negative."""
     eighths = round(abs(value) / largest * width * 8)
     whole, rest = divmod(eighths, 8)
     bar = "#" * round(eighths / 8) if ascii_only else "█" * whole + (chr(0x2590 - rest) if rest else "")

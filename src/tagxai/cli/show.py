@@ -77,7 +77,8 @@ def print_scores(
         if span[0] is not None:
             console.print(f"\n{span[0]:g}-{span[1]:g} s")
         columns = {name: attribution.per_unit(units, *span) for name, attribution in attributions.items()}
-        console.print(display.columns_table(units, columns, console))
+        masks = [name for name, attribution in attributions.items() if attribution.is_mask]
+        console.print(display.columns_table(units, columns, console, masks))
     console.print("\nAgreement of the methods: rank correlation of words by seconds")
     console.print(display.matrix_table(list(attributions), saved.map_agreement()))
     console.print()
