@@ -47,6 +47,8 @@ class AttentionSite(ABC):
     """Whether weights may be negative, as in differential attention."""
     reads: str = field(default="prompt", kw_only=True)
     """Whose tokens a cross-attention's keys are: the `prompt`, or another text, such as `lyrics`."""
+    padded: bool = field(default=False, kw_only=True)
+    """Whether hidden keys, such as padding without a mask, take a share: the weights shown sum to less than 1."""
     levels: int = field(default=1, kw_only=True)
     """Noise levels at which `forward` runs a clip, side by side. They fold into `heads`, the noisiest first:
     `weights.unflatten(1, (levels, -1))` has them apart. A call that denoises shows the heads of its one level."""

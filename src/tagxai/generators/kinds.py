@@ -14,6 +14,7 @@ _OTHER_GENERATORS = {
     "MusicgenMelodyForConditionalGeneration": "the generator 'melody' of the plugin tagxai-melody reads it",
     "DiaForConditionalGeneration": "the generator 'dia' of the plugin tagxai-dia reads it",
 }
+_PIPELINES = {"StableAudioPipeline": "the generator 'stable_audio' reads it"}
 _AUDIOCRAFT = {"state_dict.bin", "compression_state_dict.bin"}
 
 
@@ -24,7 +25,8 @@ def found_instead(folder: Path) -> str | None:
         return "it is empty"
     if "model_index.json" in names:
         pipeline = _read(folder / "model_index.json").get("_class_name", "of an unknown class")
-        return f"it holds a diffusers pipeline ({pipeline})"
+        hint = f"; {_PIPELINES[pipeline]}" if pipeline in _PIPELINES else ""
+        return f"it holds a diffusers pipeline ({pipeline}){hint}"
     if "adapter_config.json" in names:
         return "it holds an adapter without its model; merge it into the model first"
     if "config.json" in names:

@@ -13,11 +13,16 @@ from tagxai.registering.hookspecs import MethodFamily, hookimpl
 @hookimpl
 def tagxai_generators() -> Sequence[type[Generator]]:
     from tagxai.generators.audiocraft.model import AudiocraftMusicGenGenerator, AudioGenGenerator
+    from tagxai.generators.diffusers.stable_audio import StableAudioGenerator
     from tagxai.generators.latent import LatentEmbedded
     from tagxai.generators.tiny import TinyGenerator
     from tagxai.generators.transformers.model import TransformersGenerator
 
-    return [TinyGenerator, LatentEmbedded, TransformersGenerator, AudioGenGenerator, AudiocraftMusicGenGenerator]
+    return [
+        *(TinyGenerator, LatentEmbedded),
+        *(TransformersGenerator, AudioGenGenerator, AudiocraftMusicGenGenerator),
+        StableAudioGenerator,
+    ]
 
 
 @hookimpl
