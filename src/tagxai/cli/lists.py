@@ -104,7 +104,7 @@ class Work:
         for first in range(0, len(left), AT_ONCE):
             yield from self._batch(generator, left, slice(first, first + AT_ONCE), encoded, warned, on_progress)
         for job in repeated:  # a line that says what another said
-            yield Outcome(job, "kept") if self.is_done(job) else Outcome(job, "failed", "as the same line before")
+            yield Outcome(job, "kept") if self.is_done(job) else Outcome(job, "failed", "like the equal line before it")
 
     def _batch(
         self,
