@@ -26,6 +26,7 @@ from tagxai.contract.values import Generation
 from tagxai.explaining.gains import token_gains
 from tagxai.explaining.loading import load_generator
 from tagxai.explaining.prompts import encode
+from tagxai.laboratory import FRAME_RATE, SAMPLE_RATE
 from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.language.prompt import Mention, Prompt
 from tagxai.laboratory.language.streams import prompts
@@ -53,7 +54,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one clip has of the edited event and of the others; `level` is the gain in dB in the event's own seconds."""
+    """What one clip has of the edited event and of the others.
+
+    `level` is how much louder it is than the plain clip, in dB, in the seconds that the prompt gives the event.
+    `level_heard` compares each clip where the detector hears the event in it; None where it does not. (Places chosen
+    by the plain clip alone would favour it: a clip sampled again has its barks at other moments.)
+    """
 
     prompt: str
     seed: int
@@ -62,6 +68,7 @@ class Answer:
     certainty: float
     others_heard: float | None
     level: float
+    level_heard: float | None
 
 
 def cases(number: int, split: str) -> Iterator[Case]:
@@ -95,6 +102,10 @@ def answers(case: Case, seed: int, clips: Sequence[Generation], detector: EventD
     others = [other for other in others if strength[plain, other] > HEARD]
     if strength[plain, mine] <= HEARD:
         return []
+    heard = detector(waves)[..., mine] > HEARD
+    slot = torch.zeros_like(heard)
+    slot[:, round(case.edited.start_s * FRAME_RATE) : round(case.edited.end_s * FRAME_RATE)] = True
+    levels = [[level(wave, where) for wave, where in zip(waves, places, strict=True)] for places in (slot, heard)]
     return [
         Answer(
             case.prompt.text,
@@ -103,17 +114,18 @@ def answers(case: Case, seed: int, clips: Sequence[Generation], detector: EventD
             bool(strength[row, mine] > HEARD),
             float(strength[row, mine]),
             float((strength[row, others] > HEARD).float().mean()) if others else None,
-            level(waves[row], clips[row].sample_rate, case.edited)
-            - level(waves[plain], clips[0].sample_rate, case.edited),
+            levels[0][row] - levels[0][plain],
+            levels[1][row] - levels[1][plain] if heard[row].any() and heard[plain].any() else None,
         )
         for row, gain in enumerate(GAINS)
     ]
 
 
-def level(wave: torch.Tensor, sample_rate: int, mention: Mention) -> float:
-    """The level of a clip in an event's seconds, in dB below full scale; silence counts as -80."""
-    part = wave[round(mention.start_s * sample_rate) : round(mention.end_s * sample_rate)].double()
-    return float(10 * (part.square().mean() + 1e-8).log10())
+def level(wave: torch.Tensor, where: torch.Tensor) -> float:
+    """The level of a clip in some of the detector's frames, in dB below full scale; silence is -80 dB."""
+    samples = where.repeat_interleave(round(SAMPLE_RATE / FRAME_RATE))[: len(wave)]
+    heard = wave[: len(samples)][samples].double().square()
+    return float(10 * (heard.mean() + 1e-8).log10()) if len(heard) else -80.0
 
 
 def interval(by_prompt: Mapping[str, Sequence[float]], rounds: int = 2000, seed: int = 0) -> tuple[float, float, float]:
@@ -134,9 +146,10 @@ def summary(found: Sequence[Answer]) -> dict[str, dict[str, tuple[float, float, 
             if answer.gain == gain:
                 figures["heard"][answer.prompt].append(float(answer.heard))
                 figures["certainty"][answer.prompt].append(answer.certainty)
-                figures["level (dB)"][answer.prompt].append(answer.level)
-                if answer.others_heard is not None:
-                    figures["others heard"][answer.prompt].append(answer.others_heard)
+                some = {"level (dB)": answer.level, "level where heard (dB)": answer.level_heard}
+                for name, value in (some | {"others heard": answer.others_heard}).items():
+                    if value is not None:
+                        figures[name][answer.prompt].append(value)
         table[f"{gain:g}"] = {name: interval(values) for name, values in figures.items()}
     return table
 

@@ -24,12 +24,17 @@ POWER = 1.96 + 0.8416
 """A difference of that many standard errors is found by a two-sided test at 5 % in 80 of 100 samples."""
 
 
-def cell(values: Sequence[float], others: Sequence[float] | None = None, digits: int = 3) -> str:
-    """The mean, or the mean of paired differences, with its interval."""
+def cell(
+    values: Sequence[float],
+    others: Sequence[float] | None = None,
+    digits: int = 3,
+    bounds: tuple[float, float] | None = (0.0, 1.0),
+) -> str:
+    """The mean, or the mean of paired differences, with its interval; of values within `bounds`, if there are any."""
     if not values:
         return "-"
     beside = None if others is None else torch.tensor(others)
-    return mean_interval(torch.tensor(values), beside, bounds=(0.0, 1.0) if beside is None else None).text(digits)
+    return mean_interval(torch.tensor(values), beside, bounds=bounds if beside is None else None).text(digits)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -44,8 +49,9 @@ def answers(records: Records, name: str) -> list[Record]:
 
 def column(records: Records, name: str, *path: str) -> list[float]:
     """One figure of a method, of every clip that has it."""
-    found = []
-    for value in answers(records, name):
+    found: list[float] = []
+    for answer in answers(records, name):
+        value: Any = answer
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
         if isinstance(value, (int, float)):
@@ -54,17 +60,18 @@ def column(records: Records, name: str, *path: str) -> list[float]:
 
 
 def cost(records: Records, name: str) -> str:
-    timings = [(each["seconds"], each.get("generate_seconds")) for each in answers(records, name)]
-    if name in CONTROLS or not timings or any(generate is None for _, generate in timings):
+    found = answers(records, name)
+    if name in CONTROLS or not found or any("generate_seconds" not in each for each in found):
         return "-"
-    return f"{sum(own for own, _ in timings) / sum(generate for _, generate in timings):.2f}"
+    own, generating = (sum(float(each[key]) for each in found) for key in ("seconds", "generate_seconds"))
+    return f"{own / generating:.2f}"
 
 
 def localisation(records: Records, methods: Sequence[str]) -> list[str]:
     """A table for each kind of word: the strict metrics, and beside those of word x time the three-valued ones."""
     lines = []
     for kind in KINDS:
-        clips = sum(any(kind in answer["figures"] for answer in r["methods"].values() if answer) for r in records)
+        clips = sum(any(kind in each["figures"] for each in r["methods"].values() if each) for r in records)
         if not clips:
             continue
         columns = ["method"]
@@ -116,7 +123,7 @@ def by_stratum(records: Records, methods: Sequence[str]) -> list[str]:
 
 def lacking(records: Records, methods: Sequence[str], key: str, title: str) -> list[str]:
     """The explanations of clips that lack an event: a twin's, or those of clips in which the model ignored a word."""
-    having = [r for r in records if any((answer or {}).get(key) for answer in r["methods"].values())]
+    having = [r for r in records if any(bool((answer or {}).get(key)) for answer in r["methods"].values())]
     names = ("average precision, all events made", "strict, one lacking", "three-valued, one lacking")
     columns = ["method", *names, "share of its words, made", "share of its words, lacking", "difference, paired"]
     rows = []
@@ -137,7 +144,7 @@ def lacking(records: Records, methods: Sequence[str], key: str, title: str) -> l
 
 def needed_now(records: Records, methods: Sequence[str]) -> list[str]:
     """Average precision by the truth of short windows, beside that of the whole clip on the same clips."""
-    having = [r for r in records if any((answer or {}).get("now") for answer in r["methods"].values())]
+    having = [r for r in records if any(bool((answer or {}).get("now")) for answer in r["methods"].values())]
     paths = (PRECISION, ("now", "event", "average precision"))
     rows = [[n, *(cell(column(having, n, *path)) for path in paths)] for n in (*CONTROLS, *methods)]
     columns = ["method", "made by the word", "needs the word now"]
@@ -151,7 +158,15 @@ def single_words(records: Records, methods: Sequence[str]) -> list[str]:
     rows = []
     for name in methods:
         found = [answer.get("single_words", {}) for answer in answers(records, name)]
-        rows.append([name, *(cell([v for each in found for v in each.get(role, ())], digits=2) for role in roles)])
+        rows.append(
+            [
+                name,
+                *(
+                    cell([v for each in found for v in each.get(role, ())], digits=2, bounds=(0.0, 3.0))
+                    for role in roles
+                ),
+            ]
+        )
     columns = ["method", *(f"{role} ({counts[role]} words)" for role in roles)]
     return (
         table("Single words: share of their mention's score, 1 is equal", columns, rows) if any(counts.values()) else []
@@ -163,7 +178,12 @@ def denials(records: Records, methods: Sequence[str]) -> list[str]:
     for name in methods:
         shares = [answer["importance"] for answer in answers(records, name)]
         denied = [share for share in shares if "denied" in share]
-        rows.append([name, *(cell([s[k] for s in denied if k in s]) for k in ("present", "denied", "filler"))])
+        rows.append(
+            [
+                name,
+                *(cell([s[k] for s in denied if k in s], bounds=(-1.0, 1.0)) for k in ("present", "denied", "filler")),
+            ]
+        )
     title = "Mean score of a word as a share of the clip's best: asked for, denied, filler"
     return table(title, ["method", "asked for", "denied", "filler"], rows)
 

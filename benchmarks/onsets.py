@@ -18,8 +18,8 @@ import torch
 from tagxai.explaining.loading import load_generator
 from tagxai.laboratory.judging.needed_now import WINDOW
 from tagxai.laboratory.language.streams import prompts
-from tagxai.metrics.bootstrap import bootstrap
 from tagxai.metrics.families.word_time import average_precision
+from tagxai.metrics.intervals import mean_interval
 
 
 def main() -> None:
@@ -57,11 +57,10 @@ def main() -> None:
                     before = start
     print("| window | needs the word | of |\n|---|---|---|")
     for kind, values in needed.items():
-        mean, low, high = bootstrap(torch.tensor(values))
-        print(f"| {kind} | {mean:.2f} [{low:.2f}, {high:.2f}] | {len(values)} |")
+        print(f"| {kind} | {mean_interval(torch.tensor(values), bounds=(0.0, 1.0)).text(2)} | {len(values)} |")
     for gaps, found in interval.items():
-        mean, low, high = bootstrap(torch.tensor(found))
-        print(f"\nThe exact intervals have average precision {mean:.3f} [{low:.3f}, {high:.3f}], {gaps}.")
+        text = mean_interval(torch.tensor(found), bounds=(0.0, 1.0)).text()
+        print(f"\nThe exact intervals have average precision {text}, {gaps}.")
     print(f"\n{options.clips} test prompts, seed {options.seed}; intervals over windows")
 
 

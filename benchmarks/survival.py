@@ -1,6 +1,7 @@
 """Runs that survive: `tagxai bench` when it is killed, spread over processes, or given methods that misbehave.
 
-    uv run python benchmarks/survival.py [kill] [workers] [ray] [plugins] [saves] [--out FOLDER] [--prompts WHICH]
+    uv run python benchmarks/survival.py [kill] [workers] [ray] [plugins] [saves] [misdeeds] [broken] [--out FOLDER]
+        [--prompts WHICH]
 
 Each trial runs the real command in separate processes, and compares the final `results.csv` and the tables (except cost
 and provenance) with those of an uninterrupted run, byte for byte:
@@ -10,6 +11,8 @@ and provenance) with those of an uninterrupted run, byte for byte:
   saves    processes killed inside the saves of explain and bench (--save-kills), 20 sizes of full disks (as root), and
            two savers in one folder, 100 times: the old result or the new one is whole (see `survival_saves.py`)
   plugins  methods that raise, return NaN or a wrong shape, leave a hook, never finish, or crash: only their cells fail
+  misdeeds  forty methods that change what they are given, the model or the process: no other cell changes
+  broken   twelve broken plugins installed at once: all commands that need none work, in at most 1.2 of their CPU time
 "Computed twice" is counted: metrics write a line to a journal when they start, and after every kill the finished cells
 are recorded. A later line about a finished cell is a cell computed twice, and so is a file that was written again.
 Prints Markdown and writes it to FOLDER/survival.md; the measurements go to FOLDER/survival.json.
@@ -30,10 +33,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from survival_guests import broken, misdeeds
 from survival_plugin import BAD
 from survival_runs import Bench, descendants, ended, tell
 
-TRIALS = ("kill", "workers", "ray", "plugins", "saves")
+TRIALS = ("kill", "workers", "ray", "plugins", "saves", "misdeeds", "broken")
+ALONE: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"misdeeds": misdeeds, "broken": broken}
+"""Trials that need no run to compare with."""
 
 
 def kill(given: argparse.Namespace, whole: Bench, seconds: float) -> dict[str, Any]:
@@ -161,6 +167,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--save-kills", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=5, help="of each timed command in `broken`")
     parser.add_argument("--worker-kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -187,6 +194,8 @@ def main() -> None:
             from survival_saves import saves
 
             found |= saves(given)
+        elif trial in ALONE:
+            found[trial] = ALONE[trial](given)
         else:
             found[trial] = run[trial](given, whole, seconds)
         settings = {key: str(value) for key, value in vars(given).items() if key not in ("out", "trials")}

@@ -64,7 +64,9 @@ BAD = {
 
 @hookimpl
 def tagxai_methods() -> list[Any]:
-    return [Bad]
+    from survival_misdeeds import Misdeed
+
+    return [Bad, Misdeed]
 
 
 @hookimpl

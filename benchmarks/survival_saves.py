@@ -92,7 +92,7 @@ def pairs(out: Path) -> list[Pair]:
     whole = Results(cells, plan.methods, plan.metrics, "occlusion")
     both = (replace(whole, cells=cells[:2]), whole)
     pages = {id(each): (shown := report.tables(each), report.html(shown)) for each in both}
-    report.tables = lambda results: pages[id(results)][0]
+    report.tables = lambda results, _: pages[id(results)][0]
     report.html = lambda shown: next(page for tables, page in pages.values() if tables is shown)
 
     def tables(number: int) -> Save:
@@ -131,7 +131,7 @@ def counting(folder: Path, after: int | None) -> Callable[[], int]:
     last = [0]
 
     def step(event: str, arguments: tuple[Any, ...]) -> None:
-        if event.startswith(STEPS):
+        if event.startswith(STEPS) and event != "os.kill":
             last[0] = next(done)
             if after is not None and last[0] > after:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -172,7 +172,7 @@ def kills(given: argparse.Namespace, made: list[Pair]) -> dict[str, Any]:
             kept = next((i for i in (0, 1) if found == pair.contents[i]), None)
             seen["lost" if kept is None else "old" if kept == present else "new"] += 1
             present = present if kept is None else kept
-            if killed % 20 == 0:
+            if ended == -signal.SIGKILL and killed % 20 == 0:
                 tell(f"{pair.name}: {seen}")
         storage.sweep(folder)
         seen["leftovers"] += sum(1 for _ in folder.rglob(".tagxai*"))

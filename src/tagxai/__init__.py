@@ -16,16 +16,22 @@ from tagxai.contract.scores import Scores
 from tagxai.contract.timeline import DelayPattern, LatentFrames, Timeline
 from tagxai.contract.values import Conditioning, Generation, Progress, StepOutput
 from tagxai.errors import TagxaiError
+from tagxai.explaining.comparing import compare
+from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.editing import Edit, edit
+from tagxai.explaining.evaluating import evaluate, measure
 from tagxai.explaining.explain import explain
 from tagxai.explaining.loading import load_generator
+from tagxai.explaining.saved import load
 from tagxai.registering.hookspecs import hookimpl
+from tagxai.registering.names import list_generators, list_methods, list_metrics
 from tagxai.registering.registry import registry
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Attribution",
+    "Comparison",
     "Conditioning",
     "Cost",
     "DelayPattern",
@@ -43,9 +49,16 @@ __all__ = [
     "StepOutput",
     "TagxaiError",
     "Timeline",
+    "compare",
     "edit",
+    "evaluate",
     "explain",
     "hookimpl",
+    "list_generators",
+    "list_methods",
+    "list_metrics",
+    "load",
     "load_generator",
+    "measure",
     "registry",
 ]

@@ -143,3 +143,15 @@ def test_a_clip_is_refused_by_any_model_but_its_own(generator, generation, tmp_p
     other = TransformersGenerator.load(str(random_checkpoint(tmp_path / "other", seed=1)))
     with pytest.raises(TagxaiError, match="its weights differ"):
         check_made_by(other, generation)
+
+
+def test_what_a_generator_keeps_in_private_counts_too(random_model, generator):
+    class Private(TransformersGenerator):
+        """Keeps what decides its results where nobody looks."""
+
+    other = Private.load(str(random_model))
+    assert other.identity() == generator.identity()
+    for name, value in (("_strength", 2.0), ("_weights", torch.ones(3)), ("_net", torch.nn.Linear(2, 2))):
+        changed = Private.load(str(random_model))
+        setattr(changed, name, value)
+        assert changed.identity() != generator.identity()

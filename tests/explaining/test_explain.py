@@ -78,7 +78,7 @@ def test_a_clip_made_earlier_is_explained_as_it_is(generator, generation, asked,
     assert found.generation is generation
     assert all(call == [] for call in asked)
     loaded = []
-    monkeypatch.setattr("tagxai.explaining.explain.load_generator", lambda spec: loaded.append(spec) or generator)
+    monkeypatch.setattr("tagxai.explaining.explain.shared_generator", lambda spec: loaded.append(spec) or generator)
     both = tagxai.explain([generation, "a bell"], method="random")
     assert both[0].generation is generation
     assert both[1].generation.prompt == "a bell"

@@ -65,7 +65,7 @@ def test_models_whose_clips_share_no_noise_are_refused_with_what_would_work(gene
 
 
 def test_bad_options_are_one_sentence(latent, clip):
-    with pytest.raises(TagxaiError, match=r"'letter'.*choices: word, phrase, token"):
+    with pytest.raises(TagxaiError, match=r"'letter'.*choices: phrase, token, word"):
         CoupledRegeneration.configure({"by": "letter"})
     with pytest.raises(TagxaiError, match="above 0"):
         CoupledRegeneration(classifier="detector", resolution=0.0).attribute(latent, clip)

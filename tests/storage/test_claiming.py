@@ -54,6 +54,13 @@ OTHER_PEOPLES = [
     ("bench", "--methods", "occlusion", "--metrics", "mask_size", "--prompts", "laboratory:test:1", "-o", "."),
     ("bench", "merge", "x", "--out", "."),
     ("evaluate", "../saved", "--metrics", "mask_size", "--out", "."),
+    ("edit", "a dog", "--gain", "dog=0", "--out", "."),
+    ("edit", "a dog", "--gain", "dog=0", "--out", ""),
+    ("plugin", "new", "method", "mine", "--out", "."),
+    ("plugin", "new", "method", "mine", "--out", ""),
+    ("export", "../saved", "--to", "csv", "--out", "results.csv"),
+    ("export", "../saved", "--to", "json", "--out", "../saved/explanation.json"),
+    ("export", "../saved", "--to", "textgrid", "--force", "--out", "."),
     ("generate", "a dog", "--out", ""),
     ("explain", "a dog", "--out", ""),
     ("explain", "a dog", "--out", "  "),
@@ -72,7 +79,9 @@ def test_a_folder_of_the_user_s_own_stays_as_it_is(arguments, own, no_model, exp
     result = run(*arguments)
     assert result.exit_code == 2, result.output
     assert len(result.stderr.strip().splitlines()) == 1
-    assert any(told in result.stderr for told in ("--force", "would overwrite", "is empty", "already exists"))
+    assert any(
+        told in result.stderr for told in ("--force", "would overwrite", "is empty", "already exists", "exists already")
+    )
     assert content(own) == before
 
 

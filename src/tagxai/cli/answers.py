@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.text import Text
 
 from tagxai.cli import display
@@ -104,4 +102,4 @@ def _print_title(clip: Generation, title: str) -> None:
 
 
 def _print_json(content: Mapping[str, Any]) -> None:
-    typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
+    display.print_json(content)

@@ -5,7 +5,6 @@ Only the settings of a generator, whose defaults are in its files, need the mode
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -62,7 +61,7 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
         for family in known.families.values():
             origin = _origin(family)
             rows["methods"] |= {n: {"summary": text, "from": origin} for n, text in family.summaries.items()}
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        display.print_json(rows)
         return
     console = display.out()
     _print_methods(console)

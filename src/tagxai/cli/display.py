@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -29,21 +32,40 @@ def hushed(quiet: bool = True) -> Iterator[None]:
         _quiet.reset(token)
 
 
+class SafeConsole(Console):
+    """A console that writes out control characters of texts, whoever wrote them; a terminal would act on them."""
+
+    def _render_buffer(self, buffer: Iterable[Segment]) -> str:
+        return super()._render_buffer(
+            segment if segment.control else Segment(_lines_printable(segment.text), segment.style) for segment in buffer
+        )
+
+
+def _lines_printable(text: str) -> str:
+    return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+
+
+def print_json(content: Any) -> None:
+    """Print JSON on stdout, with all that a terminal would act on as JSON's own escapes."""
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
+
+
 def out() -> Console:
     """A console on stdout. Its lines are wide where they are piped: the next program can cut them."""
-    console = Console(highlight=False, quiet=_quiet.get())
+    console = SafeConsole(highlight=False, quiet=_quiet.get())
     if not console.is_terminal:
         console.width = 200
     return console
 
 
 def err() -> Console:
-    return Console(stderr=True, highlight=False, quiet=_quiet.get())
+    return SafeConsole(stderr=True, highlight=False, quiet=_quiet.get())
 
 
 def complain(message: str) -> None:
     """Print an error on stderr, in red."""
-    Console(stderr=True, highlight=False).print(Text(printable(message), style="red"), soft_wrap=True)
+    SafeConsole(stderr=True, highlight=False).print(Text(printable(message), style="red"), soft_wrap=True)
 
 
 def note(message: str) -> None:

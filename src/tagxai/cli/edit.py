@@ -15,7 +15,7 @@ from tagxai.cli.progress import stages
 from tagxai.cli.sampling import EPILOG, SamplingCommand, check_sampling, given_sampling
 from tagxai.cli.slugs import unique_slug
 from tagxai.errors import TagxaiError
-from tagxai.explaining.editing import SCHEMA, Edit
+from tagxai.explaining.editing import SCHEMA, Edit, earlier
 from tagxai.explaining.editing import edit as make_edit
 
 
@@ -39,9 +39,7 @@ def edit(
     duration: options.DurationOption = None,
     seed: options.SeedOption = 0,
     repeats: Annotated[int, typer.Option(min=1, max=99, help="Pairs of clips, with seeds from --seed upwards.")] = 1,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Default: tagxai-out/PROMPT-edit-SEED.")
-    ] = None,
+    out: Annotated[Path | None, options.out_option("Default: tagxai-out/PROMPT-edit-SEED.")] = None,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
     force: options.ForceOption = False,
@@ -72,13 +70,14 @@ def edit(
             **sampling,
         )
         stage("writing the report")
-        found.save(target, force=force)
         from tagxai.report import write_report
 
-        files = write_report(target)
+        with storage.claimed(target, SCHEMA, force=force) as folder, storage.whole_folder(folder, earlier) as new:
+            found.write(new)
+            write_report(new)
     with display.hushed(quiet):
         _print(found)
-        display.out().print(Text(str(files[0])), soft_wrap=True)
+        display.out().print(Text(str(target / "report.html")), soft_wrap=True)
     if open_page:
         show_in_browser(target)
 

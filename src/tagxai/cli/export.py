@@ -51,6 +51,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Default: a file in FOLDER, which is printed.")
     ] = None,
+    force: Annotated[bool, typer.Option(storage.FORCE, help="Replace FILE if it exists.")] = False,
 ) -> None:
     """Write a saved explanation as a table, or as labels for Audacity, Praat or Raven."""
     saved = load_saved(folder)
@@ -60,6 +61,8 @@ def export(
     chosen = found if method is None else {method: found[method]}
     if out is not None and len(chosen) > 1:
         raise TagxaiError(f"--out takes the file of one method; choose one with --method: {', '.join(chosen)}")
+    if out is not None and out.exists() and not (force and out.is_file()):
+        raise TagxaiError(f"{str(out)!r} exists already; give another file, or {storage.FORCE} to replace a file")
     for name, attribution in chosen.items():
         own = folder / saved.folder(name) if isinstance(saved, Comparison) else folder
         file = out or own / FILES[to]

@@ -25,10 +25,18 @@ SCHEMA = "tagxai.clip"
 
 
 def is_done(job: Job, folder: Path) -> bool:
-    """Whether the clip's JSON, which is written last, exists and its checksums are those of the files."""
+    """Whether the clip's three files are as they were written, and under their own names."""
+    about = f"{job.name}.json"
     try:
-        written = storage.read_json(folder / f"{job.name}.json")["sha256"]
-        return bool(written) and all(storage.sha256(folder / file) == digest for file, digest in written.items())
+        content = storage.read_json(folder / about)
+        written = content["sha256"]
+        own = written.pop(about)
+        files = {f"{job.name}.flac", f"{job.name}.safetensors"}
+        return (
+            storage.json_sha256(content) == own
+            and written.keys() == files
+            and all(storage.sha256(folder / file) == digest for file, digest in written.items())
+        )
     except (DamagedFileError, OSError, KeyError, TypeError, AttributeError):
         return False
 
@@ -48,6 +56,7 @@ def write(job: Job, folder: Path, clip: Generation, seconds: float) -> None:
         storage.write_audio(new / audio, clip.waveform, clip.sample_rate)
         storage.write_tensors(new / codes, generation_json.to_tensors(clip))
         digests = {name: storage.sha256(new / name) for name in (audio, codes)}
+        digests[f"{job.name}.json"] = storage.json_sha256(content | {"sha256": digests})
         storage.write_json(new / f"{job.name}.json", content | {"sha256": digests})
 
 
@@ -72,7 +81,9 @@ def generate(
     generator: options.GeneratorOption = "tiny",
     duration: options.DurationOption = None,
     seed: options.SeedOption = 0,
-    repeats: Annotated[int, typer.Option(min=1, help="Clips of each prompt, with seeds from --seed upwards.")] = 1,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Clips of each prompt, with seeds from --seed upwards.")
+    ] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first prompts of a list.")] = None,
     out: Annotated[Path | None, options.out_option("Default: tagxai-out/ and a name from PROMPTS.")] = None,
     force: options.ForceOption = False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,12 +78,14 @@ class Work:
         left: list[Job] = []
         repeated: list[Job] = []
         names: set[str] = set()
+        kept: set[str] = set()
         for job in jobs:
             try:
                 if job.name in names:
                     repeated.append(job)
                     continue
-                if self.is_done(job):
+                if job.name in kept or self.is_done(job):
+                    kept.add(job.name)
                     yield Outcome(job, "kept")
                     continue
                 options.check_prompt(job.prompt.text)
@@ -94,17 +97,39 @@ class Work:
             return
         generator = self.model
         encoded = lru_cache(maxsize=2 * AT_ONCE)(partial(encode, generator))
-        try:
-            longest = encoded(max((job.prompt.text for job in left), key=len))
-        except TagxaiError:  # reported when its turn comes
-            pass
-        else:
-            self.check(generator, longest)
+        too_long = self._too_long(sorted({job.prompt.text for job in left}, key=len), encoded)
+        for job in left:
+            if job.prompt.text in too_long:
+                yield _failed(job, too_long[job.prompt.text])
+        left = [job for job in left if job.prompt.text not in too_long]
         warned: set[Prompt] = set()
         for first in range(0, len(left), AT_ONCE):
             yield from self._batch(generator, left, slice(first, first + AT_ONCE), encoded, warned, on_progress)
+        finished: dict[str, bool] = {}
         for job in repeated:  # a line that says what another said
-            yield Outcome(job, "kept") if self.is_done(job) else Outcome(job, "failed", "like the equal line before it")
+            if job.name not in finished:  # its files are read once, however often it is repeated
+                finished[job.name] = self.is_done(job)
+            yield Outcome(job, "kept") if finished[job.name] else Outcome(job, "failed", "as an equal line before it")
+
+    def _too_long(self, texts: Sequence[str], encoded: Callable[[str], Conditioning]) -> dict[str, TagxaiError]:
+        """Why each prompt that is too long cannot be read, or does not fit into memory; `texts` go by length.
+
+        Raises TagxaiError where not even the shortest fits: then the prompts are not the cause.
+        """
+
+        def fault(text: str) -> TagxaiError | None:
+            try:
+                self.check(self.model, encoded(text))
+            except TagxaiError as error:
+                return error
+            return None
+
+        if fault(texts[-1]) is None:
+            return {}
+        if (error := fault(texts[0])) is not None and len(texts) > 1:
+            raise error
+        first = bisect_left(texts, True, key=lambda text: fault(text) is not None)
+        return {text: error for text in texts[first:] if (error := fault(text)) is not None}
 
     def _batch(
         self,

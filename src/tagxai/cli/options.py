@@ -60,7 +60,7 @@ IntervalOption = Annotated[
 
 def folder_given(text: str | Path) -> Path:
     """The folder of an option or argument; an empty text would be the current one."""
-    if not str(text).strip() or (isinstance(text, str) and not text.strip()):
+    if not str(text).strip():
         raise TagxaiError("the name of the output folder is empty (from an unset variable?); give one, or . for this")
     return Path(text)
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from tagxai.authoring import writing
 from tagxai.authoring.installed import installed_plugins
 from tagxai.authoring.report import Finding
-from tagxai.cli import display, parsing
+from tagxai.cli import display, options, parsing
 from tagxai.cli.progress import stages
 from tagxai.text.printable import printable
 
@@ -35,9 +35,7 @@ def register(app: typer.Typer) -> None:
 def new(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="method, metric, generator or latent-generator.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The plugin's name, such as word_order.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Default: tagxai-NAME, in this folder.")
-    ] = None,
+    out: Annotated[Path | None, options.out_option("Default: tagxai-NAME, in this folder.")] = None,
 ) -> None:
     """Write a package that works as it is: code, a test, a README and its entry point."""
     folder = writing.write_plugin(kind, name, out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,7 +61,7 @@ def print_scores(
     for start, end in intervals:
         clip.frame_range(start, end)
     if as_json:
-        typer.echo(json.dumps({"folder": str(folder), **_content(folder, saved)}, ensure_ascii=False, indent=2))
+        display.print_json({"folder": str(folder), **_content(folder, saved)})
         return
     console.print(
         Text.assemble(

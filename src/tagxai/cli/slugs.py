@@ -6,12 +6,14 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 
+@lru_cache(maxsize=1024)  # lists repeat their prompts
 def slug(text: str, longest: int = 48) -> str:
     """As many words of `text` as fit into a file name."""
-    name = "-".join(re.findall(r"\w+", text.casefold()))
+    name = "-".join(re.findall(r"\w+", text.casefold()[: 4 * longest]))
     while len(name.encode()) > longest:
         name = name[:-1]
     return name.strip("-") or "prompt"

@@ -16,6 +16,7 @@ from tagxai.contract.cost import Cost
 from tagxai.contract.difference import check_subtractable
 from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation
+from tagxai.contract.word_access import AskedForWords
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.lazy import torch
 from tagxai.text import words
@@ -38,7 +39,7 @@ class Score(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
+class Attribution(AskedForWords):
     """`scores[streams, frames, tokens]` of one generation; one stream where a method does not resolve them.
 
     `is_mask` says that the scores are gates in [0, 1] as they stand. `merge` says how the tokens of one word join: the
@@ -127,10 +128,9 @@ class Attribution:
         low, high = gates.min(), gates.max()
         return (gates - low) / (high - low) if high > low else torch.ones_like(gates)
 
-    def plot(self, *, intervals: Sequence[tuple[float, float]] = ()) -> Figure:
-        """Words by seconds, above the clip's spectrogram; `intervals` (seconds) are framed."""
-
-        units = self.words()
+    def plot(self, *, by: By = "word", intervals: Sequence[tuple[float, float]] = ()) -> Figure:
+        """Words (phrases, tokens) by seconds, above the clip's spectrogram; `intervals` (seconds) are framed."""
+        units = words.units(by, *self._text)
         labels = [unit.text for unit in units]
         return drawing().heat_map(self.generation, self.over_time(units), labels, intervals, is_mask=self.is_mask)
 

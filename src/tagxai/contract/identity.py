@@ -40,21 +40,26 @@ class Identity:
         return asdict(self)
 
 
+_PLAIN = (bool, int, float, str)
+"""What counts in private attributes too, beside modules and tensors: others may remember what was done."""
+
+
 def identify(attributes: Mapping[str, Any], dtype: Any, source: str = "") -> Identity:
     """The identity of what holds these attributes; names of files below `source` do not count."""
     found = _Found(source)
     for name, value in sorted(attributes.items()):
-        found.look(name, value)
+        if not name.startswith("_") or value is None or isinstance(value, (*_PLAIN, torch.nn.Module, torch.Tensor)):
+            found.look(name, value)
     settings = hashlib.sha256("\n".join(found.settings).encode(errors="surrogatepass")).hexdigest()
     return Identity(_of_tensors(found.tensors), settings[:32], str(dtype).removeprefix("torch."))
 
 
 def stored_attributes(owner: object) -> dict[str, Any]:
-    """The attributes of an object, without its cached properties and private ones."""
+    """The attributes of an object, without its cached properties."""
     cached = {
         name for cls in type(owner).__mro__ for name, value in vars(cls).items() if isinstance(value, cached_property)
     }
-    return {name: value for name, value in vars(owner).items() if name not in cached and not name.startswith("_")}
+    return {name: value for name, value in vars(owner).items() if name not in cached}
 
 
 def changes(modules: Iterable[torch.nn.Module]) -> int:
@@ -91,7 +96,7 @@ class _Found:
             where = f"{name}.{key}"
             self.settings.append(f"{where} is a {type(part).__qualname__}")
             for attribute, value in sorted(stored_attributes(part).items()):
-                if not isinstance(value, (torch.nn.Module, torch.Tensor, torch.device, torch.dtype)):
+                if not attribute.startswith("_") and not isinstance(value, (torch.nn.Module, torch.Tensor)):
                     self.look(f"{where}.{attribute}", value)
 
     def _setting(self, name: str, value: Any) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, fields, is_dataclass
 from math import isfinite
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from tagxai.contract.magnitude import check_magnitude
 from tagxai.errors import TagxaiError, UnknownNameError
 
 T = TypeVar("T", bound="Configurable")  # not typing.Self, which the shape checks cannot follow
@@ -33,14 +34,16 @@ class Configurable:
         for key in options:
             if key not in known:
                 raise UnknownNameError(f"option of {cls.role} {cls.name!r}", key, known)
-        return cls(
-            **{
-                key: _parse(f"option {key!r} of {cls.role} {cls.name!r}", value, known[key])
-                if isinstance(value, str)
-                else value
-                for key, value in options.items()
-            }
-        )
+        read = {
+            key: _parse(f"option {key!r} of {cls.role} {cls.name!r}", value, known[key])
+            if isinstance(value, str)
+            else value
+            for key, value in options.items()
+        }
+        for key, value in read.items():
+            if value != getattr(cls, key, None):  # a default may be as small as its method needs
+                check_magnitude(f"option {key!r} of {cls.role} {cls.name!r}", value, seed=key == "seed")
+        return cls(**read)
 
     def require(self, option: str, holds: bool, expected: str) -> None:
         """For `__post_init__`: raises TagxaiError naming the option where what must hold does not."""

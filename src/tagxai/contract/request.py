@@ -10,6 +10,7 @@ from typing import Any, get_args
 from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite
+from tagxai.contract.magnitude import check_magnitude, shown
 from tagxai.contract.values import Branch, Conditioning, Generation
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.lazy import torch
@@ -37,6 +38,7 @@ class Setting:
             raise self._refused(value) from None
         if self.kind is not str and not (isfinite(found) and self.lowest <= found <= self.highest):
             raise self._refused(value)
+        check_magnitude(self.name, found, seed=self.name == "seed")
         return found
 
     @property
@@ -53,7 +55,7 @@ class Setting:
         return what + bounds
 
     def _refused(self, value: Any) -> TagxaiError:
-        return TagxaiError(f"{self.name} must be {self.takes}, not {value!r}")
+        return TagxaiError(f"{self.name} must be {self.takes}, not {shown(value)}")
 
 
 def read_settings(declared: Iterable[Setting], given: Mapping[str, Any], owner: str) -> dict[str, Any]:

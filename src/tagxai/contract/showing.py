@@ -1,7 +1,7 @@
 """How values show themselves: what draws them stands above this folder, and is found by name.
 
 The contract imports nothing above it. As matplotlib does with its backends, it names a module instead, whose functions
-`heat_map`, `bands` and `notebook_html` it calls; an application with pictures of its own sets `DRAWS`.
+`heat_map`, `bands`, `notebook_html` and `open_page` it calls; an application with pictures of its own sets `DRAWS`.
 """
 
 from __future__ import annotations

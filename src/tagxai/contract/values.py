@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 from jaxtyping import Bool, Float
 
 from tagxai.contract.identity import Identity
+from tagxai.contract.notebook import AskedForSound
 from tagxai.contract.showing import drawing
 from tagxai.contract.timeline import Timeline
 from tagxai.errors import TagxaiError
@@ -97,7 +98,7 @@ class PrefixState:
 
 
 @dataclass(frozen=True, eq=False)
-class Generation:
+class Generation(AskedForSound):
     """One generated clip and everything that is needed to look at it again.
 
     `spans` are the tokens' (start, end) character offsets in `prompt` (`</s>` has an empty span at its end). `settings`

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tagxai import storage
 from tagxai.contract import saved_folder
@@ -32,6 +32,11 @@ SCHEMA_VERSION = 2
 Matrix = tuple[tuple[float | None, ...], ...]
 """A value for each pair of methods, in order; None where there is none."""
 
+if TYPE_CHECKING:
+    Whole = Explanation
+else:
+    Whole = Explanation | Attribution  # the constructor also takes bare attributions, and keeps whole explanations
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -40,12 +45,17 @@ class Comparison:
     `folders` holds the folder of each method's explanation where the comparison was loaded from one.
     """
 
-    explanations: Mapping[str, Explanation]
+    explanations: Mapping[str, Whole]
     failures: Mapping[str, str] = field(default_factory=dict)
     generation_seconds: float | None = None
     folders: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        whole = {  # a bare explanation is one without intervals and audio
+            name: Explanation(each) if isinstance(each, Attribution) else each
+            for name, each in self.explanations.items()
+        }
+        object.__setattr__(self, "explanations", whole)
         if not self.explanations:
             raise TagxaiError("; ".join(self.failures.values()) or "a comparison needs at least one explanation")
         clips = [explanation.attribution.generation for explanation in self.explanations.values()]

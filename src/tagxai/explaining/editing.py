@@ -17,9 +17,9 @@ from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation, OnProgress
 from tagxai.errors import DamagedFileError, TagxaiError
 from tagxai.explaining.gains import token_gains
-from tagxai.explaining.loading import load_generator
 from tagxai.explaining.making import check_made_by
 from tagxai.explaining.prompts import encode
+from tagxai.explaining.shared import shared_generator
 from tagxai.lazy import torch
 
 EDIT = "edit.json"
@@ -75,7 +75,7 @@ class Edit:
 
         Raises TagxaiError where the folder holds other files, unless `force` is given; OSError where the disk is full.
         """
-        with storage.claimed(folder, SCHEMA, force=force) as target, storage.whole_folder(target, _earlier) as new:
+        with storage.claimed(folder, SCHEMA, force=force) as target, storage.whole_folder(target, earlier) as new:
             self.write(new)
         return target
 
@@ -150,7 +150,7 @@ def edit(
         raise TagxaiError(f"repeats must be at least 1, not {repeats}")
     earlier = prompt if isinstance(prompt, Generation) else None
     spec = generator or (earlier.generator if earlier is not None else "tiny")
-    model = spec if isinstance(spec, Generator) else load_generator(spec)
+    model = spec if isinstance(spec, Generator) else shared_generator(spec)
     check_offered("editing by gains", frozenset({"attention"}), model)
     if isinstance(prompt, Generation):
         if duration is not None or sampling:
@@ -170,7 +170,7 @@ def edit(
     return Edit(dict(gains), factors, tuple(takes))
 
 
-def _earlier(folder: Path) -> list[str]:
+def earlier(folder: Path) -> list[str]:
     """The files of an earlier edit in a folder."""
     try:
         content = storage.read_json(folder / EDIT)

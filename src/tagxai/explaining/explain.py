@@ -18,9 +18,10 @@ from tagxai.explaining.attributing import attribute, attribute_many
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.default_method import default_method
 from tagxai.explaining.explanation import Explanation
-from tagxai.explaining.loading import check_distinct, load_generator, make_methods, method_names, options_of
+from tagxai.explaining.loading import check_distinct, make_methods, method_names, options_of
 from tagxai.explaining.making import check_made_by
 from tagxai.explaining.prompts import duration_warnings, encode, prompt_warnings
+from tagxai.explaining.shared import shared_generator
 from tagxai.explaining.together import Ahead
 
 Source = str | Generation
@@ -94,7 +95,7 @@ def explain(
     """
     many = not isinstance(prompt, (str, Generation))
     sources = _sources(prompt)
-    model = generator if isinstance(generator, Generator) else load_generator(generator or _maker(sources))
+    model = generator if isinstance(generator, Generator) else shared_generator(generator or _maker(sources))
     declared = {setting.name for setting in model.sampling_settings()}
     sampling = {name: value for name, value in options.items() if name in declared}
     others = {name: value for name, value in options.items() if name not in declared}

@@ -11,7 +11,7 @@ from tagxai.contract.values import Conditioning
 from tagxai.errors import TagxaiError
 from tagxai.generators.parts import trim
 from tagxai.lazy import torch
-from tagxai.text.normalising import normalise
+from tagxai.text.normalising import as_typed, normalise
 
 
 class PromptReader(Generator):
@@ -31,7 +31,8 @@ class PromptReader(Generator):
 
     def _tokenize(self, prompt: str) -> tuple[Sequence[int], Sequence[str], Sequence[tuple[int, int]]]:
         """Token ids, their names, and their characters in the prompt; at least one token, also of an empty text."""
-        encoded = self.tokenizer(prompt, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
+        typed = as_typed(prompt, self.tokenizer.all_special_tokens)
+        encoded = self.tokenizer(typed, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
         names = self.tokenizer.convert_ids_to_tokens(encoded["input_ids"])
         spans = []
         for name, (start, end), is_special in zip(

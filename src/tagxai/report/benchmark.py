@@ -8,9 +8,10 @@ from pathlib import Path
 from tagxai import storage
 from tagxai.benchmark import result_files
 from tagxai.benchmark.results import Results
-from tagxai.report.benchmark_clips import write_clip_pages
+from tagxai.report.benchmark_clips import stale_pages, write_clip_pages
 from tagxai.report.benchmark_tables import FAILED, Table, tables
 from tagxai.report.html import content_hash, data_uri, resource, template, text_of_script
+from tagxai.text.printable import printable
 
 
 def write_benchmark(results: Results, folder: Path) -> list[Path]:
@@ -19,10 +20,11 @@ def write_benchmark(results: Results, folder: Path) -> list[Path]:
     The page holds its pictures and links the pages of the clips; the table links its pictures. Raises OSError where
     the disk is full.
     """
-    shown = tables(results, write_clip_pages(results, folder))
+    pages = write_clip_pages(results, folder)
+    shown = tables(results, pages)
     content = {"table.md": markdown(shown).encode(), "report.html": html(shown).encode()}
     content |= {table.picture: table.png for table in shown if table.picture}
-    with storage.whole_folder(folder, _earlier) as new:
+    with storage.whole_folder(folder, lambda at: [*_earlier(at), *stale_pages(at, pages)]) as new:
         names = [file.name for file in result_files.write(results, new)]
         for name, data in content.items():
             storage.write_bytes(new / name, data)
@@ -52,12 +54,22 @@ def markdown(shown: list[Table]) -> str:
     """
     lines = []
     for table in shown:
-        lines += [f"## {table.title}", "", *([table.text, ""] if table.text else [])]
-        lines += [f"![{table.title}]({table.picture})", ""] if table.picture else []
+        lines += [f"## {escaped(table.title)}", "", *([escaped(table.text), ""] if table.text else [])]
+        lines += [f"![{escaped(table.title)}]({table.picture})", ""] if table.picture else []
         for row in (table.header, ["---"] * len(table.header), *table.rows):
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+            lines.append("| " + " | ".join(map(escaped, row)) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is: no HTML, no link, no other column or line.
+
+    >>> print(escaped("<img src=x>[a](b)|c"))
+    &lt;img src=x&gt;[a]\\(b)\\|c
+    """
+    safe = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return safe.replace("|", "\\|").replace("](", "]\\(")
 
 
 def html(shown: list[Table]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -23,12 +24,14 @@ ClipPages = dict[tuple[str, str, int], str]
 """The address of a clip's page, beside the benchmark's, by (generator, prompt, seed)."""
 
 FOLDER = "pages"
+_OURS = re.compile(r"[0-9a-f]{16}\.html")
+
 MOST = 100
 """Clips that get a page; a benchmark may have thousands."""
 
 
 def write_clip_pages(results: Results, folder: Path) -> ClipPages:
-    """Pages of the first clips that have explanations; one that exists already is kept, one of an earlier plan goes."""
+    """Pages of the first clips that have explanations; one that exists already is kept."""
     store, pages = Store(folder), ClipPages()
     specs = ((run, spec) for run in results.runs for spec in run.clips())
     for run, spec in islice(specs, MOST):
@@ -36,10 +39,13 @@ def write_clip_pages(results: Results, folder: Path) -> ClipPages:
         name = f"{content_key({'explanations': list(_keys(store, run, spec))})[:16]}.html"
         if key not in pages and ((folder / FOLDER / name).is_file() or _write(store, run, spec, folder, name)):
             pages[key] = f"{FOLDER}/{name}"
-    for earlier in (folder / FOLDER).glob("*.html"):
-        if f"{FOLDER}/{earlier.name}" not in pages.values():
-            earlier.unlink()
     return pages
+
+
+def stale_pages(folder: Path, pages: ClipPages) -> list[str]:
+    """The pages of an earlier plan; files with names of other kinds are somebody else's."""
+    names = [f"{FOLDER}/{file.name}" for file in (folder / FOLDER).glob("*.html") if _OURS.fullmatch(file.name)]
+    return [name for name in names if name not in pages.values()]
 
 
 def _keys(store: Store, run: PlannedRun, spec: ClipSpec) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tagxai.benchmark.leaderboard import Board
+from tagxai.text.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,8 +59,8 @@ def _order(boards: Sequence[Board]) -> list[str]:
 
 
 def _panel(panel: Axes, board: Board, methods: Sequence[str]) -> None:
-    panel.set_title(board.title, fontsize=9)
-    panel.set_yticks(range(len(methods)), methods, fontsize=7)
+    panel.set_title(printable(board.title), fontsize=9, parse_math=False)
+    panel.set_yticks(range(len(methods)), [printable(name) for name in methods], fontsize=7, parse_math=False)
     panel.set_ylim(max(1, len(methods)) - 0.5, -0.5)
     panel.tick_params(axis="x", labelsize=7)
     panel.grid(axis="y", linewidth=0.3, alpha=0.5)

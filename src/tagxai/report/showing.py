@@ -2,5 +2,6 @@
 
 from tagxai.report.figures import bands, heat_map, heat_maps
 from tagxai.report.notebook import notebook_html
+from tagxai.report.opening import open_page
 
-__all__ = ["bands", "heat_map", "heat_maps", "notebook_html"]
+__all__ = ["bands", "heat_map", "heat_maps", "notebook_html", "open_page"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -57,7 +58,8 @@ def _read_text(path: Path) -> str:
 
 
 def _read_lines(text: str) -> list[Prompt]:
-    return [Prompt(line.strip(), number) for number, line in enumerate(text.rstrip().splitlines(), 1)]
+    lines = re.split(r"\r\n|\n|\r", text.rstrip())  # `splitlines` also splits at U+2028 and form feeds
+    return [Prompt(line.strip(), number) for number, line in enumerate(lines, 1)] if text.strip() else []
 
 
 def read_column(path: Path, name: str | None = None) -> list[Prompt]:

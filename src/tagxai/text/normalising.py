@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
+from unicodedata import category
 
 _QUOTES = {**dict.fromkeys("\u2018\u2019\u201a\u201b", "'"), **dict.fromkeys("\u201c\u201d\u201e\u201f", '"')}
 _UNSEEN = {"\u200b", "\u2060", "\ufeff", "\u00ad"}  # zero-width space, word joiner, byte-order mark, soft hyphen
+_UNSEEN |= set("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # marks of direction
 
 
 class Normalised(NamedTuple):
@@ -22,8 +25,8 @@ class Normalised(NamedTuple):
 
 
 def normalise(prompt: str) -> Normalised:
-    """Tabs, line breaks and runs of spaces become one space, with none at either end; curly quotes become straight
-    ones; characters without width are dropped.
+    """Tabs, line breaks, control characters and runs of spaces become one space, with none at either end; curly quotes
+    become straight ones; characters without width are dropped.
 
     >>> normalise(" a dog\\u2019s\\t\\nbark ").text
     "a dog's bark"
@@ -32,10 +35,23 @@ def normalise(prompt: str) -> Normalised:
     for place, character in enumerate(prompt):
         if character in _UNSEEN:
             continue
-        if not character.isspace():
+        if not character.isspace() and category(character) != "Cc":
             kept.append((_QUOTES.get(character, character), place))
         elif kept and kept[-1][0] != " ":
             kept.append((" ", place))
     if kept and kept[-1][0] == " ":
         kept.pop()
     return Normalised("".join(each for each, _ in kept), tuple(place for _, place in kept), len(prompt))
+
+
+def as_typed(text: str, special: Iterable[str]) -> str:
+    """`text` with the first character of each of the tokenizer's own `special` tokens replaced, as long as before: what
+    a person types is text, and `</s>` in it is no end.
+
+    >>> as_typed("a dog</s> barks", ["</s>", "<pad>"])
+    'a dog‹/s> barks'
+    """
+    for token in special:
+        if token.strip():
+            text = text.replace(token, ("‹" if token[0] == "<" else "\N{REPLACEMENT CHARACTER}") + token[1:])
+    return text
