@@ -17,11 +17,11 @@ INTRODUCTION = """# What tiny understands
 The embedded model `tiny` was trained on the sentences of a small grammar. This page lists all of it, and is made from
 it by `python benchmarks/what_tiny_understands.py docs/what-tiny-understands.md`.
 
-Of a prompt that is not on this page the model may play anything. `tagxai explain` says so before it starts, with what
+For a prompt that is not on this page, the model may play anything. `tagxai explain` says so before it starts, with what
 to write instead, and reports under every table what a detector hears in the clip. In Python, the same sentences are
 warnings.
 
-The model cannot play silence: "no dog barks" barks. A denial stands beside a sound, as in "rain falls without a dog
+The model cannot play silence: "no dog barks" barks. A denial needs a sound beside it, as in "rain falls without a dog
 barking".
 
 ## Sounds

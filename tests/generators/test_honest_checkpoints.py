@@ -95,11 +95,11 @@ BEFORE_ANY_WORK = [
     (config(audio_encoder__codebook_size=32), "but the weights have it as"),
     (config(decoder=7), "config.json has decoder = 7; expected a table"),
     (replaced("config.json", b"[" * 100_000), "its config.json is damaged"),
-    (cut("model.safetensors", lambda size: size - 1), "it was cut, or added to"),
-    (cut("model.safetensors", lambda size: size // 2), "it was cut, or added to"),
-    (cut("model.safetensors", lambda size: 100), "it has no whole header"),
-    (cut("model.safetensors", lambda size: 0), "it has no whole header"),
-    (replaced("model.safetensors", b"\xff" * 64), "it has no whole header"),
+    (cut("model.safetensors", lambda size: size - 1), "it was cut short or added to"),
+    (cut("model.safetensors", lambda size: size // 2), "it was cut short or added to"),
+    (cut("model.safetensors", lambda size: 100), "its header is incomplete"),
+    (cut("model.safetensors", lambda size: 0), "its header is incomplete"),
+    (replaced("model.safetensors", b"\xff" * 64), "its header is incomplete"),
     (index_of("model-00002.safetensors"), "it has no model-00002.safetensors, which its index names"),
     (index_of("../model.safetensors"), "does not map tensors to files in the folder"),
 ]
@@ -177,7 +177,7 @@ def test_an_audiocraft_checkpoint_that_claims_too_much_is_one_sentence(audiocraf
         (without_tokenizer, "it has no tokenizer"),
         (config(num_layers=7), "num_layers is 7, but the weights have 1 layers"),
         (config(d_model=10**9), "d_model is 1000000000; expected"),
-        (cut("model.safetensors", lambda size: size - 8), "it was cut, or added to"),
+        (cut("model.safetensors", lambda size: size - 8), "it was cut short or added to"),
     ],
 )
 def test_the_text_encoder_beside_an_audiocraft_checkpoint_is_looked_at_too(

@@ -104,7 +104,7 @@ BROKEN = {
             CLASSES = [No]
             """
         ),
-        "a class that cannot be looked at",
+        "a class that cannot be inspected",
     ),
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from typing import Any
 
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.registering.hookspecs import PROJECT
+from tagxai.registering.plugins import DISABLE, normalised
 from tagxai.registering.registry import Entry, Registry, registry
-
-DISABLE = "TAGXAI_DISABLE_PLUGINS"
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,6 @@ def find_plugin(package: str) -> InstalledPlugin:
             raise TagxaiError(f"package {name!r} is not installed: run pip install -e {package}") from None
         raise UnknownNameError("installed plugin", name, [plugin.name for plugin in plugins]) from None
     raise TagxaiError(f"package {name!r} has no entry point in the group {PROJECT!r}, so tagxai cannot find it")
-
-
-def normalised(name: str) -> str:
-    """A distribution's name as package indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _plugin(points: list[metadata.EntryPoint], known: Registry) -> InstalledPlugin:

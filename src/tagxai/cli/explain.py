@@ -64,7 +64,7 @@ def explain(
         typer.Option(
             *("--method", "-m"),
             metavar="NAME[,NAME]",
-            help="Methods that explain it; several are compared. Default: by what the model offers.",
+            help="Methods that explain it; several are compared. The default depends on the model.",
         ),
     ] = None,
     generator: options.GeneratorOption = "tiny",
@@ -90,7 +90,7 @@ def explain(
 ) -> None:
     """Make audio from a prompt, or from each of a list, and say which words made which seconds of it."""
     if (prompt is None) == (prompts is None):
-        raise TagxaiError("explain takes one of a PROMPT and --prompts FILE, such as tagxai explain 'a dog barks'")
+        raise TagxaiError("explain takes either a PROMPT or --prompts FILE, such as tagxai explain 'a dog barks'")
     if prompt is not None:
         options.check_prompt(prompt)
     elif as_json:

@@ -109,7 +109,7 @@ class Work:
         for job in repeated:  # a line that says what another said
             if job.name not in finished:  # its files are read once, however often it is repeated
                 finished[job.name] = self.is_done(job)
-            yield Outcome(job, "kept") if finished[job.name] else Outcome(job, "failed", "as the same line before")
+            yield Outcome(job, "kept") if finished[job.name] else Outcome(job, "failed", "as an equal line before it")
 
     def _too_long(self, texts: Sequence[str], encoded: Callable[[str], Conditioning]) -> dict[str, TagxaiError]:
         """Why each prompt that is too long cannot be read, or does not fit into memory; `texts` go by length.

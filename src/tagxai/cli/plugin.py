@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def new(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="method, metric, generator or latent-generator.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the plugin is to be called, such as word_order.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The plugin's name, such as word_order.")],
     out: Annotated[Path | None, options.out_option("Default: tagxai-NAME, in this folder.")] = None,
 ) -> None:
     """Write a package that works as it is: code, a test, a README and its entry point."""

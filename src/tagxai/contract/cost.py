@@ -15,8 +15,8 @@ class Cost:
 
     `backward_passes` are vector-Jacobian products, `forward_mode_passes` directions of forward-mode differentiation,
     `layer_passes` rows of one layer that was run apart. `model_calls` count calls of the model, whatever their rows.
-    `clips` are those that were sampled. Of clips that are explained together each has its own rows, all calls that it
-    had a part in, and its share of the seconds. `peak_memory_bytes` is that of the device where it is a GPU, else of
+    `clips` are those that were sampled. When clips are explained together, each has its own rows, every call that it
+    took part in, and its share of the seconds. `peak_memory_bytes` is that of the device where it is a GPU, else of
     the process so far. `other` holds what earlier versions of tagxai counted besides.
     """
 

@@ -1,4 +1,4 @@
-"""Code that is not ours: whatever it does ends in its own result or in one sentence, and in nothing else."""
+"""Code from outside tagxai: whatever it does, its caller gets its result or one sentence, and nothing else changes."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ class Generator(ABC):
 
     def identity(self) -> Identity:
         """What decides its results: all that it has as attributes, weights bit for bit, modules with their settings,
-        configurations, tokenizers; not where it lies. Computed once, and again when a weight was changed in place.
+        configurations, tokenizers; not where it is stored. Computed once, and again when a weight was changed in place.
 
         A generator that reads anything else extends it.
         """

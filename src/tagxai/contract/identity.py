@@ -1,4 +1,4 @@
-"""What a model is: checksums of all that decides its results, wherever it lies and whatever it is called."""
+"""What a model is: checksums of all that decides its results, wherever it is stored and whatever it is called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from typing import Any
 
 from tagxai.lazy import torch
 
-_ELSEWHERE = {"source", "name_or_path", "_name_or_path", "_commit_hash"}  # where it lies: a moved model is the same
+_ELSEWHERE = {
+    "source",
+    "name_or_path",
+    "_name_or_path",
+    "_commit_hash",
+}  # where it is stored: if moved, it is the same
 _OF_THE_RUN = {"training", "device", "dtype", "torch_dtype", "transformers_version"}
 
 

@@ -7,13 +7,13 @@ from typing import Any
 from tagxai.errors import TagxaiError
 
 LARGEST = 1e6
-"""Of fractions: larger ones overflow once they are multiplied or exponentiated."""
+"""The largest fraction taken: larger ones overflow once they are multiplied or exponentiated."""
 
 SMALLEST = 1e-6
-"""Of fractions but 0: what is divided by smaller ones overflows."""
+"""The smallest fraction taken, apart from 0: what is divided by smaller ones overflows."""
 
 MOST = 10_000_000
-"""Of whole numbers, which count something: steps, samples, clips."""
+"""The largest whole number taken; these count something: steps, samples, clips."""
 
 
 def check_magnitude(what: str, value: Any, *, seed: bool = False) -> None:

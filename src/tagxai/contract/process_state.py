@@ -1,7 +1,7 @@
 """What belongs to the whole process, and is put back after somebody else's code has run.
 
-That code may change the default dtype, the working directory or the random numbers, and even replace functions: all
-that comes after it would give other results, or end elsewhere, without a word.
+That code may change the default dtype, the working directory or the random numbers, and even replace functions. All
+that runs after it would then silently give other results, or write them elsewhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What belongs to a saved explanation or comparison: the files that a new one replaces, by what the folder says."""
+"""Which files belong to a saved explanation or comparison, and so are replaced by a new one."""
 
 from __future__ import annotations
 

@@ -148,10 +148,10 @@ def _header(path: Path) -> dict[str, tuple[int, ...]]:
             ends = [int(entry["data_offsets"][1]) for entry in header.values()]
             shapes = {name: tuple(map(int, entry["shape"])) for name, entry in header.items()}
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-            raise TagxaiError(f"its {path.name} is damaged: it has no whole header") from None
+            raise TagxaiError(f"its {path.name} is damaged: its header is incomplete") from None
     expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise TagxaiError(
-            f"its {path.name} has {size} bytes, and its header promises {expected}: it was cut, or added to"
+            f"its {path.name} has {size} bytes, but its header says {expected}: it was cut short or added to"
         )
     return shapes

@@ -98,7 +98,7 @@ def _one_sentence(beginning: str) -> Iterator[None]:
         raise
     except pickle.UnpicklingError:
         raise TagxaiError(
-            f"{beginning}: it has a pickle of more than tensors, and reading that could run code"
+            f"{beginning}: it contains a pickle of more than tensors, and reading one could run code"
         ) from None
     except Exception as error:
         if is_out_of_memory(error):

@@ -28,7 +28,7 @@ class AttentionGradCAM(LayerMethod, GradientAttentionMethod):
     resolves_streams: ClassVar[bool] = True
 
     layers: str | None = "-1"
-    """Layers to average over, such as `0,3,-1` (-1 is the last); none stands for all."""
+    """Layers to average over, such as `0,3,-1` (-1 is the last); none means all."""
 
     def observer(
         self,

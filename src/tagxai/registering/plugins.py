@@ -82,7 +82,7 @@ class Plugin:
             try:
                 wrong = call_foreign("a class", fault, cls, base)
             except TagxaiError as error:  # a metaclass may raise at any look
-                wrong = f"registers a class that cannot be looked at: {error}"
+                wrong = f"registers a class that cannot be inspected: {error}"
             if wrong is None and cls.name in names:
                 wrong = f"registers the {kind} {cls.name!r} twice; the first is taken"
             if wrong is not None:

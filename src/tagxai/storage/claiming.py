@@ -1,4 +1,4 @@
-"""Whose a folder is: a result goes into one that is new, empty, or says itself that it is tagxai's."""
+"""Who a folder belongs to: a result goes into one that is new, empty, or says that it holds such a result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tagxai.storage.locks import ALONE
 from tagxai.storage.saving import COMMITTED, DRAFT, settle, sweep
 
 FORCE = "--force"
-"""How a person says that a folder may be written into, whosever it is."""
+"""The option with which a person allows writing into a folder that holds other files."""
 
 _KINDS = {
     "tagxai.explanation": "an explanation",
@@ -32,7 +32,7 @@ _INDEX = {"line,prompt,seed,clip,error": "tagxai.clip", "line,prompt,seed,folder
 
 @contextmanager
 def claimed(path: str | Path, *kinds: str, force: bool = False) -> Iterator[Path]:
-    """`new_folder(path)` for a result of one of these `kinds` (schemas), with what killed runs left there put in order.
+    """`new_folder(path)` for a result of one of these `kinds` (schemas); what killed runs left there is tidied up.
 
     Raises TagxaiError where the folder holds anything but such a result, unless `force` is given.
     """

@@ -98,7 +98,7 @@ def write_audio(path: Path, waveform: torch.Tensor, sample_rate: int) -> None:
     """`waveform[channels, samples]` as 24-bit audio in the format of the file's ending; clipped to [-1, 1].
 
     Encoded in memory, and decoded again: libsndfile does not say when a full disk takes only a part of a file. Raises
-    TagxaiError for a sound that cannot be kept.
+    TagxaiError for a sound that cannot be stored.
     """
     import soundfile
 
@@ -111,9 +111,9 @@ def write_audio(path: Path, waveform: torch.Tensor, sample_rate: int) -> None:
         again, _ = soundfile.read(io.BytesIO(buffer.getvalue()), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         shape = f"{samples.shape[1]} channels of {samples.shape[0]} samples at {sample_rate} Hz"
-        raise TagxaiError(f"a sound of {shape} cannot be kept as {kind}: {error}") from None
+        raise TagxaiError(f"a sound of {shape} cannot be stored as {kind}: {error}") from None
     if again.shape != samples.shape or abs(again - samples).max(initial=0) > ROUNDING:
-        raise TagxaiError(f"the sound for {path.name} was not encoded as it is, so nothing is written")
+        raise TagxaiError(f"the sound for {path.name} was not encoded faithfully, so nothing is written")
     write_bytes(path, buffer.getvalue())
 
 

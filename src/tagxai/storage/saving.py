@@ -123,7 +123,7 @@ def _settle(folder: Path) -> None:
     if not committed.is_dir():
         return
     if committed.is_symlink() or (committed / _NEW).is_symlink():
-        raise TagxaiError(f"{str(committed)!r} leads elsewhere, which tagxai never makes; delete it")
+        raise TagxaiError(f"{str(committed)!r} is or holds a link, which tagxai never makes; delete it")
     removed: list[str] = []
     with suppress(OSError, ValueError, TypeError):  # gone: only the rest of this function is left to do
         found = list(json.loads((committed / _REMOVED).read_text(encoding="utf-8")))

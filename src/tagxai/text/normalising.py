@@ -25,8 +25,8 @@ class Normalised(NamedTuple):
 
 
 def normalise(prompt: str) -> Normalised:
-    """Tabs, line ends, control characters and runs of blanks become one blank, none at either end; curly quotes become
-    straight ones; characters without width are dropped.
+    """Tabs, line breaks, control characters and runs of spaces become one space, with none at either end; curly quotes
+    become straight ones; characters without width are dropped.
 
     >>> normalise(" a dog\\u2019s\\t\\nbark ").text
     "a dog's bark"

@@ -66,7 +66,7 @@ class AudioGenX(Method):
     """What a mask is to keep, and one minus it to change: `hidden` states (by their cosine, the paper's), or the
     `likelihood` of the clip's own outcomes (the share of it that is left)."""
     levels: str | None = None
-    """Noise levels of a latent model at which outcomes are compared, such as `0,1` (0 is the noisiest); none stands for
+    """Noise levels of a latent model at which outcomes are compared, such as `0,1` (0 is the noisiest); none means
     all."""
     epochs: int | None = None
     """None takes the paper's 50 for the MLP and 10 for logits."""

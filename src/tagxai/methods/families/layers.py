@@ -16,7 +16,7 @@ class LayerMethod(Method):
     """A method whose `sites` are the cross-attention of the layers that the user chose."""
 
     layers: str | None = None
-    """Layers to use, such as `0,3,-1` (0 is the first, -1 the last); none stands for all."""
+    """Layers to use, such as `0,3,-1` (0 is the first, -1 the last); none means all."""
 
     def sites(self, generator: Generator) -> Sequence[AttentionSite]:
         """Where the method looks."""

@@ -1,4 +1,4 @@
-"""What methods that read attention weights may leave out: noise levels, and tokens that are no word."""
+"""What methods that read attention weights may leave out: noise levels, and tokens that are not words."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class WeightMethod(Method):
     """A method that looks at the weights themselves."""
 
     levels: str | None = None
-    """Noise levels of a latent model to look at, such as `0,1` (0 is the noisiest); none stands for all, each with
+    """Noise levels of a latent model to look at, such as `0,1` (0 is the noisiest); none means all, each with
     scores of its own."""
     words_only: bool = False
-    """Leave out `</s>` and other tokens that are no word, and scale each frame's other weights to sum to one."""
+    """Leave out `</s>` and other tokens that are not words, and scale each frame's other weights to sum to one."""
 
     def mean_weights(self, run: Run, heads: list[int] | None = None) -> MeanOverSites:
         """An observer of the weights at the chosen levels, averaged over heads, or some of them, and sites."""

@@ -1,4 +1,4 @@
-"""Formulas that compare scores of words by frames with the truth; what they are of is said by the metrics.
+"""Formulas that compare scores of words by frames with the truth; the metrics say which truth that is.
 
 Ties are resolved by expectation over random orders of equal cells.
 """
