@@ -1,54 +1,46 @@
 """`tagxai plugin`: a new package is complete as it is written, a check finds what is wrong, a list shows all."""
 
-import importlib.util
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from tagxai import Method, hookimpl
 from tagxai.authoring import checking, installed, writing
-from tagxai.authoring.installed import InstalledPlugin
 from tagxai.cli import app
 from tagxai.errors import TagxaiError
 from tagxai.registering import registry as registering
+from tagxai.registering.plugins import DISABLE
 
-KINDS = ("method", "metric", "generator")
+KINDS = ("method", "metric", "generator", "latent-generator")
 
 
 def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="tagxai")
 
 
+def put_in_place(monkeypatch, folder, module, distribution):
+    """Make a package that is not really installed look so: on the path, with the metadata that pip writes."""
+    info = folder / f"{module}-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text(f"[tagxai]\nown = {module}\n")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    registering.registry.cache_clear()
+
+
 @pytest.fixture
-def written(tmp_path, request):
-    """A new plugin of the kind that a test names, and its module, imported from the file."""
+def written(tmp_path, request, monkeypatch):
+    """A new plugin of the kind that a test names, as if it were installed."""
     folder = writing.write_plugin(request.param, "own_idea", tmp_path / "tagxai-own-idea")
-    spec = importlib.util.spec_from_file_location("tagxai_own_idea", folder / "tagxai_own_idea.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    spec.loader.exec_module(module)
-    yield request.param, folder, module
-    del sys.modules[module.__name__]
-
-
-def as_installed(monkeypatch, module, kind):
-    """The module as if its package were installed: in the registry, and among the plugins."""
-    known = registering.load(module, entry_points=False)
-    origin = next(e.origin for e in getattr(known, f"{kind}s").values() if e.origin != "tagxai")
-    brings = tuple(f"{kind} {e.name}" for e in getattr(known, f"{kind}s").values() if e.origin == origin)
-    plugin = InstalledPlugin(origin, "", (module.__name__,), brings, "in use" if brings else "registers nothing")
-    monkeypatch.setattr(InstalledPlugin, "origin", property(lambda self: self.name))
-    monkeypatch.setattr(checking, "find_plugin", lambda package: plugin)
-    for place in ("tagxai.authoring.checking", "tagxai.explaining.loading", "tagxai.explaining.measuring"):
-        monkeypatch.setattr(f"{place}.registry", lambda: known)
-    for place in ("entry_syntax", "plan_options", "plan_entry", "models"):
-        monkeypatch.setattr(f"tagxai.benchmark.{place}.registry", lambda: known, raising=False)
+    put_in_place(monkeypatch, folder, "tagxai_own_idea", "tagxai-own-idea")
+    yield folder
+    sys.modules.pop("tagxai_own_idea", None)
+    registering.registry.cache_clear()
 
 
 def passed(findings):
@@ -56,19 +48,17 @@ def passed(findings):
 
 
 @pytest.mark.parametrize("written", KINDS, indirect=True)
-def test_a_new_plugin_passes_every_check_as_it_is_written(written, monkeypatch):
-    kind, folder, module = written
-    as_installed(monkeypatch, module, kind)
-    monkeypatch.setenv("PYTHONPATH", str(folder))
-    found = passed(checking.check_package("tagxai-own-idea"))
-    assert set(found.values()) == {"ok"}, found
+def test_a_new_plugin_passes_every_check_as_it_is_written(written):
+    findings = checking.check_package("tagxai-own-idea")
+    found = passed(findings)
+    assert set(found.values()) == {"ok"}, [finding for finding in findings.all if finding.outcome != "ok"]
     checks = {check for _, check in found}
     assert {"import", "light import", "hooks", "docstring", "contract", "bench"} <= checks
 
 
 @pytest.mark.parametrize("written", KINDS, indirect=True)
 def test_a_new_plugin_is_formatted_and_names_its_module_as_entry_point(written):
-    _, folder, _ = written
+    folder = written
     for command in (["check", "--line-length", "120", "--select", "E,F,I,UP,B,RUF"], ["format", "--check"]):
         style = [sys.executable, "-m", "ruff", *command, "--isolated"]
         if command[0] == "format":
@@ -107,32 +97,38 @@ def test_new_prints_the_next_commands_and_refuses_what_it_cannot_write(tmp_path,
     assert [path.name for path in tmp_path.iterdir()] == ["tagxai-own-idea"]
 
 
+FORGETFUL = """
+
+from tagxai import Method, Scores, hookimpl
+from tagxai.lazy import torch
+
+
 @dataclass(frozen=True)
 class Forgetful(Method):
-    """Uses the global random state; no paper, no cost."""
+    \"\"\"Uses the global random state; no paper, no cost.\"\"\"
 
     name = "forgetful"
 
     size: int = 1
 
     def explain(self, run):
-        import torch
-
-        from tagxai import Scores
-
         return Scores(torch.rand(1, run.generation.frames, len(run.generation.tokens)))
 
 
-def test_a_check_names_each_broken_promise(monkeypatch):
-    class Broken:
-        __name__ = "json"  # a module that can be imported
+@hookimpl
+def tagxai_methods():
+    return [Forgetful]
+"""
 
-        @hookimpl
-        def tagxai_methods(self):
-            return [Forgetful]
 
-    as_installed(monkeypatch, Broken(), "method")
-    findings = checking.check_package("anything")
+def test_a_check_names_each_broken_promise(monkeypatch, tmp_path):
+    (tmp_path / "tagxai_forgetful.py").write_text(FORGETFUL)
+    put_in_place(monkeypatch, tmp_path, "tagxai_forgetful", "tagxai-forgetful")
+    try:
+        findings = checking.check_package("tagxai-forgetful")
+    finally:
+        sys.modules.pop("tagxai_forgetful", None)
+        registering.registry.cache_clear()
     found = {finding.check: finding for finding in findings.all}
     assert findings.failed
     assert found["contract"].outcome == "FAILED"
@@ -148,6 +144,18 @@ def test_installed_plugins_are_listed_with_what_they_bring(monkeypatch):
     assert "method leave_one_out" in result.output
     assert installed.find_plugin("tagxai_leave_one_out").name == "tagxai-leave-one-out"
     assert installed.find_plugin("plugins/tagxai-dia" if Path("plugins").is_dir() else "tagxai-dia").brings
+
+
+def test_a_plugin_that_is_switched_off_or_broken_is_listed_as_such(monkeypatch):
+    pytest.importorskip("tagxai_leave_one_out")
+    monkeypatch.setenv(DISABLE, "tagxai-leave-one-out")
+    monkeypatch.setattr(installed, "registry", lambda: registering.load(entry_points=True))
+    assert installed.find_plugin("tagxai-leave-one-out").state == f"switched off by {DISABLE}"
+    monkeypatch.delenv(DISABLE)
+    monkeypatch.setattr("tagxai_leave_one_out.LeaveOneOut.name", 3)
+    with pytest.warns(registering.PluginWarning):
+        broken = installed.find_plugin("tagxai-leave-one-out")
+    assert (broken.brings, "which has no name" in broken.state) == ((), True)
 
 
 def test_a_package_that_is_no_plugin_is_refused_in_a_sentence():

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tagxai.authoring.installed import InstalledPlugin, find_plugin
+from tagxai.authoring.installed import IN_USE, InstalledPlugin, find_plugin
 from tagxai.authoring.report import Finding, Findings
 from tagxai.contract.field_docs import field_docs
 from tagxai.contract.generator import Generator
@@ -39,7 +39,8 @@ def check_package(
     plugin = find_plugin(package)
     findings, known = Findings(on_finding), registry()
     _check_import(plugin, findings)
-    findings.expect(plugin.name, "hooks", bool(plugin.brings), ", ".join(plugin.brings), plugin.state)
+    good = bool(plugin.brings) and plugin.state == IN_USE
+    findings.expect(plugin.name, "hooks", good, ", ".join(plugin.brings), plugin.state)
     for kind, entries in (("method", known.methods), ("metric", known.metrics), ("generator", known.generators)):
         for entry in entries.values():
             if entry.origin == plugin.origin:

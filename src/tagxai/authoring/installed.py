@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import os
+=======
+>>>>>>> hour
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.registering.hookspecs import PROJECT
+<<<<<<< HEAD
 from tagxai.registering.plugins import DISABLE, normalised
 from tagxai.registering.registry import Entry, Registry, registry
 
+=======
+from tagxai.registering.plugins import DISABLE, Plugin, normalised
+from tagxai.registering.registry import registry
+
+IN_USE = "in use"
+
+>>>>>>> hour
 
 @dataclass(frozen=True)
 class InstalledPlugin:
@@ -33,12 +42,14 @@ class InstalledPlugin:
 
 def installed_plugins() -> list[InstalledPlugin]:
     """The installed plugins by name, those that are switched off or broken included."""
-    known = registry()
+    loaded: dict[str, list[Plugin]] = {}
+    for plugin in registry().plugins:
+        loaded.setdefault(normalised(plugin.distribution), []).append(plugin)
     found: dict[str, list[metadata.EntryPoint]] = {}
     for point in metadata.entry_points(group=PROJECT):
         if point.dist is not None:
             found.setdefault(normalised(point.dist.name), []).append(point)
-    return [_plugin(points, known) for _, points in sorted(found.items())]
+    return [_installed(points, loaded.get(name, [])) for name, points in sorted(found.items())]
 
 
 def find_plugin(package: str) -> InstalledPlugin:
@@ -53,34 +64,25 @@ def find_plugin(package: str) -> InstalledPlugin:
             return plugin
     try:
         metadata.distribution(name)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):  # ValueError: an empty name
         if name != package:
             raise TagxaiError(f"package {name!r} is not installed: run pip install -e {package}") from None
         raise UnknownNameError("installed plugin", name, [plugin.name for plugin in plugins]) from None
     raise TagxaiError(f"package {name!r} has no entry point in the group {PROJECT!r}, so tagxai cannot find it")
 
 
+<<<<<<< HEAD
 def _plugin(points: list[metadata.EntryPoint], known: Registry) -> InstalledPlugin:
+=======
+def _installed(points: list[metadata.EntryPoint], loaded: list[Plugin]) -> InstalledPlugin:
+>>>>>>> hour
     distribution = points[0].dist
     assert distribution is not None  # as `installed_plugins` chose them
-    origin = f"{distribution.name} {distribution.version}"
-    kinds: dict[str, Mapping[str, Entry[Any]]] = {
-        "method": known.methods,
-        "metric": known.metrics,
-        "generator": known.generators,
-    }
-    brings = tuple(
-        f"{kind} {entry.name}"
-        for kind, entries in kinds.items()
-        for entry in entries.values()
-        if entry.origin == origin
-    )
-    off = {normalised(name.strip()) for name in os.environ.get(DISABLE, "").split(",")}
-    if off & {normalised(distribution.name), "all"}:
-        state = f"switched off by {DISABLE}"
-    else:
-        state = "in use" if brings else "registers nothing"
+    classes = [(kind, cls) for plugin in loaded for kind, each in plugin.classes.items() for cls in each]
+    problems = [problem for plugin in loaded for problem in plugin.problems]
     modules = tuple(dict.fromkeys(point.module for point in points))
+    brings = tuple(f"{kind} {getattr(cls, 'name', cls.__name__)}" for kind, cls in classes)
+    state = "; ".join(problems) or (IN_USE if loaded else f"switched off by {DISABLE}")
     return InstalledPlugin(distribution.name, distribution.version, modules, brings, state)
 
 

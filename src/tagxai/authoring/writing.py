@@ -16,7 +16,7 @@ from tagxai import storage
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.registering.registry import Entry, Registry, registry
 
-Kind = Literal["method", "metric", "generator"]
+Kind = Literal["method", "metric", "generator", "latent-generator"]
 """What a plugin can be started as; each has a folder in `templates`."""
 
 TEMPLATES = Path(__file__).with_name("templates")

@@ -138,7 +138,7 @@ class _Room:
 
     def _listen(self) -> None:
         stream: Any = self.process.stdout
-        with suppress(Exception):  # its end, or half a message
+        with suppress(Exception), stream:  # its end, or half a message
             while True:
                 self.said.put(pickle.load(stream))
         self.said.put(None)

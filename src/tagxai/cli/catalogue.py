@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperCommand
 
-from tagxai.cli import display, options, sampling
+from tagxai.cli import display, options, sampling, which
 from tagxai.contract.field_docs import field_docs
 from tagxai.contract.method import Method
 from tagxai.registering.hookspecs import MethodFamily
@@ -36,9 +36,10 @@ def register(app: typer.Typer) -> None:
     app.command("list", epilog="Example: [bold]tagxai list[/]")(list_all)
     app.command(
         epilog="Examples: [bold]tagxai methods[/]\n\n[bold]tagxai methods audiogenx[/]\n\n"
-        "[bold]tagxai methods captum:KernelShap --help[/]",
+        "[bold]tagxai methods --for audiogen[/]\n\n[bold]tagxai methods captum:KernelShap --help[/]",
         cls=MethodsCommand,
     )(methods)
+    app.command(epilog="Examples: [bold]tagxai metrics[/]\n\n[bold]tagxai metrics pointing_game[/]")(metrics)
     app.command(
         epilog="Examples: [bold]tagxai generators[/]\n\n[bold]tagxai generators tiny[/]\n\n"
         "[bold]tagxai generators musicgen:facebook/musicgen-small[/]",
@@ -71,15 +72,38 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
 
 def methods(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A method, whose settings are shown; default: list all.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A method, whose settings are shown; default: all."),
+    ] = None,
+    for_generator: Annotated[
+        str | None, typer.Option("--for", metavar="GENERATOR", help="Say which methods work on this generator.")
     ] = None,
 ) -> None:
-    """Describe a method: what it does, its paper, what it needs and costs, and all its settings."""
+    """Which method? A table of all by what they ask, cost and need; or one of them, with its paper and settings."""
     console = display.out()
     if name is not None:
         _describe(console, name, registry().method(name))
+        return
+    which.print_methods(
+        console, None if for_generator is None else registry().generator(for_generator.partition(":")[0])
+    )
+    for prefix, family in registry().families.items():
+        console.print(
+            f"{len(family.summaries)} methods of {prefix}, named {prefix}:NAME ({_origin(family)}): tagxai list"
+        )
+
+
+def metrics(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A metric, which is described; default: list all.")
+    ] = None,
+) -> None:
+    """Describe a metric: what it asks, how its number is read, and what it takes."""
+    console = display.out()
+    if name is not None:
+        which.print_metric(console, name, registry().metric(name))
     else:
-        _print_methods(console)
+        _print_entries(console, "metrics", registry().metrics)
 
 
 def generators(

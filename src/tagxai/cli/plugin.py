@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from tagxai.authoring import writing
-from tagxai.authoring.installed import installed_plugins
+from tagxai.authoring.installed import IN_USE, installed_plugins
 from tagxai.authoring.report import Finding
 from tagxai.cli import display, options, parsing
 from tagxai.cli.progress import stages
@@ -93,7 +93,7 @@ def list_plugins() -> None:
             Text(plugin.name, style="bold cyan"),
             Text(plugin.origin, style="dim"),
             Text(", ".join(plugin.brings) or "-"),
-            Text(plugin.state, style="" if plugin.state == "in use" else "yellow"),
+            Text(plugin.state, style="" if plugin.state == IN_USE else "yellow"),
         )
     console = display.out()
     if table.row_count:

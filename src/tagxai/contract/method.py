@@ -15,6 +15,19 @@ from tagxai.contract.shortage import naming_shortage
 from tagxai.contract.values import Generation, OnProgress
 from tagxai.contract.workload import Workload
 
+QUESTIONS = {
+    "removal": "how much less likely is the clip without the word?",
+    "gradients": "how sensitive is the clip to the word, to first order?",
+    "attention": "where does the model read the word?",
+    "attention x gradients": "where is the word read, and where does reading it matter?",
+    "product": "where is the word read, times how much less likely the clip is without it?",
+    "learned mask": "which words are enough for the clip, and which does it need?",
+    "regeneration": "what changes in a clip from the same noise without the word?",
+    "control": "none: what a method must beat",
+    "other": "see its docstring",
+}
+"""The families of methods, and the question that each of them answers."""
+
 
 class Method(Configurable, ABC):
     """An attribution method: a frozen dataclass whose fields are its hyper-parameters.
@@ -24,6 +37,7 @@ class Method(Configurable, ABC):
 
     role: ClassVar[str] = "method"
     name: ClassVar[str]
+    family: ClassVar[str] = "other"  # what it asks of the model, for lists: see `QUESTIONS`
     needs: ClassVar[frozenset[Capability]] = frozenset()
     remedy: ClassVar[str] = ""  # what to do where a generator lacks what the method needs, for the refusal
     expense: ClassVar[str] = "not stated"  # passes of the model that it takes, in words

@@ -23,6 +23,7 @@ from tagxai.probing.logit_flow import logit_contributions
 class ALTILogit(Method):
     """ALTI-Logit: each token's part in the log-probability that layers build up (Ferrando et al., ACL 2023)."""
 
+    family: ClassVar[str] = "attention"
     name: ClassVar[str] = "alti_logit"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention", "gradients"})
     expense: ClassVar[str] = "2 forward passes, with each token's share of every layer"

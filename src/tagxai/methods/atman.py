@@ -25,6 +25,7 @@ from tagxai.methods.families.layers import LayerMethod
 class AtMan(LayerMethod):
     """AtMan: the rise of each code's loss when a token's attention logits are suppressed (Deiseroth et al., 2023)."""
 
+    family: ClassVar[str] = "removal"
     name: ClassVar[str] = "atman"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
     expense: ClassVar[str] = "1 + tokens forward passes, in batches"

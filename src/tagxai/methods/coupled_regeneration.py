@@ -36,6 +36,7 @@ CLASSIFIERS = "tagxai.classifiers"
 class CoupledRegeneration(Method):
     """Coupled regeneration: how far each frame moves when the clip is made from the same noise without the word."""
 
+    family: ClassVar[str] = "regeneration"
     name: ClassVar[str] = "coupled_regeneration"
     needs: ClassVar[frozenset[Capability]] = frozenset({"coupled"})
     remedy: ClassVar[str] = "method 'occlusion' with operator=delete takes words away from a clip that stays as it is"

@@ -17,6 +17,7 @@ from tagxai.lazy import torch
 class Random(Method):
     """Control: uniform random masks, one value for each frame and token (Adebayo et al. 2018)."""
 
+    family: ClassVar[str] = "control"
     name: ClassVar[str] = "random"
     expense: ClassVar[str] = "none"
 

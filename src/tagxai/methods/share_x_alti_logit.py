@@ -25,6 +25,7 @@ from tagxai.probing.zeroed_values import shares_of_frames
 class ShareXALTILogit(Method):
     """Share x ALTI-Logit: value zeroing's share of each frame times what the token adds; removes no word."""
 
+    family: ClassVar[str] = "product"
     name: ClassVar[str] = "share_x_alti_logit"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention", "gradients"})
     expense: ClassVar[str] = "passes of alti_logit and of value_zeroing"

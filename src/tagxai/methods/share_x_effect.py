@@ -30,6 +30,7 @@ from tagxai.scoring import Operator, ScoreTable
 class ShareXEffect(TableMethod):
     """Share x effect: value zeroing's share of each frame times what deleting the word costs the clip."""
 
+    family: ClassVar[str] = "product"
     name: ClassVar[str] = "share_x_effect"
     expense: ClassVar[str] = "1 + words x (1 + distance) forward passes, in batches, and those of value_zeroing"
     remedy: ClassVar[str] = "its effects alone are those of method 'occlusion' with operator=delete and beside=4"

@@ -20,6 +20,7 @@ from tagxai.probing.zeroed_values import zeroing_distances
 class ValueZeroing(LayerMethod):
     """Value zeroing: the turn of each layer's output without a token's value, averaged (Mohebbi et al., EACL 2023)."""
 
+    family: ClassVar[str] = "attention"
     name: ClassVar[str] = "value_zeroing"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
     expense: ClassVar[str] = "1 forward pass + layers x tokens passes of one layer"

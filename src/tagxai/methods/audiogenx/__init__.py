@@ -52,6 +52,7 @@ _SMALLEST = {"epochs": 1, "hidden_units": 1, "seeds": 1, "patience": 0, "tempera
 class AudioGenX(Method):
     """AudioGenX: a mask per audio step and text token, learned by gradient descent (Kang et al., AAAI 2025)."""
 
+    family: ClassVar[str] = "learned mask"
     name: ClassVar[str] = "audiogenx"
     needs: ClassVar[frozenset[Capability]] = frozenset({"gradients", "attention"})
     expense: ClassVar[str] = "2 x epochs forward and backward passes"

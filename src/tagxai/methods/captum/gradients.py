@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
 
@@ -19,6 +19,7 @@ from tagxai.methods.captum.method import CaptumMethod, WindowFunction
 class CaptumGradients(CaptumMethod):
     """The options of captum's algorithms that differentiate."""
 
+    family: ClassVar[str] = "gradients"
     needs = frozenset({"gradients"})
 
     target: Literal["conditional", "guided"] = "conditional"

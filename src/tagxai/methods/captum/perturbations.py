@@ -27,6 +27,7 @@ FITTED = ("captum:KernelShap", "captum:Lime")
 class CaptumPerturbations(CaptumMethod):
     """The options of captum's algorithms that take words away."""
 
+    family: ClassVar[str] = "removal"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
     remedy: ClassVar[str] = "set operator=delete, which needs nothing of the model"
 

@@ -21,6 +21,7 @@ from tagxai.probing.derivatives import Derivatives, GradientTarget, Mode
 class GradientMethod(Method):
     """A method writes `scores`: its formula, on derivatives that are taken in whichever mode has fewer passes."""
 
+    family: ClassVar[str] = "gradients"
     needs: ClassVar[frozenset[Capability]] = frozenset({"gradients"})
     complete: ClassVar[bool] = False
     """Whether scores should add up to the prompt's effect; how far they miss it is then reported."""

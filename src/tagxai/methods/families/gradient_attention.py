@@ -23,6 +23,7 @@ from tagxai.probing.windows import windows
 class GradientAttentionMethod(Method):
     """A method makes an observer of weights and gradients, which adds to the scores of each window's frames."""
 
+    family: ClassVar[str] = "attention x gradients"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention", "gradients"})
     expense: ClassVar[str] = "one forward and one backward pass for each window of `resolution` seconds"
 

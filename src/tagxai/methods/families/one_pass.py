@@ -55,6 +55,7 @@ def mean_over_heads(
 class OnePassMethod(Method):
     """A method makes an `observer`; sites are all cross-attention unless it chooses others."""
 
+    family: ClassVar[str] = "attention"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
     expense: ClassVar[str] = "one forward pass"
 

@@ -24,6 +24,7 @@ from tagxai.text.words import By, Unit
 class TableMethod(Method):
     """A method implements `coalitions` and `values`."""
 
+    family: ClassVar[str] = "removal"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
     remedy: ClassVar[str] = "set operator=delete, which needs nothing of the model"
 
