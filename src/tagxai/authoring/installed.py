@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import os
-=======
->>>>>>> hour
 import tomllib
 from dataclasses import dataclass
 from importlib import metadata
@@ -13,17 +9,11 @@ from pathlib import Path
 
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.registering.hookspecs import PROJECT
-<<<<<<< HEAD
-from tagxai.registering.plugins import DISABLE, normalised
-from tagxai.registering.registry import Entry, Registry, registry
-
-=======
 from tagxai.registering.plugins import DISABLE, Plugin, normalised
 from tagxai.registering.registry import registry
 
 IN_USE = "in use"
 
->>>>>>> hour
 
 @dataclass(frozen=True)
 class InstalledPlugin:
@@ -71,11 +61,7 @@ def find_plugin(package: str) -> InstalledPlugin:
     raise TagxaiError(f"package {name!r} has no entry point in the group {PROJECT!r}, so tagxai cannot find it")
 
 
-<<<<<<< HEAD
-def _plugin(points: list[metadata.EntryPoint], known: Registry) -> InstalledPlugin:
-=======
 def _installed(points: list[metadata.EntryPoint], loaded: list[Plugin]) -> InstalledPlugin:
->>>>>>> hour
     distribution = points[0].dist
     assert distribution is not None  # as `installed_plugins` chose them
     classes = [(kind, cls) for plugin in loaded for kind, each in plugin.classes.items() for cls in each]
