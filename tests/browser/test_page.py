@@ -231,7 +231,7 @@ def test_half_a_minute_of_sixty_tokens_and_four_streams_is_small_and_quick(open_
         return Math.min(...taken);  // the machine may have other work
         }"""
     )
-    assert taken < 30  # milliseconds from a key to the ranking
+    assert taken < 100  # milliseconds from a key to prompt, sentence, curve and table: what feels immediate
 
 
 def test_print_is_light_and_without_controls(open_page):
