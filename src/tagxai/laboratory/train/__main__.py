@@ -11,7 +11,7 @@ NEEDED = {
     "lm": {"text": "text", "tokenizer": "text"},
     "export": {"decoder.pt": "codec", "encoder.pt": "codec", "text": "text", "detector": "detector", "lm.pt": "lm"},
 }
-OTHERWISE = {"text": (2750, 1250), "lm": (6000, 1500)}
+OTHERWISE = {"text": (2750, 6000), "lm": (6000, 2500)}
 """Steps of the stages that the sibling trains, by default: of the model, and of the sibling."""
 
 NATURAL_NEEDED = {"lm": NEEDED["lm"], "export": {"text": "text", "lm.pt": "lm"}}
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="where `export` writes the model folder (default: OUT/weights)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--clips", type=int, help="clips for the language model (default: 48000, --natural: 12000)")
+    parser.add_argument("--clips", type=int, help="clips for the language model (default: 48000, --natural: 24000)")
     for name, steps in (("decoder", 8000), ("encoder", 2000), ("detector", 2000)):
         parser.add_argument(f"--{name}-steps", type=int, default=steps, help=f"default: {steps}")
     for name, (steps, natural) in OTHERWISE.items():
@@ -42,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     if mistake := _mistake(options):
         parser.error(mistake)
-    for name, defaults in {"clips": (48_000, 12_000), **{f"{k}_steps": v for k, v in OTHERWISE.items()}}.items():
+    for name, defaults in {"clips": (48_000, 24_000), **{f"{k}_steps": v for k, v in OTHERWISE.items()}}.items():
         if getattr(options, name) is None:
             setattr(options, name, defaults[options.natural])
     torch.set_num_threads(options.threads)

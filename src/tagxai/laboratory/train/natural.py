@@ -1,7 +1,7 @@
 """`tiny:natural`, the sibling with a natural text encoder: trained from the captions' sub-words to its language model.
 
 Sounds, codec, detector and splits are those of the shipped model. The language model's recipe is the same, too, but it
-starts from the shipped decoder without what reads the text, so that it takes half as many steps: how text is read
+starts from the shipped decoder without what reads the text, so that it takes fewer steps: how text is read
 (cross-attention, the projection before it) is learned from nothing, on states of the natural encoder.
 """
 
