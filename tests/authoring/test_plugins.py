@@ -98,6 +98,7 @@ def test_new_prints_the_next_commands_and_refuses_what_it_cannot_write(tmp_path,
 
 
 FORGETFUL = """
+from dataclasses import dataclass
 
 from tagxai import Method, Scores, hookimpl
 from tagxai.lazy import torch
