@@ -68,3 +68,59 @@ def stable_audio():
         )
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def stable_audio_3(distilled=True):
+    from diffusers import (
+        AutoencoderSAME,
+        FlowMatchEulerDiscreteScheduler,
+        StableAudio3DiTModel,
+        StableAudio3Pipeline,
+    )
+    from diffusers.pipelines.stable_audio_3.modeling_stable_audio_3 import StableAudio3DurationEmbedder
+    from transformers import T5GemmaConfig, T5GemmaEncoderModel
+    from transformers.models.t5gemma.configuration_t5gemma import T5GemmaModuleConfig
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        tokenizer, _ = text_parts()
+        shape = {"num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+        one = T5GemmaModuleConfig(vocab_size=len(tokenizer), hidden_size=WIDTH, intermediate_size=32, **shape)
+        config = T5GemmaConfig(encoder=one, decoder=one, is_encoder_decoder=False, vocab_size=len(tokenizer))
+        transformer = StableAudio3DiTModel(
+            io_channels=6,
+            embed_dim=32,
+            depth=2,
+            num_heads=2,
+            cond_token_dim=WIDTH,
+            global_cond_dim=WIDTH,
+            local_add_cond_dim=7,
+            timestep_features_dim=16,
+            ff_mult=2.0,
+            num_memory_tokens=3,
+        )
+        for conv in (transformer.preprocess_conv, transformer.postprocess_conv):
+            conv.weight.data.normal_(std=0.2)  # zeros in a new model
+        transformer.prompt_padding_embedding.data.normal_()
+        for block in transformer.transformer_blocks:
+            louder(block.cross_attn, 6.0)
+        vae = AutoencoderSAME(
+            patch_size=5,
+            encoder_channels=8,
+            encoder_c_mults=(2,),
+            encoder_strides=(2,),
+            encoder_transformer_depths=(1,),
+            latent_dim=6,
+            dim_heads=8,
+            sampling_rate=200,
+        )
+        pipe = StableAudio3Pipeline(
+            vae=vae.eval(),
+            text_encoder=T5GemmaEncoderModel(config).eval(),
+            tokenizer=tokenizer,
+            duration_embedder=StableAudio3DurationEmbedder(WIDTH, 16, 0.0, 8.0).eval(),
+            transformer=transformer.eval(),
+            scheduler=FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, stochastic_sampling=distilled),
+        )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe

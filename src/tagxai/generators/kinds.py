@@ -14,7 +14,10 @@ _OTHER_GENERATORS = {
     "MusicgenMelodyForConditionalGeneration": "the generator 'melody' of the plugin tagxai-melody reads it",
     "DiaForConditionalGeneration": "the generator 'dia' of the plugin tagxai-dia reads it",
 }
-_PIPELINES = {"StableAudioPipeline": "the generator 'stable_audio' reads it"}
+_PIPELINES = {
+    "StableAudioPipeline": "the generator 'stable_audio' reads it",
+    "StableAudio3Pipeline": "the generator 'stable_audio_3' reads it",
+}
 _AUDIOCRAFT = {"state_dict.bin", "compression_state_dict.bin"}
 
 

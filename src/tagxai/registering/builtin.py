@@ -14,6 +14,7 @@ from tagxai.registering.hookspecs import MethodFamily, hookimpl
 def tagxai_generators() -> Sequence[type[Generator]]:
     from tagxai.generators.audiocraft.model import AudiocraftMusicGenGenerator, AudioGenGenerator
     from tagxai.generators.diffusers.stable_audio import StableAudioGenerator
+    from tagxai.generators.diffusers.stable_audio_3 import StableAudio3Generator
     from tagxai.generators.latent import LatentEmbedded
     from tagxai.generators.tiny import TinyGenerator
     from tagxai.generators.transformers.model import TransformersGenerator
@@ -21,7 +22,7 @@ def tagxai_generators() -> Sequence[type[Generator]]:
     return [
         *(TinyGenerator, LatentEmbedded),
         *(TransformersGenerator, AudioGenGenerator, AudiocraftMusicGenGenerator),
-        StableAudioGenerator,
+        *(StableAudioGenerator, StableAudio3Generator),
     ]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from jaxtyping import Float
 
 from tagxai.contract.attention import is_edited, is_scaled
+from tagxai.errors import UnsupportedError
 from tagxai.generators.latents.sites import LatentSite
 from tagxai.lazy import torch
 
@@ -38,42 +39,57 @@ class Editing(ABC):
         return is_edited(self.site) or is_scaled(self.site)
 
     @abstractmethod
-    def __call__(self, attn: Any, hidden_states: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor: ...
+    def __call__(self, *given: Any, **named: Any) -> torch.Tensor: ...
 
     def mixed(
         self,
-        query: Float[torch.Tensor, "rows heads queries width"],
-        key: Float[torch.Tensor, "rows heads keys width"],
+        pairs: Sequence[tuple[torch.Tensor, torch.Tensor]],
         value: Float[torch.Tensor, "rows heads keys width"],
     ) -> Float[torch.Tensor, "rows queries heads_width"]:
-        """Attention after this call's edits, heads side by side."""
+        """Attention after this call's edits, heads side by side.
+
+        `pairs` are queries and keys, `[rows, heads, queries or keys, width]`; of two, as in differential attention, the
+        weights of the second are subtracted from those of the first.
+        """
         values = self.site.scaled(value) if is_scaled(self.site) else value
         if is_edited(self.site):
-            logits = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
-            weights = self.site.edited(logits.softmax(-1), logits, value)
+            logits = [query @ key.transpose(2, 3) * query.shape[-1] ** -0.5 for query, key in pairs]
+            weights = self.site.edited(_difference([each.softmax(-1) for each in logits]), logits[0], value)
             mix = weights.to(values.dtype) @ values
         else:
-            mix = torch.nn.functional.scaled_dot_product_attention(query, key, values)
+            fused = torch.nn.functional.scaled_dot_product_attention
+            mix = _difference([fused(query, key, values) for query, key in pairs])
         return mix.transpose(1, 2).flatten(2)
+
+
+def _difference(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else parts[0] - parts[1]
 
 
 @dataclass(frozen=True)
 class ProcessorSite(LatentSite):
-    """A module with a `processor`, whose layer adds what its output projection gives."""
+    """A module with a `processor`."""
 
     layer_module: torch.nn.Module
     editing: type[Editing]
+    scales: bool = field(default=False, kw_only=True)
+    """Whether the layer scales what the output projection gives before it adds it."""
 
     @property
     def projection(self) -> torch.nn.Module:
-        return self.module.to_out[0]
+        out = self.module.to_out
+        return out[0] if isinstance(out, torch.nn.ModuleList) else out
 
     @property
     def block(self) -> torch.nn.Module:
         return self.layer_module
 
     def check_plain_residual(self) -> None:
-        """The layer adds it as it is."""
+        if self.scales:
+            raise UnsupportedError(
+                f"attention site {self.name!r} is scaled by the noise level (AdaLN) before its layer adds it; expected "
+                "layers that add it as it is"
+            )
 
     @contextmanager
     def watched(self) -> Iterator[None]:

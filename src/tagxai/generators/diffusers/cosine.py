@@ -45,7 +45,7 @@ class CosineDPM(Solver):
 
         low, high = self._scheduler.config.sigma_min, self._scheduler.config.sigma_max
         drawn = torch.zeros_like(latents.transpose(1, 2), device="cpu", memory_format=torch.contiguous_format)
-        tree = BrownianTreeNoiseSampler(drawn, low, high, [random.initial_seed() for random in randoms])
+        tree: Any = BrownianTreeNoiseSampler(drawn, low, high, [random.initial_seed() for random in randoms])
 
         def between(sigma: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
             if following == 0:  # the last step adds none; the tree does not reach there

@@ -9,17 +9,15 @@ from jaxtyping import Float
 
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.generator import Capability
-from tagxai.contract.request import Setting
 from tagxai.contract.timeline import LatentFrames
 from tagxai.contract.values import Conditioning
-from tagxai.errors import TagxaiError, UnsupportedError
+from tagxai.errors import UnsupportedError
 from tagxai.generators.diffusers.attention import Editing, ProcessorSite
 from tagxai.generators.diffusers.cosine import CosineDPM
-from tagxai.generators.diffusers.loading import load_pipeline, to_dtype
-from tagxai.generators.latents.model import LatentGenerator, Prediction
+from tagxai.generators.diffusers.pipelines import PipelineGenerator
+from tagxai.generators.latents.model import Prediction
 from tagxai.generators.latents.solvers import Solver
 from tagxai.generators.parts import layers_of
-from tagxai.generators.quantised import dtype_of
 from tagxai.lazy import torch
 
 _PARTS = {
@@ -30,10 +28,9 @@ _PARTS = {
     "scheduler": "CosineDPMSolverMultistepScheduler",
     "tokenizer": "",
 }
-_TIMING = ("<starts at>", "<total seconds>")
 
 
-class StableAudioGenerator(LatentGenerator):
+class StableAudioGenerator(PipelineGenerator):
     """Stable Audio through diffusers, from a local folder or a hub id (default stabilityai/stable-audio-open-1.0).
 
     After a prompt's tokens come two that say when the clip starts and ends. The network always denoises its longest
@@ -41,7 +38,11 @@ class StableAudioGenerator(LatentGenerator):
     """
 
     name: ClassVar[str] = "stable_audio"
-    offers: ClassVar[frozenset[Capability]] = LatentGenerator.offers | {"closes"}
+    pipeline: ClassVar[str] = "StableAudioPipeline"
+    parts: ClassVar[Mapping[str, str]] = _PARTS
+    default_source: ClassVar[str] = "stabilityai/stable-audio-open-1.0"
+    timing: ClassVar[tuple[str, ...]] = ("<starts at>", "<total seconds>")
+    offers: ClassVar[frozenset[Capability]] = PipelineGenerator.offers | {"closes"}
     default_duration: ClassVar[float] = 10.0
     default_guidance_scale = 7.0
     default_denoising_steps = 100
@@ -63,83 +64,21 @@ class StableAudioGenerator(LatentGenerator):
         self.sample_rate = self.vae.config.sampling_rate
         self.frame_rate = self.sample_rate / self.vae.hop_length
         self.max_duration = self.max_frames / self.frame_rate
+        self.longest_prompt = self.tokenizer.model_max_length
         self._borrow(*self.modules().values())
 
-    @classmethod
-    def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> StableAudioGenerator:
-        """The matrices of the network's layers are in `dtype`, everything else in float32."""
-        if dtype == "float64":
-            raise UnsupportedError(f"generator {cls.name!r} computes in float32, bfloat16 or float16, not in float64")
-        source = source or "stabilityai/stable-audio-open-1.0"
-        generator = cls(load_pipeline(cls.name, source, "StableAudioPipeline", _PARTS), source=source)
-        to_dtype(generator.transformer.transformer_blocks, dtype)
-        for part in generator.modules().values():
-            part.to(device)
-        return generator
-
-    @property
-    def device(self) -> torch.device:
-        return self.transformer.proj_in.weight.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        layer = self.transformer.transformer_blocks[0]
-        return dtype_of(layer.attn1.to_q, layer)
-
     # -- the prompt ----------------------------------------------------------------------------------------------
-
-    def sampling_settings(self) -> Sequence[Setting]:
-        negative = Setting(
-            "negative_prompt", str, "", "What guidance leads away from; the unconditional branch is then this prompt's."
-        )
-        return (*super().sampling_settings(), negative)
 
     def _embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         states = self.text_encoder(input_ids=ids, attention_mask=mask)[0]
         return self.projection(text_hidden_states=states).text_hidden_states
 
-    def encode_prompt(self, prompts: Sequence[str]) -> Conditioning:
-        """With the timing of the longest clip; `_timed` puts in that of the clip."""
-        text = super().encode_prompt(prompts)
-        most = self.tokenizer.model_max_length
-        if text.embeddings.shape[1] > most:
-            raise TagxaiError(f"the prompt has {text.embeddings.shape[1]} tokens; expected at most {most}")
-        embeddings = torch.nn.functional.pad(text.embeddings, (0, 0, 0, 2))
-        mask = torch.nn.functional.pad(text.mask, (0, 2))
-        timing = self._timing(self.max_duration)
-        for row, tokens in enumerate(text.tokens):
-            own = slice(len(tokens), len(tokens) + 2)
-            embeddings[row, own], mask[row, own] = timing, True
-        ends = [((len(prompt), len(prompt)),) * 2 for prompt in prompts]
-        return Conditioning(
-            embeddings,
-            mask,
-            tuple((*tokens, *_TIMING) for tokens in text.tokens),
-            tuple((*spans, *end) for spans, end in zip(text.spans, ends, strict=True)),
-        )
-
-    def null(self, conditioning: Conditioning, settings: Mapping[str, Any]) -> Conditioning:
-        if not settings.get("negative_prompt"):
-            return super().null(conditioning, settings)
-        return self.encode_prompt([settings["negative_prompt"]]).expand(len(conditioning))
-
     def _timing(self, seconds: float) -> Float[torch.Tensor, "2 dim"]:
-        """What the network reads of the clip's start and end."""
+        """The clip's start and end."""
         start, end = (torch.tensor([each], device=self.device) for each in (0.0, seconds))
         with torch.no_grad():
             said = self.projection(start_seconds=start, end_seconds=end)
         return torch.cat([said.seconds_start_hidden_states, said.seconds_end_hidden_states])[:, 0]
-
-    def _timed(self, conditioning: Conditioning, seconds: float) -> Float[torch.Tensor, "batch tokens dim"]:
-        """The embeddings with the clip's own end in place of the longest clip's, as far as that is still there: a
-        method may have scaled it or taken it away."""
-        embeddings = conditioning.embeddings
-        longest, own = self._timing(self.max_duration)[1], self._timing(seconds)[1]
-        last = torch.tensor([len(tokens) - 1 for tokens in conditioning.tokens], device=embeddings.device)
-        rows = torch.arange(len(conditioning), device=embeddings.device)
-        there = (embeddings[rows, last] * longest).sum(-1, keepdim=True) / longest.square().sum()
-        place = torch.nn.functional.one_hot(last, embeddings.shape[1])[..., None]
-        return embeddings + place * (there * (own - longest))[:, None]
 
     # -- the network ---------------------------------------------------------------------------------------------
 
@@ -159,25 +98,18 @@ class StableAudioGenerator(LatentGenerator):
         conditioning: Conditioning,
         timeline: LatentFrames,
     ) -> Prediction:
-        from diffusers.models.embeddings import get_1d_rotary_pos_embed
-
         net, seconds = self.transformer, timeline.frames / timeline.frame_rate
         exact = torch.autocast(self.device.type, enabled=False)  # only the layers are in a lower dtype
         with exact:
             text = self._timed(conditioning, seconds)
-            text = torch.nn.functional.pad(text, (0, 0, 0, self.tokenizer.model_max_length + 2 - text.shape[1]))
+            text = torch.nn.functional.pad(text, (0, 0, 0, self.longest_prompt + 2 - text.shape[1]))
             text = net.cross_attention_proj(text).repeat_interleave(len(levels), 0)
             timing = net.global_proj(self._timing(seconds).flatten()[None])
             first = (timing + net.timestep_proj(net.time_proj(levels))).repeat(len(conditioning), 1)
             noisy = latents.transpose(1, 2)
             frames = net.proj_in((net.preprocess_conv(noisy) + noisy).transpose(1, 2))
             hidden = torch.cat([first[:, None], frames], 1)
-        turns = get_1d_rotary_pos_embed(
-            net.config.attention_head_dim // 2,
-            torch.arange(hidden.shape[1], device=self.device),
-            use_real=True,
-            repeat_interleave_real=False,
-        )
+        turns = _turns(net.config.attention_head_dim // 2, hidden)
         for layer in net.transformer_blocks:
             hidden = layer(hidden_states=hidden, encoder_hidden_states=text, rotary_embedding=turns)
         with exact:
@@ -243,13 +175,13 @@ class StableAudioGenerator(LatentGenerator):
 class StableAudioEditing(Editing):
     """Stable Audio's attention: several heads of queries share one of keys, and self-attention turns by position."""
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         attn: Any,
         hidden_states: torch.Tensor,
         encoder_hidden_states: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
+        rotary_emb: Any = None,
     ) -> torch.Tensor:
         if not self.is_asked:
             return self.own(attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb)
@@ -261,14 +193,21 @@ class StableAudioEditing(Editing):
         key, value = (each.repeat_interleave(shared, dim=1) for each in (key, value))
         if rotary_emb is not None:
             query, key = (_turned(each, rotary_emb) for each in (query, key))
-        return attn.to_out[0](self.mixed(query, key, value))
+        return attn.to_out[0](self.mixed([(query, key)], value))
 
 
-def _turned(states: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def _turns(width: int, states: Float[torch.Tensor, "rows queries dim"]) -> Any:
+    from diffusers.models.embeddings import get_1d_rotary_pos_embed
+
+    turns = get_1d_rotary_pos_embed(width, states.shape[1], use_real=True, repeat_interleave_real=False)
+    return tuple(each.to(states.device) for each in turns)
+
+
+def _turned(states: torch.Tensor, turns: Any) -> torch.Tensor:
     from diffusers.models.embeddings import apply_rotary_emb
 
     width = turns[0].shape[-1]
-    turned = apply_rotary_emb(states[..., :width].float(), turns, use_real=True, use_real_unbind_dim=-2)
+    turned: Any = apply_rotary_emb(states[..., :width].float(), turns, use_real=True, use_real_unbind_dim=-2)
     return torch.cat([turned.to(states.dtype), states[..., width:]], -1)
 
 
