@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from laboratory import cell
+from laboratory_tables import cell
 
 from tagxai.metrics.intervals import Interval, mean_interval
 

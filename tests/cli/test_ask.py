@@ -156,7 +156,8 @@ def test_end_of_text_written_out_is_a_word_like_any_other(generator, tmp_path):
     result = run("effects", tmp_path / "out", "--json")
     assert result.exit_code == 0, result.output
     (unit,) = json.loads(result.stdout)["units"]
-    assert unit["tokens"] == [0]  # and not the one that ends every text
+    assert unit["text"] == "</s>"
+    assert unit["tokens"] == [0, 1, 2, 3, 4]  # its characters, and not the token that ends every text
 
 
 def test_answers_are_kept_and_shown_on_the_page_of_their_clip_alone(folder, generator):

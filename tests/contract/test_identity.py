@@ -67,6 +67,7 @@ def check_every_file(source, load, tmp_path):
     return outcomes
 
 
+@pytest.mark.slow  # loads the model again for each byte of a sample
 def test_a_changed_byte_in_any_file_that_changes_a_result_changes_the_identity(random_model, tmp_path):
     outcomes = check_every_file(random_model, TransformersGenerator.load, tmp_path)
     assert set(outcomes) == {path.name for path in random_model.iterdir()}
@@ -74,6 +75,7 @@ def test_a_changed_byte_in_any_file_that_changes_a_result_changes_the_identity(r
     assert {"another", "refused"} & set(outcomes["config.json"])
 
 
+@pytest.mark.slow  # loads the model again for each byte of a sample
 def test_of_an_audiocraft_checkpoint_too(audiocraft_model, tmp_path):
     from tagxai.generators.audiocraft.model import AudioGenGenerator
 

@@ -68,7 +68,7 @@ def status(field):
         (AudioGenX(epochs=1), 250),
         (AudioGenX(epochs=1, explainer="mlp"), 100),
         (AudioGenX(epochs=1, mode="reference", hidden_units=8), 50),
-        (InputXGradient(), 100),
+        (InputXGradient(), 150),
     ],
     ids=["audiogenx", "audiogenx_mlp", "audiogenx_reference", "input_x_gradient"],
 )

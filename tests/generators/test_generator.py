@@ -222,7 +222,7 @@ def test_sampling_settings_that_are_no_numbers_are_one_sentence(generator, wrong
 
 
 def test_a_temperature_close_to_zero_is_greedy(generator):
-    cold, greedy = (generator.generate(PROMPT, duration=0.4, temperature=t).record["codes"] for t in (1e-40, 0.0))
+    cold, greedy = (generator.generate(PROMPT, duration=0.4, temperature=t).record["codes"] for t in (1e-6, 0.0))
     assert torch.equal(cold, greedy)
 
 

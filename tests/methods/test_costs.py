@@ -17,7 +17,10 @@ from tagxai.registering.registry import registry
 
 CONDITIONING_AT = {"forward": 1, "hidden_states": 1, "forward_from": 2, "prefix_state": 1, "isolated_states": 1}
 """The generator's ways to run the model, and which argument of each is the conditioning."""
-METHODS = [*registry().methods, *(PREFIX + name for name in ALGORITHMS)]
+METHODS = [
+    *(name for name, entry in registry().methods.items() if "coupled" not in entry.cls.needs),  # codes share no noise
+    *(PREFIX + name for name in ALGORITHMS),
+]
 
 
 @dataclass

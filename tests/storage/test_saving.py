@@ -123,7 +123,7 @@ def test_a_sound_that_is_encoded_wrongly_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(
         soundfile, "write", lambda file, samples, *more, **options: write(file, samples[:-9], *more, **options)
     )
-    with pytest.raises(TagxaiError, match="not encoded as it is"):
+    with pytest.raises(TagxaiError, match="was not encoded faithfully"):
         storage.write_audio(tmp_path / "a.flac", torch.zeros(1, 160), 16_000)
     assert list(tmp_path.iterdir()) == []
 
@@ -250,12 +250,11 @@ with storage.alone(Path(sys.argv[1])):
 
 
 def test_a_second_long_run_in_a_folder_is_refused_until_the_first_ends_or_dies(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE)
-    assert process.stdout.readline() == b"held\n"
-    with pytest.raises(TagxaiError, match="another run of tagxai is writing into"), storage.alone(tmp_path):
-        pass
-    process.kill()
-    process.wait()
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(TagxaiError, match="another run of tagxai is writing into"), storage.alone(tmp_path):
+            pass
+        process.kill()
     with storage.alone(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from tagxai.contract.generator import Generator
@@ -77,15 +78,15 @@ class Registry:
         return own or self._by_distribution(kind, name)
 
     @property
-    def generators(self) -> dict[str, Entry[Generator]]:
+    def generators(self) -> Mapping[str, Entry[Generator]]:
         return self._by_kind["generator"]
 
     @property
-    def methods(self) -> dict[str, Entry[Method]]:
+    def methods(self) -> Mapping[str, Entry[Method]]:
         return self._by_kind["method"]
 
     @property
-    def metrics(self) -> dict[str, Entry[Metric]]:
+    def metrics(self) -> Mapping[str, Entry[Metric]]:
         return self._by_kind["metric"]
 
     @property
@@ -103,8 +104,8 @@ class Registry:
         return found
 
     @cached_property
-    def _by_kind(self) -> Mapping[str, dict[str, Entry[Any]]]:
-        return {kind: self._all(kind) for kind in plugins.KINDS}
+    def _by_kind(self) -> Mapping[str, Mapping[str, Entry[Any]]]:
+        return {kind: MappingProxyType(self._all(kind)) for kind in plugins.KINDS}  # a plugin cannot empty it
 
     def _built_in(self, kind: str) -> dict[str, Entry[Any]]:
         if kind not in self._own:

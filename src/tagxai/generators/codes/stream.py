@@ -17,7 +17,6 @@ from jaxtyping import Float, Int
 from tagxai.contract.attention import Part, Position, at
 from tagxai.contract.finite import not_finite
 from tagxai.contract.timeline import DelayPattern
-from tagxai.errors import TagxaiError
 from tagxai.generators.codes.sampling import draw
 from tagxai.generators.jobs import Job, gates
 from tagxai.lazy import torch
@@ -101,7 +100,7 @@ class Stream:
                 logits = torch.stack([head(hidden[:, 0]) for head in model._heads], dim=1).float()
                 mixed = mixing(logits)
                 if not torch.isfinite(mixed).all():
-                    raise self._not_finite(logits, step)
+                    raise not_finite(model, f"logits at step {step}")
                 drawn = self._draw(mixed, randoms, step)
                 frame = step - delays
                 columns[:, :, step + 1] = torch.where((frame >= 0) & (frame < frames), drawn, model.pad)
@@ -110,12 +109,6 @@ class Stream:
             job.number: torch.stack([own[q, 1 + d : 1 + d + job.timeline.frames] for q, d in enumerate(model.delays)])
             for job, own in zip(self.jobs, columns, strict=True)
         }
-
-    def _not_finite(self, logits: torch.Tensor, step: int) -> TagxaiError:
-        if torch.isfinite(logits).all():
-            scale = max((job.settings["guidance_scale"] for job in self.jobs), key=abs)
-            return TagxaiError(f"a guidance_scale of {scale:g} is too large: logits at step {step} are not finite")
-        return not_finite(self.model, f"logits at step {step}")
 
     def _draw(
         self, logits: Float[torch.Tensor, "jobs codebooks vocabulary"], randoms: Sequence[torch.Generator], step: int
