@@ -24,7 +24,7 @@ import torch
 from amortised_explainer import Amortised, fingerprint, states
 from amortised_learning import error, learn, stack
 from amortised_tables import ONE_PASS, mean, tables
-from laboratory import measure
+from laboratory_measures import localisation
 from machine import machine
 
 from tagxai import storage
@@ -77,7 +77,7 @@ def figures(generator: Generator, explanation: Attribution) -> dict[str, float] 
     """Every metric for event words; None if no event word is known to act in this clip."""
     truth = generator.truth(explanation.generation)
     assert truth is not None
-    return measure(explanation, truth).get("event")
+    return localisation(explanation, truth).get("event")
 
 
 def train(generator: Generator, count: int, validation: int, seed: int, folder: Path) -> Path:
