@@ -158,8 +158,11 @@ def main(control_fd: int, serve: Serve, model: bytes) -> None:
             os._exit(0)
         for fd in fds:
             os.close(fd)
-        control.sendall(NUMBER.pack(pid))
-        control.sendall(NUMBER.pack(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+        try:
+            control.sendall(NUMBER.pack(pid))
+            control.sendall(NUMBER.pack(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+        except OSError:  # nobody is there to hear it
+            return
 
 
 def _prepare(model: ModelSpec) -> None:
