@@ -12,6 +12,8 @@ from tagxai.benchmark.models import ModelSpec
 from tagxai.benchmark.running import run
 from tagxai.registering.registry import registry
 
+pytestmark = pytest.mark.slow
+
 ENDS = {
     "exits hard": "it called os._exit(0)",
     "is killed": "its process died (signal 9), 3 times",
@@ -34,8 +36,10 @@ def guests(tmp_path, monkeypatch):
 def test_whatever_ends_a_process_costs_only_the_cells_that_were_under_way(guests, tmp_path):
     one = {"prompts": PROMPTS[:1], "metrics": ["gini"]}
     run(plan(**one), tmp_path / "alone")
-    bad = [{"name": "misdeed", "how": how} for how in ENDS]
-    run(plan(methods=[*bad, "cross_attention"], time_limit=5, **one), tmp_path / "beside")
+    bad = {how: {"name": "misdeed", "how": how} for how in ENDS}
+    endless = bad.pop("never ends")
+    run(plan(methods=[*bad.values(), "cross_attention"], **one), tmp_path / "beside")
+    run(plan(methods=[endless, "cross_attention"], time_limit=5, **one), tmp_path / "beside")  # limits no other cell
     cells = results.load(tmp_path / "beside").cells
     said = {how: next(cell.error or "" for cell in cells if cell.method == f"misdeed(how={how})") for how in ENDS}
     assert {how for how in ENDS if not said[how]} == {"replaces softmax"}
