@@ -48,12 +48,12 @@ def misdeeds(given: argparse.Namespace) -> dict[str, Any]:
         "--prompts": str(given.out / "two-prompts.txt"),
         "--metrics": given.metrics,
         "--reference": given.methods.split(",")[0],
-        "--time-limit": "60",
+        "--time-limit": "30",
     }
     good = Bench(given, "good", **changes)
     alone = good.run()
     bad = ",".join(f"misdeed(how={how})" for how in MISDEEDS)
-    bench = Bench(given, "misdeeds", "--executor", "processes", "--workers", "2", **changes)
+    bench = Bench(given, "misdeeds", **changes)
     bench.command[bench.command.index("--methods") + 1] = f"{bad},{given.methods}"
     taken = bench.run()
     expected = {tuple(row.items()) for row in good.rows()}

@@ -13,7 +13,7 @@ from tagxai.authoring import checking, installed, writing
 from tagxai.cli import app
 from tagxai.errors import TagxaiError
 from tagxai.registering import registry as registering
-from tagxai.registering.plugins import DISABLE
+from tagxai.registering.plugins import DISABLE, ONLY
 
 KINDS = ("method", "metric", "generator", "latent-generator")
 
@@ -149,10 +149,14 @@ def test_installed_plugins_are_listed_with_what_they_bring(monkeypatch):
 
 def test_a_plugin_that_is_switched_off_or_broken_is_listed_as_such(monkeypatch):
     pytest.importorskip("tagxai_leave_one_out")
-    monkeypatch.setenv(DISABLE, "tagxai-leave-one-out")
     monkeypatch.setattr(installed, "registry", lambda: registering.load(entry_points=True))
-    assert installed.find_plugin("tagxai-leave-one-out").state == f"switched off by {DISABLE}"
-    monkeypatch.delenv(DISABLE)
+    for name, value in ((DISABLE, "tagxai-leave-one-out"), (DISABLE, "1"), (DISABLE, "True"), (ONLY, ""), (ONLY, "x")):
+        with monkeypatch.context() as environment:
+            environment.setenv(name, value)
+            found = installed.find_plugin("tagxai-leave-one-out")
+            assert (found.state, found.brings) == (f"switched off by {name}", ())
+    monkeypatch.setenv(ONLY, "tagxai_leave.one_out")
+    assert installed.find_plugin("tagxai-leave-one-out").state == installed.IN_USE
     monkeypatch.setattr("tagxai_leave_one_out.LeaveOneOut.name", 3)
     with pytest.warns(registering.PluginWarning):
         broken = installed.find_plugin("tagxai-leave-one-out")

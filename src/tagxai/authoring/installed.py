@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.registering.hookspecs import PROJECT
-from tagxai.registering.plugins import DISABLE, Plugin, normalised
+from tagxai.registering.plugins import Plugin, normalised, switched_off_by
 from tagxai.registering.registry import registry
 
 IN_USE = "in use"
@@ -68,7 +68,8 @@ def _installed(points: list[metadata.EntryPoint], loaded: list[Plugin]) -> Insta
     problems = [problem for plugin in loaded for problem in plugin.problems]
     modules = tuple(dict.fromkeys(point.module for point in points))
     brings = tuple(f"{kind} {getattr(cls, 'name', cls.__name__)}" for kind, cls in classes)
-    state = "; ".join(problems) or (IN_USE if loaded else f"switched off by {DISABLE}")
+    off = switched_off_by(distribution.name)
+    state = f"switched off by {off}" if off else "; ".join(problems) or (IN_USE if loaded else "not loaded")
     return InstalledPlugin(distribution.name, distribution.version, modules, brings, state)
 
 

@@ -1,9 +1,10 @@
 """A process of its own for methods and metrics from outside: nothing that they do reaches the cells of others.
 
 Within one process, code can change anything that later code depends on, and no check sees all of it. So each method
-from outside (and each plugin's metrics) works in a fresh process, after tagxai's own cells are done. That process has
-only the plugins that it needs, and writes cells into the folder like any worker. Its parent sees each cell, knows what
-is under way, and ends a process that takes longer than the time limit, whatever it swallows.
+from outside (and each plugin's metrics) works in a process of its own, which has run nothing else, after tagxai's own
+cells are done. That process has only the plugins that it needs, and writes cells into the folder like any worker. Its
+parent sees each cell, knows what is under way, and ends a process that takes longer than the time limit, whatever it
+swallows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -18,9 +20,9 @@ from contextlib import suppress
 from functools import partial
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
-from tagxai.benchmark import cells
+from tagxai.benchmark import cells, nursery
 from tagxai.benchmark.cells import CellWriter, Job, OnCell
 from tagxai.benchmark.clip_spec import ClipSpec
 from tagxai.benchmark.executors import ATTEMPTS
@@ -110,17 +112,7 @@ class _Room:
     def __init__(self, job: Job) -> None:
         self.job, self.failed = job, 0
         self.said: queue.Queue[Any] = queue.Queue()
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            ONLY: ",".join(job.room or ()),
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", f"from {__name__} import main; main()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for the parent, and what it starts is ended with it
-        )
+        self.process = _start(job)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def __enter__(self) -> _Room:
@@ -128,13 +120,13 @@ class _Room:
 
     def __exit__(self, *_: Any) -> None:
         with suppress(OSError):
-            self.process.stdin.close()  # type: ignore[union-attr]
+            self.process.stdin.close()
         self._kill()
         self.process.wait()
 
     def _kill(self) -> None:
         with suppress(OSError):
-            os.killpg(self.process.pid, 9) if hasattr(os, "killpg") else self.process.kill()
+            self.process.kill()  # with all that it has started, where there are groups of processes
 
     def _listen(self) -> None:
         stream: Any = self.process.stdout
@@ -146,8 +138,8 @@ class _Room:
     def run(self, on_cell: OnCell | None) -> tuple[Begun | None, str, bool] | None:
         """None where all was done; else what was under way, how the process ended, and whether it would do so again."""
         with suppress(OSError):
-            pickle.dump(self.job, self.process.stdin)  # type: ignore[arg-type]
-            self.process.stdin.flush()  # type: ignore[union-attr]
+            pickle.dump(self.job, self.process.stdin)
+            self.process.stdin.flush()
         begun: Begun | None = None
         since = monotonic()
         while True:
@@ -174,18 +166,35 @@ class _Room:
                     on_cell(message)
 
 
+def _start(job: Job) -> Any:
+    """A process that serves a job: a copy of a prepared one where the system can copy processes."""
+    if hasattr(os, "fork") and hasattr(socket, "send_fds"):
+        return nursery.start(job.model, f"{__name__}:serve")
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from {__name__} import main; main()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), ONLY: ""},
+    )
+
+
 def main() -> None:
-    """The process itself: a job comes on stdin, and what happens goes to where stdout was."""
+    """A process on its own: a job comes on stdin, and what happens goes to where stdout was."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what anyone prints goes to stderr
+    sys.stdout = sys.stderr
+    serve(sys.stdin.buffer, out)
+
+
+def serve(parent: IO[bytes], out: IO[bytes]) -> None:
+    """The work of a process: a job comes from its parent, and what happens goes to `out`."""
     import warnings
 
     from tagxai.registering.registry import PluginWarning
 
     warnings.simplefilter("ignore", PluginWarning)  # the parent has reported them
-    parent = sys.stdin.buffer
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what anyone prints goes to stderr
-    sys.stdout = sys.stderr
     job: Job = pickle.load(parent)
+    os.environ[ONLY] = ",".join(job.room or ())  # plugins are loaded when a name of theirs is asked for
 
     def end_with_parent() -> None:
         parent.read()

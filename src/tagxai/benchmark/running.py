@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tagxai import storage
-from tagxai.benchmark import cells, models, rooms
+from tagxai.benchmark import cells, models, nursery, rooms
 from tagxai.benchmark.clip_spec import ClipSpec
 from tagxai.benchmark.executors import Executor, ProcessDiedError, make_executor
 from tagxai.benchmark.measurement import Measurement
@@ -75,6 +75,7 @@ def run(
         if retry_failed:
             for clip, method, metric in planned.cells():
                 store.forget_failure(clip.cell(method, metric))
+        stack.callback(nursery.close)  # that of this process; workers end with theirs
         _compute(pool, _jobs(planned, store, pool), sum(1 for _ in planned.cells()), on_status)
     return planned
 

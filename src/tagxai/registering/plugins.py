@@ -20,7 +20,7 @@ from tagxai.registering import hookspecs
 from tagxai.registering.class_checks import fault
 
 DISABLE = "TAGXAI_DISABLE_PLUGINS"
-"""An environment variable: names of distributions that are not loaded, separated by commas, or `all`."""
+"""An environment variable: names of distributions not to load, separated by commas, or `all` (`1`, `true`)."""
 
 ONLY = "TAGXAI_ONLY_PLUGINS"
 """An environment variable: the names of the only distributions that are loaded, separated by commas; perhaps none."""
@@ -114,19 +114,27 @@ def given_by_hand(plugin: Any) -> Plugin:
 
 def installed() -> list[Plugin]:
     """The plugins of all installed packages with an entry point in the group `tagxai`, but those switched off."""
-    wanted = [part.strip() for part in os.environ.get(DISABLE, "").split(",") if part.strip()]
-    if any(part.lower() in ("all", "1", "true") for part in wanted):
-        return []
-    off = {normalised(part) for part in wanted}
-    only = None if ONLY not in os.environ else {normalised(part.strip()) for part in os.environ[ONLY].split(",")}
     plugins: list[Plugin] = []
     for point, distribution, version in _entry_points():
-        if normalised(distribution) in off or (only is not None and normalised(distribution) not in only):
+        if switched_off_by(distribution) is not None:
             continue
         plugin = Plugin(distribution, f"{distribution} {version}".strip())
         plugin.load(point.load)
         plugins.append(plugin)
     return plugins
+
+
+def switched_off_by(distribution: str) -> str | None:
+    """The environment variable that keeps a distribution from being loaded, if there is one."""
+    off = _names(os.environ.get(DISABLE, ""))
+    if off & {"all", "1", "true"} or normalised(distribution) in off:
+        return DISABLE
+    only = os.environ.get(ONLY)
+    return ONLY if only is not None and normalised(distribution) not in _names(only) else None
+
+
+def _names(listed: str) -> set[str]:
+    return {normalised(part.strip()) for part in listed.split(",") if part.strip()}
 
 
 def _entry_points() -> Iterator[tuple[metadata.EntryPoint, str, str]]:
