@@ -95,13 +95,13 @@ class Forked:
     def wait(self) -> int:
         """Its exit status, negative for a signal, once it has ended."""
         if self.status is None:
-            told = self.nursery.number()
-            if told is None:  # the nursery did the job itself, or something has killed it
+            status = self.nursery.number()
+            if status is None:  # the nursery did the job itself, or something has killed it
                 with suppress(subprocess.TimeoutExpired):
                     self.nursery.process.wait(1.0)
                 self.kill()
-                told = self.nursery.process.wait()
-            self.status = told
+                status = self.nursery.process.wait()
+            self.status = status
         return self.status
 
     def kill(self) -> None:

@@ -11,8 +11,8 @@ from tagxai.lazy import torch
 
 
 class PingPong(Euler):
-    """Of distilled flows, whose velocity leads straight to a clip. Noise is drawn from each clip's own seed, on a CPU
-    and channels first, as diffusers draws it."""
+    """A solver for distilled flows, whose velocity leads straight to a clip. Noise is drawn from each clip's own seed,
+    on a CPU and channels first, as diffusers draws it."""
 
     def step(
         self,
