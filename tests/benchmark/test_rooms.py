@@ -63,17 +63,19 @@ def test_processes_are_new_copies_of_a_prepared_one_which_is_replaced_if_it_dies
     try:
         for status in (0, 3):
             process = nursery.start(model, "test_rooms:tell_itself")
-            seen.append(process.stdout.readline().split())
-            process.stdin.write(f"{status}\n".encode())
-            process.stdin.close()
-            assert process.wait() == status
+            with process.stdin, process.stdout:
+                seen.append(process.stdout.readline().split())
+                process.stdin.write(f"{status}\n".encode())
+                process.stdin.flush()
+                assert process.wait() == status
         (first, parent, plugins), (second, same, _) = seen
         assert len({first, second, parent}) == 3
         assert (same, plugins) == (parent, b"0")
         os.kill(int(parent), signal.SIGKILL)
         process = nursery.start(model, "test_rooms:tell_itself")
-        assert process.stdout.readline().split()[1] != parent
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
+        with process.stdin, process.stdout:
+            assert process.stdout.readline().split()[1] != parent
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
     finally:
         nursery.close()
