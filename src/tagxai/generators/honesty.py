@@ -26,6 +26,7 @@ _TOKENIZERS = (
     "vocab.json",
     "vocab.txt",
 )
+_BESIDE = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json")
 _HEADER = 100_000_000  # bytes, the most that safetensors itself reads
 
 
@@ -94,6 +95,13 @@ def check_tokenizer(tokenizer: Any, rows: int) -> None:
     pad = tokenizer.pad_token_id
     if pad is None or not 0 <= pad < rows:
         raise TagxaiError(f"its tokenizer pads with token {pad}; expected one of 0 to {rows - 1}")
+
+
+def check_readable(folder: Path) -> None:
+    """Raises TagxaiError for a damaged file beside config.json, for which transformers would take its own defaults."""
+    for name in _BESIDE:
+        if (folder / name).is_file():
+            _object(folder / name)
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]] | None:

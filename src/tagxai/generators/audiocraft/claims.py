@@ -59,6 +59,7 @@ def _check_text_encoder(folder: Path) -> None:
     where = f"config.json of {folder.name}"
     honesty.check_numbers(config, where)
     honesty.check_tokenizer_files(folder)
+    honesty.check_readable(folder)
     shapes = honesty.tensor_shapes(folder)
     if shapes is not None:
         honesty.check_layers(shapes, "encoder.block", config.get("num_layers"), f"{where}: num_layers")

@@ -41,6 +41,7 @@ def check(folder: Path) -> None:
         honesty.check_numbers(part, f"config.json: {section}")
         honesty.check_sizes(part, keys, f"config.json: {section}")
     honesty.check_tokenizer_files(folder)
+    honesty.check_readable(folder)
     _check_decoder(config.get("decoder", {}))
     shapes = honesty.tensor_shapes(folder)
     if shapes is not None:
