@@ -1,6 +1,6 @@
 """How often the intervals of tagxai's tables hold the true mean: simulated, where they are given at all.
 
-    uv run python benchmarks/coverage.py [--draws 10000] [--out FILE]
+    uv run python benchmarks/interval_coverage.py [--draws 10000] [--out FILE]
 
 For each law and number of prompts n, `draws` samples are drawn, and the interval is the one that a leaderboard prints
 (`tagxai.metrics.intervals.mean_interval`). "given" is the share of samples with an interval; "covered" is the share of
@@ -11,9 +11,6 @@ mixture whose values are 1 with probability .7 and else uniform.
 """
 
 from __future__ import annotations
-
-if __name__ != "__main__":  # the other programs in this folder, and libraries that they use, mean the package
-    raise ImportError("benchmarks/coverage.py is a program, not the package `coverage`")
 
 import argparse
 import math
