@@ -3,7 +3,8 @@
 Values that all lie on a metric's two bounds (0 or 1) have the interval of Clopper and Pearson (1934), which covers at
 any number of clips. Others have the union of Student's interval and that of Hall's transformation (1992), from `FEWEST`
 clips on, or `FEWEST_UNBOUNDED`: over fewer, no interval covers what skewed values can hide. A percentile bootstrap
-covers too little at any of these sizes, and says [x, x] of one clip. `benchmarks/interval_coverage.py` measures all of this.
+covers too little at any of these sizes, and says [x, x] of one clip. `benchmarks/interval_coverage.py` measures all of
+this.
 """
 
 from __future__ import annotations
