@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from bench_helpers import PROMPTS, csv_of, invoke, plan
+from registered import register_method
 
 from tagxai import Method, TagxaiError
 from tagxai.benchmark import results
 from tagxai.benchmark.guards import blaming, time_limit
 from tagxai.benchmark.running import run
 from tagxai.methods.cross_attention import CrossAttention
-from tagxai.registering.registry import registry
 
 hooks: list[torch.utils.hooks.RemovableHandle] = []  # that `Bad` leaves on all modules
 
@@ -67,8 +67,7 @@ class Bad(Method):
 
 @pytest.fixture
 def bad(monkeypatch):
-    known = registry().methods
-    monkeypatch.setitem(known, "bad", replace(known["random"], name="bad", cls=Bad))
+    register_method(monkeypatch, "bad", Bad)
     yield
     while hooks:
         hooks.pop().remove()

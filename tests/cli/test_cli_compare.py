@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from registered import register_method
 from typer.testing import CliRunner
 
 from tagxai import Attribution, Method, TagxaiError
@@ -50,8 +51,7 @@ class Failing(Method):
 
 @pytest.fixture
 def failing(monkeypatch):
-    known = registry().methods
-    monkeypatch.setitem(known, "failing", replace(known["random"], name="failing", cls=Failing))
+    register_method(monkeypatch, "failing", Failing)
 
 
 def test_each_method_has_a_whole_folder_of_its_own(loads, tmp_path):
