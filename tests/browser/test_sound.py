@@ -31,11 +31,15 @@ def test_the_cursor_is_where_the_sound_is(open_page):
     page = open_page(pages.explanation())
     play(page)
     for speed in range(2):
-        apart = sorted(abs(heard - shown) for heard, shown in page.evaluate(FOLLOW, 25))
-        assert apart[len(apart) // 2] < 0.03  # a busy machine draws some frames late
+        assert any(_follows(page) for _ in range(3))  # again where a busy machine drew a frame late
         if not speed:
             page.click("#player button:has-text('Speed')")  # 1.5 times
-            seek(page, 0.1)
+
+
+def _follows(page):
+    """Whether each of 25 frames shows the cursor within 30 ms of the sound."""
+    seek(page, 0.1)
+    return all(abs(heard - shown) < 0.03 for heard, shown in page.evaluate(FOLLOW, 25))
 
 
 def test_another_clip_goes_on_at_the_same_place(open_page):
