@@ -31,15 +31,13 @@ def test_the_cursor_is_where_the_sound_is(open_page):
     page = open_page(pages.explanation())
     play(page)
     for speed in range(2):
-        assert any(_follows(page) for _ in range(3))  # again where a busy machine drew a frame late
+        seek(page, 0.1)
+        settled = page.evaluate(FOLLOW, 30)[5:]  # the place before the click is heard until the audio thread gets to it
+        for (before, _), (heard, shown) in pairwise(settled):
+            # Drawn at some moment since the frame before, however late a busy machine draws the next one.
+            assert before - 0.03 < shown < heard + 0.03
         if not speed:
             page.click("#player button:has-text('Speed')")  # 1.5 times
-
-
-def _follows(page):
-    """Whether each of 25 frames shows the cursor within 30 ms of the sound."""
-    seek(page, 0.1)
-    return all(abs(heard - shown) < 0.03 for heard, shown in page.evaluate(FOLLOW, 25))
 
 
 def test_another_clip_goes_on_at_the_same_place(open_page):
