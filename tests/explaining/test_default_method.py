@@ -17,7 +17,7 @@ def offering(*capabilities, own=None):
     [
         (registry().generator("tiny"), "share_x_effect", None),
         (offering("attention"), "share_x_effect", None),
-        (offering("gradients"), "occlusion", 4),
+        (offering("gradients"), "occlusion", 3),
         (offering("attention", own="shapley"), "shapley", None),
     ],
 )

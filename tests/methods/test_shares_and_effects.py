@@ -1,4 +1,4 @@
-"""Pair-aware removal, share x effect, ALTI-Logit and their product against slow, literal definitions."""
+"""Removal beside the absence of near words, share x effect, ALTI-Logit and their product against slow, literal definitions."""
 
 from itertools import combinations
 
@@ -8,7 +8,7 @@ import torch
 from tagxai.contract.attention import attention_call, edit_attention
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.methods.alti_logit import ALTILogit
-from tagxai.methods.families.pair_removal import effects_beside, one_or_two_left_out
+from tagxai.methods.families.joint_removal import effects_beside, near_ones_left_out
 from tagxai.methods.occlusion import Occlusion
 from tagxai.methods.share_x_alti_logit import ShareXALTILogit
 from tagxai.methods.share_x_effect import ShareXEffect
@@ -36,16 +36,17 @@ def generation(generator):
 
 
 @pytest.mark.parametrize(("units", "distance"), [(1, 4), (2, 1), (6, 0), (6, 2), (6, 9)])
-def test_coalitions_lack_each_unit_and_each_near_two_and_none_comes_twice(units, distance):
-    found = [frozenset((~row).nonzero()[:, 0].tolist()) for row in one_or_two_left_out(units, distance)]
+def test_coalitions_lack_each_unit_each_near_two_and_each_run_of_three_and_none_comes_twice(units, distance):
+    found = [frozenset((~row).nonzero()[:, 0].tolist()) for row in near_ones_left_out(units, distance)]
     alone = [frozenset({unit}) for unit in range(units)]
     near = [frozenset(pair) for pair in combinations(range(units), 2) if pair[1] - pair[0] <= distance]
-    assert found == [frozenset(), *alone, *near]
+    runs = [frozenset({unit, unit + 1, unit + 2}) for unit in range(units - 2)] if distance >= 2 else []
+    assert found == [frozenset(), *alone, *near, *runs]
 
 
 def table_of(values, units, distance):
     """The table of a game: `values(kept)` for each coalition."""
-    masks = one_or_two_left_out(units, distance)
+    masks = near_ones_left_out(units, distance)
     worth = torch.tensor([float(values(set(row.nonzero()[:, 0].tolist()))) for row in masks])
     return ScoreTable(
         tuple(Unit(str(u), u, u + 1, (u,)) for u in range(units)), masks, worth[:, None, None], 0.0, len(masks)
@@ -55,15 +56,32 @@ def table_of(values, units, distance):
 def test_two_words_that_say_the_same_are_each_worth_both():
     """Units 0 and 1: either suffices. Unit 2 is needed. Unit 3 does nothing."""
     table = table_of(lambda kept: 5 * bool(kept & {0, 1}) + 2 * (2 in kept), 4, 1)
-    assert effects_beside(table, 1).flatten().tolist() == [5, 5, 2, 0]
+    assert effects_beside(table).flatten().tolist() == [5, 5, 2, 0]
+
+
+def test_three_words_in_a_row_that_say_the_same_are_each_worth_all():
+    def worth(kept):
+        return 5 * bool(kept & {1, 2, 3})
+
+    assert effects_beside(table_of(worth, 5, 1)).flatten().tolist() == [0, 0, 0, 0, 0]
+    assert effects_beside(table_of(worth, 5, 2)).flatten().tolist() == [0, 5, 5, 5, 0]
+
+
+def test_the_largest_effect_is_of_one_removal_or_of_each_code():
+    """Alone, unit 0 costs the first code 3; beside the absence of unit 1, the second code 5."""
+    masks = near_ones_left_out(2, 1)
+    log_prob = torch.tensor([[0.0, 0.0], [-3.0, 0.0], [0.0, 0.0], [0.0, -5.0]])[:, None]
+    table = ScoreTable(tuple(Unit(str(u), u, u + 1, (u,)) for u in range(2)), masks, log_prob, 0.0, len(masks))
+    assert effects_beside(table)[0].tolist() == [[0, 5]]
+    assert effects_beside(table, of_each_code=True)[0].tolist() == [[3, 5]]
 
 
 def test_a_word_that_is_too_far_away_is_no_stand_in():
     def worth(kept):
         return 5 * bool(kept & {0, 3})
 
-    assert effects_beside(table_of(worth, 4, 2), 2).flatten().tolist() == [0, 0, 0, 0]
-    assert effects_beside(table_of(worth, 4, 3), 3).flatten().tolist() == [5, 0, 0, 5]
+    assert effects_beside(table_of(worth, 4, 2)).flatten().tolist() == [0, 0, 0, 0]
+    assert effects_beside(table_of(worth, 4, 3)).flatten().tolist() == [5, 0, 0, 5]
 
 
 def deleted(generator, generation, missing):
@@ -75,17 +93,20 @@ def deleted(generator, generation, missing):
 
 
 def brute_force(generator, generation, distance):
-    """Each word's effect, by deleting words from the text one text at a time."""
+    """Each word's effects beside the absence of near words, by deleting words from the text one text at a time."""
     units = words.words(generation.prompt, generation.spans, generation.tokens)
     whole = deleted(generator, generation, ())
     effects = []
     for i in range(len(units)):
-        best = whole - deleted(generator, generation, {i})
+        found = [whole - deleted(generator, generation, {i})]
         for j in range(len(units)):
             if j != i and abs(j - i) <= distance:
-                beside = deleted(generator, generation, {j}) - deleted(generator, generation, {i, j})
-                best = beside if beside.mean() > best.mean() else best
-        effects.append(best)
+                found.append(deleted(generator, generation, {j}) - deleted(generator, generation, {i, j}))
+        for start in (i - 2, i - 1, i):
+            others = {start, start + 1, start + 2} - {i}
+            if distance >= 2 and start >= 0 and start + 2 < len(units):
+                found.append(deleted(generator, generation, others) - deleted(generator, generation, {i, *others}))
+        effects.append(found)
     return units, effects
 
 
@@ -96,7 +117,8 @@ def test_share_x_effect_is_value_zeroings_share_times_the_effect_of_deletion_by_
     units, effects = brute_force(generator, generation, distance)
     zeroing = ValueZeroing().attribute(generator, generation).scores
     scores = ShareXEffect(distance=distance).attribute(generator, generation).scores
-    for unit, effect in zip(units, effects, strict=True):
+    for unit, found in zip(units, effects, strict=True):
+        effect = torch.stack(found).amax(0)
         for token in unit.tokens:
             expected = zeroing[..., token] / zeroing.sum(-1) * effect.clamp(min=0)
             torch.testing.assert_close(scores[..., token], expected, **TOLERANCE)
@@ -106,15 +128,17 @@ def test_share_x_effect_is_value_zeroings_share_times_the_effect_of_deletion_by_
 def test_share_x_effect_runs_no_text_twice(generator, generation):
     found = ShareXEffect().attribute(generator, generation)
     count = len([unit for unit in found.words() if not unit.special])
-    pairs = sum(1 for i, j in combinations(range(count), 2) if j - i <= 4)
+    pairs = sum(1 for i, j in combinations(range(count), 2) if j - i <= 3)
+    runs = count - 2
     plain = 1  # value zeroing's own pass
-    assert found.cost.forward_passes == plain + 1 + count + pairs
+    assert found.cost.forward_passes == plain + 1 + count + pairs + runs
 
 
 def test_occlusion_beside_near_words_is_the_brute_force_effect(generator, generation):
     units, effects = brute_force(generator, generation, 2)
     scores = Occlusion(operator="delete", beside=2).attribute(generator, generation).scores
-    for unit, effect in zip(units, effects, strict=True):
+    for unit, found in zip(units, effects, strict=True):
+        effect = max(found, key=lambda each: float(each.mean()))
         torch.testing.assert_close(scores[..., list(unit.tokens)].sum(-1), effect, **TOLERANCE)
 
 

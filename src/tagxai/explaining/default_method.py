@@ -11,4 +11,4 @@ def default_method(generator: Generator | type[Generator]) -> tuple[str, dict[st
         return generator.default_method, {}
     if "attention" in generator.offers:
         return "share_x_effect", {}
-    return "occlusion", {"operator": "delete", "beside": "4"}
+    return "occlusion", {"operator": "delete", "beside": "3"}

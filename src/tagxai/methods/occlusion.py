@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from tagxai.lazy import torch
-from tagxai.methods.families.pair_removal import effects_beside, one_or_two_left_out
+from tagxai.methods.families.joint_removal import effects_beside, near_ones_left_out
 from tagxai.methods.families.table import TableMethod
 from tagxai.scoring import ScoreTable
 
@@ -21,15 +21,16 @@ class Occlusion(TableMethod):
     expense: ClassVar[str] = "1 + words forward passes, in batches; `beside` more words, as many again for each"
 
     beside: int | None = None
-    """Take a word away beside the absence of each word at most so far from it, too, and keep the largest loss: words
-    that say the same as a neighbour ("dog", "barks") then count. None takes each word away alone, as the paper."""
+    """Take a word away beside the absence of each word at most so far from it, too (from 2 up: also of two words next
+    to it), and keep the largest loss: words that say the same as their neighbours ("dog", "barks") then count. None
+    takes each word away alone, as the paper."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require("beside", self.beside is None or self.beside >= 1, "at least 1")
 
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
-        return one_or_two_left_out(units, self.beside or 0)
+        return near_ones_left_out(units, self.beside or 0)
 
     def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
-        return effects_beside(table, self.beside or 0)
+        return effects_beside(table)

@@ -6,7 +6,7 @@ words had an effect, but show it at a sound's onset, from where on the clip's ow
     score of a word for a code = its share of value zeroing at the code's frame x max(0, its effect on the code)
 
 A word's effect is what the code's log-probability loses when the word is deleted from the text; or is deleted beside
-the absence of a near word that may say the same, if that costs the clip more (see `families.pair_removal`).
+the absence of near words that may say the same, if that costs the code more (see `families.joint_removal`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tagxai.contract.generator import Capability
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
-from tagxai.methods.families.pair_removal import effects_beside, one_or_two_left_out
+from tagxai.methods.families.joint_removal import DISTANCE, effects_beside, near_ones_left_out
 from tagxai.methods.families.table import TableMethod
 from tagxai.probing.zeroed_values import shares_of_frames
 from tagxai.scoring import Operator, ScoreTable
@@ -33,12 +33,13 @@ class ShareXEffect(TableMethod):
     family: ClassVar[str] = "product"
     name: ClassVar[str] = "share_x_effect"
     expense: ClassVar[str] = "1 + words x (1 + distance) forward passes, in batches, and those of value_zeroing"
-    remedy: ClassVar[str] = "its effects alone are those of method 'occlusion' with operator=delete and beside=4"
+    remedy: ClassVar[str] = "its effects alone are those of method 'occlusion' with operator=delete and beside=3"
 
     operator: Operator = "delete"
     """How a word is taken away: `delete` (its text), or as in `occlusion`."""
-    distance: int = 4
-    """A word is also taken away beside the absence of each word at most so far from it; 0 takes each away alone."""
+    distance: int = DISTANCE
+    """A word is also taken away beside the absence of each word at most so far from it, and, from 2 up, of two words
+    that make a run of three with it; 0 takes each away alone."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,10 +50,10 @@ class ShareXEffect(TableMethod):
         return self.needs
 
     def coalitions(self, units: int) -> Bool[torch.Tensor, "coalitions units"]:
-        return one_or_two_left_out(units, self.distance)
+        return near_ones_left_out(units, self.distance)
 
     def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
-        return effects_beside(table, self.distance)
+        return effects_beside(table, of_each_code=True)
 
     def explain(self, run: Run) -> Scores:
         shares = shares_of_frames(run)
