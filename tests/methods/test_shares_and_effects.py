@@ -1,4 +1,4 @@
-"""Removal beside the absence of near words, share x effect, ALTI-Logit and their product against slow, literal definitions."""
+"""Removal beside near words, share x effect, ALTI-Logit and their product against slow, literal definitions."""
 
 from itertools import combinations
 
