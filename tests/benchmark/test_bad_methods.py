@@ -74,7 +74,7 @@ def bad(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("how", "sentence"),
     [
         ("raises", "RuntimeError: a bug of a plugin"),
         ("never ends", "longer than the limit of 1 s"),
@@ -86,24 +86,24 @@ def bad(monkeypatch):
         ("returns the wrong shape", "do not fit a generation"),
     ],
 )
-def test_a_bad_method_spoils_its_own_cells_only(how, told, bad, tmp_path):
-    check_spoils_its_own(how, told, {"metrics": ["roc_auc"]}, tmp_path)
+def test_a_bad_method_spoils_its_own_cells_only(how, sentence, bad, tmp_path):
+    check_spoils_its_own(how, sentence, {"metrics": ["roc_auc"]}, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("how", "sentence"),
     [
         ("leaves a hook", "left hooks"),
         ("leaves a hook that looks", "left hooks"),
         ("leaves a hook of all modules", "left hooks"),
     ],
 )
-def test_a_hook_of_pytorch_that_is_left_spoils_no_other_cells(how, told, bad, random_model, tmp_path):
+def test_a_hook_of_pytorch_that_is_left_spoils_no_other_cells(how, sentence, bad, random_model, tmp_path):
     content = {"generators": [f"musicgen:{random_model}"], "metrics": ["gini"], "duration": 0.4}
-    check_spoils_its_own(how, told, content, tmp_path)
+    check_spoils_its_own(how, sentence, content, tmp_path)
 
 
-def check_spoils_its_own(how, told, content, folder):
+def check_spoils_its_own(how, sentence, content, folder):
     """Beside a bad method, which comes first, the cells of all others are byte for byte what they are without it."""
     one = content | {"prompts": PROMPTS[:1]}
     run(plan(**one), folder / "alone")
@@ -111,7 +111,7 @@ def check_spoils_its_own(how, told, content, folder):
     run(plan(methods=methods, time_limit=1 if how == "never ends" else None, **one), folder / "both")
     errors = {cell.method: cell.error for cell in results.load(folder / "both").cells if cell.error}
     assert list(errors) == [f"bad(how={how})"]
-    assert told in errors[f"bad(how={how})"]
+    assert sentence in errors[f"bad(how={how})"]
     alone, both = timeless_cells(folder / "alone"), timeless_cells(folder / "both")
     assert len(alone) > 2
     assert {name: cell for name, cell in both.items() if name in alone} == alone
@@ -161,6 +161,6 @@ def test_an_alarm_at_the_very_end_leaves_no_timer_behind(monkeypatch):
 
 
 def test_an_error_that_names_what_failed_is_not_told_twice():
-    for said, told in (("metric 'a' is bad", "metric 'a' is bad"), ("is bad", "metric 'a' failed: is bad")):
-        with pytest.raises(TagxaiError, match=f"^{told}$"), blaming("metric 'a'"):
+    for said, sentence in (("metric 'a' is bad", "metric 'a' is bad"), ("is bad", "metric 'a' failed: is bad")):
+        with pytest.raises(TagxaiError, match=f"^{sentence}$"), blaming("metric 'a'"):
             raise TagxaiError(said)
