@@ -17,7 +17,7 @@ QUESTIONS = {
     "Which method should I take?": ("how-to/choose-a-method.md", "Take the default"),
     "How do I hear what the explanation leaves out?": ("listen-and-point.md", "counterfactual"),
     "How do I get from a map of scores to something I can claim?": ("tutorial-argument.md", "## 8. Write it down"),
-    "Why does a word that I asked for score nothing?": (
+    "Why does a word that I asked for score 0?": (
         "how-to/when-scores-look-wrong.md",
         "the model did not make it",
     ),
