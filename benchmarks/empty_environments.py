@@ -9,17 +9,19 @@ written to FOLDER/environments.md. The exit status is 1 where anything failed.
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 ROOT = Path(__file__).parent.parent
 PROMPT = "a dog barks while rain falls"
-QUICK = ("--duration", "0.4", "--audio-repeats", "0")
+QUICK = f"explain '{PROMPT}' --duration 0.4 --audio-repeats 0 --out OUT"
+READ = f"{QUICK} --method cross_attention"
 MODELS = {
     "musicgen": "from tagxai.testing import random_checkpoint; random_checkpoint('musicgen')",
     "audiocraft": "from tagxai.testing.audiocraft import random_audiocraft_checkpoint as make; make('audiocraft')",
@@ -30,56 +32,30 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Job:
-    """What an extra is for: commands, the model that they need, and what the last one says without the extra."""
+    """What an extra is for: commands of tagxai, the model that they need, and whose extra a refusal must name."""
 
-    commands: tuple[tuple[str, ...], ...]
+    commands: tuple[str, ...]
+    extra: str = ""
     model: str = ""
-    refusal: str = ""
-    overrides: tuple[str, ...] = field(default=())
+    overrides: tuple[str, ...] = ()
     """Pins that are lifted, as README says."""
 
 
-EXPLAINED = ("explain", PROMPT, "--duration", "1", "--out", "OUT")
+EXPLAINED = f"explain '{PROMPT}' --duration 1 --out OUT"
+LIFTED = (
+    *("torch>=2.11,<2.15", "torchaudio>=2.11,<2.12", "torchvision>=0.26", "av>=14", "numpy>=2", "spacy>=3.8,<3.9"),
+    *("xformers>=0.0.35", "transformers>=5.23,<6"),
+    *(f"{name}; sys_platform == 'never'" for name in ("torchtext", "demucs", "gradio", "pesq", "pystoi")),
+)
+BENCH = "bench --executor ray --workers 1 --methods cross_attention --metrics gini --duration 0.4 --out RESULTS"
 JOBS = {
-    "captum": Job(
-        (("explain", PROMPT, "--method", "captum:FeatureAblation", *QUICK, "--out", "A"),), refusal="tagxai[captum]"
-    ),
-    "tables": Job((EXPLAINED, ("export", "OUT", "--to", "parquet", "--out", "a.parquet")), refusal="tagxai[tables]"),
-    "ray": Job(
-        (
-            ("bench", "--executor", "ray", "--workers", "1", "--methods", "cross_attention", "--metrics", "gini")
-            + ("--prompts", "laboratory:test:1", "--duration", "0.4", "--out", "R"),
-        ),
-        refusal="tagxai[ray]",
-    ),
-    "sharding": Job(
-        (
-            ("explain", PROMPT, "--generator", "musicgen:musicgen", "--device", "sharded", *QUICK)
-            + ("--method", "cross_attention", "--out", "S"),
-        ),
-        "musicgen",
-        "tagxai[sharding]",
-    ),
-    "diffusers": Job(
-        (
-            ("explain", PROMPT, "--generator", "stable_audio:stable", *QUICK)
-            + ("--method", "cross_attention", "--out", "D"),
-        ),
-        "stable",
-        "tagxai[diffusers]",
-    ),
-    "audiocraft": Job(
-        (
-            ("explain", PROMPT, "--generator", "audiogen:audiocraft", *QUICK)
-            + ("--method", "cross_attention", "--out", "C"),
-        ),
-        "audiocraft",
-        "tagxai[audiocraft]",
-        ("torch>=2.11,<2.15", "torchaudio>=2.11,<2.12", "torchvision>=0.26", "av>=14", "numpy>=2")
-        + ("spacy>=3.8,<3.9", "xformers>=0.0.35", "transformers>=5.23,<6")
-        + tuple(f"{name}; sys_platform == 'never'" for name in ("torchtext", "demucs", "gradio", "pesq", "pystoi")),
-    ),
-    "passt": Job((EXPLAINED, ("evaluate", "OUT", "--metrics", "kl_f(classifier=passt)")), refusal="tagxai[passt]"),
+    "captum": Job((f"{QUICK} --method captum:FeatureAblation",), "captum"),
+    "tables": Job((EXPLAINED, "export OUT --to parquet --out a.parquet"), "tables"),
+    "ray": Job((f"{BENCH} --prompts laboratory:test:1",), "ray"),
+    "sharding": Job((f"{READ} --generator musicgen:musicgen --device sharded",), "sharding", "musicgen"),
+    "diffusers": Job((f"{READ} --generator stable_audio:stable",), "diffusers", "stable"),
+    "audiocraft": Job((f"{READ} --generator audiogen:audiocraft",), "audiocraft", "audiocraft", LIFTED),
+    "passt": Job((EXPLAINED, "evaluate OUT --metrics 'kl_f(classifier=passt)'"), "passt"),
 }
 
 
@@ -126,7 +102,7 @@ class Workplace:
             (place / job.model).symlink_to(self.folder / "models" / job.model)
         lines = [""]
         for command in job.commands:
-            lines = _run([str(program), *command], place).splitlines() or [""]
+            lines = _run([str(program), *shlex.split(command)], place).splitlines() or [""]
         return f"done: {lines[-1]}"[:120]
 
     def refuse(self, program: Path, job: Job) -> str:
@@ -134,8 +110,8 @@ class Workplace:
             self.do(program, job)
         except subprocess.CalledProcessError as error:
             said = " ".join(error.stdout.split())
-            assert job.refusal in said, f"says nothing of {job.refusal}: {said}"
-            return f"refused, naming {job.refusal}"
+            assert f"tagxai[{job.extra}]" in said, f"does not name the extra: {said}"
+            return f"refused, naming tagxai[{job.extra}]"
         raise AssertionError("did its job without the extra")
 
     def make_model(self, name: str) -> None:
