@@ -55,6 +55,7 @@ JOBS = {
     "sharding": Job((f"{READ} --generator musicgen:musicgen --device sharded",), "sharding", "musicgen"),
     "diffusers": Job((f"{READ} --generator stable_audio:stable",), "diffusers", "stable"),
     "audiocraft": Job((f"{READ} --generator audiogen:audiocraft",), "audiocraft", "audiocraft", LIFTED),
+    "int8": Job((f"{READ} --generator musicgen:musicgen --dtype int8",), "int8", "musicgen"),
     "passt": Job((EXPLAINED, "evaluate OUT --metrics 'kl_f(classifier=passt)'"), "passt"),
 }
 

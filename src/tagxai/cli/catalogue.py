@@ -56,7 +56,7 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
         "methods": known.methods,
         "generators": known.generators,
         "metrics": known.metrics,
-    }
+    } | {kind: each for kind, each in (("classifiers", known.classifiers), ("prompt sets", known.prompt_sets)) if each}
     if as_json:
         rows = {
             kind: {name: {"summary": entry.summary, "from": entry.origin} for name, entry in entries.items()}
@@ -69,7 +69,7 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
         return
     console = display.out()
     _print_methods(console)
-    for kind in ("generators", "metrics"):
+    for kind in [kind for kind in kinds if kind != "methods"]:
         _print_entries(console, kind, kinds[kind])
 
 
