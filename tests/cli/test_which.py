@@ -2,6 +2,7 @@
 
 import re
 
+import measured
 import pytest
 from typer.testing import CliRunner
 
@@ -43,7 +44,7 @@ class Plain(Generator):
 @pytest.mark.parametrize(
     ("method", "works"),
     [
-        (Shapley, "with --set operator=delete"),
+        (Shapley, "yes, with operator=delete"),
         (InputXGradient, "yes"),
         (ALTI, "no: plain does not offer attention"),
     ],
@@ -59,6 +60,26 @@ def test_methods_for_a_generator_say_which_work_there():
     refused = run("methods", "--for", "tinny")
     assert refused.exit_code == 2
     assert "no generator named 'tinny'; did you mean 'tiny'?" in refused.output
+
+
+def test_methods_for_a_loaded_model_know_what_its_layers_allow():
+    printed = run("methods", "--for", "latent").stdout
+    assert re.search(r"^alti .*no: attention site 'layer0.self' is scaled by the noise level", printed, re.MULTILINE)
+    assert re.search(r"^value_zeroing .*yes", printed, re.MULTILINE)
+
+
+def test_places_are_those_of_the_committed_results():
+    assert measured.FILE.read_text(encoding="utf-8") == measured.text()
+    row = re.search(r"^share_x_effect .*$", run("methods").stdout, re.MULTILINE)[0]
+    assert "0.91* (1.)" in row
+
+
+def test_metrics_and_generators_are_tables_of_what_they_need_and_offer():
+    printed = run("metrics", "--for", "melody").stdout
+    assert re.search(r"^hit_at_1 .*high .*no: it does not offer truth", printed, re.MULTILINE)
+    assert re.search(r"^gini .*yes", printed, re.MULTILINE)
+    printed = run("generators").stdout
+    assert re.search(r"^tiny .*truth.*share_x_effect", printed, re.MULTILINE)
 
 
 def test_a_metric_is_described_with_how_its_number_is_read():

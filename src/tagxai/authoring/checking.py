@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tagxai.authoring.installed import IN_USE, InstalledPlugin, find_plugin
+from tagxai.authoring.listening import check_classifier
 from tagxai.authoring.report import Finding, Findings
 from tagxai.contract.field_docs import field_docs
 from tagxai.contract.generator import Generator
@@ -41,7 +42,10 @@ def check_package(
     _check_import(plugin, findings)
     good = bool(plugin.brings) and plugin.state == IN_USE
     findings.expect(plugin.name, "hooks", good, ", ".join(plugin.brings), plugin.state)
-    for kind, entries in (("method", known.methods), ("metric", known.metrics), ("generator", known.generators)):
+    for kind, entries in (
+        *(("method", known.methods), ("metric", known.metrics), ("generator", known.generators)),
+        *(("classifier", known.classifiers), ("prompt set", known.prompt_sets)),
+    ):
         for entry in entries.values():
             if entry.origin == plugin.origin:
                 _CHECKS[kind](findings, f"{kind} {entry.name}", entry.name, known, source, dict(settings or {}))
@@ -110,7 +114,26 @@ def _check_generator(
     findings.run(subject, "bench", lambda: _bench(generators=[spec]))
 
 
+def _check_classifier(
+    findings: Findings, subject: str, name: str, known: Registry, source: str | None, settings: dict[str, Any]
+) -> None:
+    _check_described(findings, subject, known.classifiers[name].cls)
+    findings.run(subject, "contract", lambda: check_classifier(known.classifiers[name].cls.load(source)))
+
+
+def _check_prompt_set(
+    findings: Findings, subject: str, name: str, known: Registry, source: str | None, settings: dict[str, Any]
+) -> None:
+    from tagxai.benchmark.prompts import find_prompts
+
+    _check_described(findings, subject, known.prompt_sets[name].cls)
+    written = f"{name}:{source}" if source else name
+    findings.run(subject, "prompts", lambda: f"{written}: {len(find_prompts(written))} prompts")
+
+
 _CHECKS: dict[str, Callable[..., None]] = {
+    "classifier": _check_classifier,
+    "prompt set": _check_prompt_set,
     "method": _check_method,
     "metric": _check_metric,
     "generator": _check_generator,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from tagxai.benchmark.plan_entry import PlanEntry
+from tagxai.contract.generator import Capability
 from tagxai.errors import TagxaiError
 from tagxai.registering.registry import registry
 
@@ -14,8 +15,9 @@ ALL = "all"
 EntryKind = Literal["method", "metric"]
 
 
-def parse_methods(given: Any) -> tuple[PlanEntry, ...]:
-    return _parse("method", given)
+def parse_methods(given: Any, offers: Sequence[frozenset[Capability]] = ()) -> tuple[PlanEntry, ...]:
+    """The methods as written. One that none of the generators can run, by what they offer, takes its `fallback`."""
+    return _parse("method", given, offers)
 
 
 def parse_metrics(given: Any) -> tuple[PlanEntry, ...]:
@@ -36,7 +38,7 @@ def _everything(kind: EntryKind) -> list[str]:
     return [name for name in getattr(registry(), f"{kind}s") if (kind, name) != ("method", "random")]
 
 
-def _parse(kind: EntryKind, given: Any) -> tuple[PlanEntry, ...]:
+def _parse(kind: EntryKind, given: Any, offers: Sequence[frozenset[Capability]] = ()) -> tuple[PlanEntry, ...]:
     written = split(given) if isinstance(given, str) else given
     if not isinstance(written, (list, tuple)) or not written:
         raise TagxaiError(f"{kind}s takes a list of names, or 'all', not {given!r}")
@@ -45,7 +47,7 @@ def _parse(kind: EntryKind, given: Any) -> tuple[PlanEntry, ...]:
         for item in written
         for table in ([{"name": name} for name in _everything(kind)] if item == ALL else [_table(kind, item)])
     ]
-    entries = tuple(_entry(kind, table) for table in tables)
+    entries = tuple(_entry(kind, table, offers) for table in tables)
     _check_distinct(kind, entries)
     return entries
 
@@ -80,14 +82,18 @@ def _table(kind: EntryKind, item: Any) -> dict[str, Any]:
     return table
 
 
-def _entry(kind: EntryKind, table: Mapping[str, Any]) -> PlanEntry:
+def _entry(kind: EntryKind, table: Mapping[str, Any], offers: Sequence[frozenset[Capability]]) -> PlanEntry:
     name, reserved = table["name"], ("name", "label", *(("prompts",) if kind == "metric" else ()))
     settings = {
         key: value if isinstance(value, Mapping) else str(value) for key, value in table.items() if key not in reserved
     }
+    known = registry()
+    if kind == "method":
+        plain = known.method(name).configure(settings)
+        if offers and all(plain.suited(own, settings) is not plain for own in offers):
+            settings |= {key: str(value) for key, value in plain.fallback.items()}
     written = ", ".join(f"{key}={value}" for key, value in settings.items())
     label = str(table.get("label") or (f"{name}({written})" if written else name))
-    known = registry()
     if kind == "metric":
         metric = known.metric(name).configure(settings)
         return PlanEntry(
@@ -101,7 +107,7 @@ def _entry(kind: EntryKind, table: Mapping[str, Any]) -> PlanEntry:
             _first_prompts(name, table),
         )
     method = known.method(name).configure(settings)
-    return PlanEntry(name, label, known.entry("method", name).origin, method.settings(), tuple(sorted(method.needs)))
+    return PlanEntry(name, label, known.entry("method", name).origin, method.settings(), tuple(sorted(method.needed())))
 
 
 def _first_prompts(metric: str, table: Mapping[str, Any]) -> int | None:

@@ -49,9 +49,8 @@ class PlanOptions:
     def make(self, *, folder: Path = Path()) -> Plan:
         """The plan; files of prompts are looked up from `folder`. Raises TagxaiError."""
         self._check()
-        for spec in self.generators:
-            registry().generator(spec.partition(":")[0])
-        methods = parse_methods(self.methods)
+        offers = [registry().generator(spec.partition(":")[0]).offers for spec in self.generators]
+        methods = parse_methods(self.methods, offers)
         for entry in methods:
             if entry.label in CONTROLS:
                 raise TagxaiError(

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from tagxai.contract.foreign import call_foreign
+from tagxai.contract.prompt_set import PromptSet
 from tagxai.errors import TagxaiError, UnknownNameError
+from tagxai.registering.registry import Entry, registry
 from tagxai.text.lists import is_list, read_column, read_prompts
 
 LABORATORY = "laboratory"
@@ -25,18 +28,30 @@ def find_prompts(given: Any, folder: Path = Path()) -> list[str]:
         prompts = _laboratory(given)
     elif isinstance(given, str) and is_list(given):
         prompts = _file({"file": given}, folder)
+    elif isinstance(given, str) and (found := registry().prompt_sets.get(given.partition(":")[0])) is not None:
+        prompts = _from_plugin(found, given.partition(":")[2])
     elif isinstance(given, Mapping):
         prompts = _file(given, folder)
     elif isinstance(given, (list, tuple)) and all(isinstance(prompt, str) for prompt in given):
         prompts = list(given)
     else:
+        sets = [f"{name}:..." for name in registry().prompt_sets]
         raise TagxaiError(
-            f"prompts takes a list of texts, a .csv, .tsv or .txt file, or laboratory:test:60, not {given!r}"
+            f"prompts takes a list of texts, a .csv, .tsv or .txt file, {', '.join(['laboratory:test:60', *sets])}, "
+            f"not {given!r}"
         )
     chosen = list(dict.fromkeys(prompt.strip() for prompt in prompts if prompt.strip()))
     if not chosen:
         raise TagxaiError(f"{given!r} holds no prompt")
     return chosen
+
+
+def _from_plugin(entry: Entry[PromptSet], argument: str) -> list[str]:
+    prompts = call_foreign(f"prompt set {entry.name!r}", lambda: list(entry.cls().prompts(argument)))
+    wrong = next((prompt for prompt in prompts if not isinstance(prompt, str)), None)
+    if wrong is not None:
+        raise TagxaiError(f"prompt set {entry.name!r} of {entry.origin} gives {wrong!r:.60}; expected texts")
+    return prompts
 
 
 def _laboratory(text: str) -> list[str]:

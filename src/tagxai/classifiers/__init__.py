@@ -9,7 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from importlib import import_module
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 
@@ -20,11 +21,17 @@ from tagxai.lazy import torch
 class Classifier(ABC):
     """Clips to probabilities of labels. A subclass sets the attributes and computes probabilities of mono sound."""
 
+    name: ClassVar[str]
     labels: tuple[str, ...]
     sample_rate: int  # Hz, of the model's input
     exclusive: bool
     """Whether the probabilities of all labels add up to 1, or each label is a yes or no by itself."""
     batch_size: int = 16
+
+    @classmethod
+    def load(cls, source: str | None = None) -> Classifier:
+        """Make it from a file or folder of weights; None takes the default. Raises TagxaiError."""
+        return cls()
 
     @abstractmethod
     def probabilities(self, waveform: Float[torch.Tensor, "clips samples"]) -> Float[torch.Tensor, "clips labels"]:
@@ -75,6 +82,9 @@ def resampled(waveform: Float[torch.Tensor, "clips samples"], given: int, wanted
     return resample(waveform, given, wanted)
 
 
+REGISTRY = "tagxai.registering.registry"
+"""Imported by name, as it stands above: it has the classifiers of plugins."""
+
 NAMES = ("clap", "detector", "panns", "passt", "passt_sigmoid")
 
 
@@ -98,4 +108,8 @@ def load_classifier(spec: str) -> Classifier:
         from tagxai.classifiers.clap import Clap
 
         return Clap.load(source or None)
-    raise UnknownNameError("classifier", name, NAMES)
+    known = import_module(REGISTRY).registry().classifiers
+    if name not in known:
+        raise UnknownNameError("classifier", name, [*NAMES, *known])
+    found: Classifier = known[name].cls.load(source or None)
+    return found

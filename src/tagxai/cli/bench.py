@@ -88,7 +88,7 @@ def run(
     duration: options.DurationOption = None,
     reference: ReferenceOption = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, mps or sharded.")] = None,
-    dtype: Annotated[str | None, typer.Option("--dtype", help="auto, float32, bfloat16 or float16.")] = None,
+    dtype: Annotated[str | None, typer.Option("--dtype", help="auto, float32, bfloat16, float16 or int8.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch in each process.")] = None,
     time_limit: Annotated[
         float | None,

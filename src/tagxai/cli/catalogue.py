@@ -18,7 +18,10 @@ from typer.core import TyperCommand
 
 from tagxai.cli import display, options, sampling, which
 from tagxai.contract.field_docs import field_docs
+from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
+from tagxai.explaining.default_method import default_method
+from tagxai.generators.embedded import KnownTruth
 from tagxai.registering.hookspecs import MethodFamily
 from tagxai.registering.registry import Entry, registry
 
@@ -53,7 +56,7 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
         "methods": known.methods,
         "generators": known.generators,
         "metrics": known.metrics,
-    }
+    } | {kind: each for kind, each in (("classifiers", known.classifiers), ("prompt sets", known.prompt_sets)) if each}
     if as_json:
         rows = {
             kind: {name: {"summary": entry.summary, "from": entry.origin} for name, entry in entries.items()}
@@ -66,7 +69,7 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
         return
     console = display.out()
     _print_methods(console)
-    for kind in ("generators", "metrics"):
+    for kind in [kind for kind in kinds if kind != "methods"]:
         _print_entries(console, kind, kinds[kind])
 
 
@@ -84,9 +87,7 @@ def methods(
     if name is not None:
         _describe(console, name, registry().method(name))
         return
-    which.print_methods(
-        console, None if for_generator is None else registry().generator(for_generator.partition(":")[0])
-    )
+    which.print_methods(console, _asked(for_generator))
     for prefix, family in registry().families.items():
         console.print(
             f"{len(family.summaries)} methods of {prefix}, named {prefix}:NAME ({_origin(family)}): tagxai list"
@@ -95,15 +96,29 @@ def methods(
 
 def metrics(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A metric, which is described; default: list all.")
+        str | None, typer.Argument(metavar="[NAME]", help="A metric, which is described; default: all.")
+    ] = None,
+    for_generator: Annotated[
+        str | None, typer.Option("--for", metavar="GENERATOR", help="Say which metrics work on this generator.")
     ] = None,
 ) -> None:
-    """Describe a metric: what it asks, how its number is read, and what it takes."""
+    """Which metric? A table of all by what they ask, how they are read and what they take; or one of them."""
     console = display.out()
     if name is not None:
         which.print_metric(console, name, registry().metric(name))
     else:
-        _print_entries(console, "metrics", registry().metrics)
+        which.print_metrics(console, _asked(for_generator))
+
+
+def _asked(spec: str | None) -> Generator | type[Generator] | None:
+    """The generator that is asked what works on it: loaded where that takes nothing but its own files, else its class.
+
+    Some refusals depend on the layers of a model, not on what its class offers.
+    """
+    if spec is None:
+        return None
+    cls = registry().generator(spec.partition(":")[0])
+    return options.load_model(spec, "cpu") if ":" in spec or issubclass(cls, KnownTruth) else cls
 
 
 def generators(
@@ -115,7 +130,7 @@ def generators(
     """Describe a generator: what it offers, and the sampling settings that it takes."""
     console = display.out()
     if spec is None:
-        _print_entries(console, "generators", registry().generators)
+        which.print_generators(console, registry().generators)
         return
     options.check_generator(spec)
     model = options.load_model(spec, "auto")
@@ -127,6 +142,9 @@ def generators(
         "makes", f"{model.sample_rate} Hz, {model.frame_rate:g} frames a second, up to {model.max_duration:g} s"
     )
     facts.add_row("scores in", model.unit)
+    name, settings = default_method(model)
+    facts.add_row("default method", " ".join([name, *(f"--set {key}={value}" for key, value in settings.items())]))
+    facts.add_row("other methods", f"tagxai methods --for {spec}")
     console.print(Text.assemble((spec, "bold"), f"\n{entry.summary}\n"))
     console.print(facts)
     declared = model.sampling_settings()

@@ -33,6 +33,7 @@ from tagxai.explaining.hearing import heard_sentence
 from tagxai.explaining.identifying import model_identity
 from tagxai.explaining.loading import make_methods, method_names
 from tagxai.explaining.prompts import encode
+from tagxai.explaining.suiting import suiting
 from tagxai.registering.registry import registry
 from tagxai.text.lists import read_prompts
 from tagxai.text.words import By
@@ -105,11 +106,17 @@ def explain(
     names = method_names(method)
     chosen = make_methods(names, parsing.parse_settings(given))
     options.check_generator(generator)
+    added, sentences = suiting(chosen, parsing.parse_settings(given), registry().generator(generator.partition(":")[0]))
+    if added:
+        given += [f"{key}={value}" for key, value in added.items()]
+        chosen = make_methods(names, parsing.parse_settings(given))
     options.check_duration(duration)
     question = Question(chosen, tuple(given), tuple(parsing.parse_intervals(interval or [], duration)), audio_repeats)
     sampling = given_sampling(context)
 
     def load() -> Generator:
+        for sentence in sentences:
+            display.note(sentence)
         model = options.load_model(generator, device, dtype)
         check_sampling(model.sampling_settings(), sampling, f"generator {model.name!r}")
         if len(names) == 1:

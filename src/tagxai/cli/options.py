@@ -46,7 +46,8 @@ DeviceOption = Annotated[
 DtypeOption = Annotated[
     Dtype,
     typer.Option(
-        "--dtype", help="Type of the weights; auto: bfloat16 on a cuda device that supports it, else float32."
+        "--dtype",
+        help="Type of the weights; auto: bfloat16 on a cuda device that supports it, else float32; int8: 8 bits.",
     ),
 ]
 MemoryOption = Annotated[

@@ -65,6 +65,10 @@ class Generator(ABC):
     def load(cls, source: str | None = None, *, device: str = "cpu", dtype: str = "float32") -> Generator:
         """Make the generator from a local folder or hub id; None takes the default. Raises TagxaiError."""
 
+    def eight_bit_parts(self) -> Sequence[torch.nn.Module]:
+        """The modules whose linear layers are kept in 8 bits if it is loaded in int8; none: it cannot be."""
+        return ()
+
     # -- making audio --------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar
 
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Capability, Generator, check_offered
@@ -40,6 +40,7 @@ class Method(Configurable, ABC):
     family: ClassVar[str] = "other"  # what it asks of the model, for lists: see `QUESTIONS`
     needs: ClassVar[frozenset[Capability]] = frozenset()
     remedy: ClassVar[str] = ""  # what to do where a generator lacks what the method needs, for the refusal
+    fallback: ClassVar[Mapping[str, Any]] = {}  # settings with which it needs less, for generators that lack it
     expense: ClassVar[str] = "not stated"  # passes of the model that it takes, in words
 
     @abstractmethod
@@ -94,6 +95,20 @@ class Method(Configurable, ABC):
         """What it needs with its present options: `needs`, unless some options need less."""
         return self.needs
 
+    def suited(self, offers: Collection[Capability], given: Collection[str] = ()) -> Method:
+        """Itself; or with its `fallback`, where a generator that offers this can be explained so alone.
+
+        Settings that the user has `given` are kept.
+        """
+        if self.needed() <= set(offers) or not self.fallback or not self.fallback.keys().isdisjoint(given):
+            return self
+        other = type(self).configure(self.settings() | self.fallback)
+        return other if other.needed() <= set(offers) else self
+
     def check_supported(self, generator: Generator) -> None:
-        """Raises UnsupportedError naming what is missing."""
-        check_offered(f"method {self.name!r}", self.needed(), generator, self.remedy)
+        """Raises UnsupportedError naming what is missing, and what would work."""
+        others = (
+            "methods that take words away, such as 'occlusion', need only forward passes; 'tagxai methods --for "
+            f"{generator.name}' lists all that work"
+        )
+        check_offered(f"method {self.name!r}", self.needed(), generator, self.remedy or others)

@@ -22,6 +22,7 @@ from tagxai.explaining.loading import check_distinct, make_methods, method_names
 from tagxai.explaining.making import check_made_by
 from tagxai.explaining.prompts import duration_warnings, encode, prompt_warnings
 from tagxai.explaining.shared import shared_generator
+from tagxai.explaining.suiting import suiting
 from tagxai.explaining.together import Ahead
 
 Source = str | Generation
@@ -188,6 +189,11 @@ def _methods(given: Any, options: Mapping[str, Any], model: Generator) -> dict[s
                 known | settings,
             )
     made = make_methods(named, options)
+    suited, sentences = suiting(made, options, model)
+    for sentence in sentences:
+        warnings.warn(sentence, stacklevel=3)
+    if suited:
+        made = make_methods(named, {**options, **suited})
     return {label: made[label] if isinstance(one, str) else one for label, one in zip(labels, each, strict=True)}
 
 

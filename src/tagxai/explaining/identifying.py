@@ -13,6 +13,7 @@ from typing import Any
 from tagxai.contract.attribution import installed_versions
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
+from tagxai.registering.registry import registry
 
 
 def model_identity(generator: Generator) -> dict[str, Any]:
@@ -64,6 +65,8 @@ def content_of(settings: Mapping[str, Any]) -> dict[str, str]:
             path = next((path for path in map(Path, (value, value.partition(":")[2])) if _exists(path)), None)
             if path is not None:
                 found[f"content of {key}"] = _digest(path)
+            if key == "classifier" and (known := registry().classifiers.get(value.partition(":")[0])) is not None:
+                found |= {f"{name} of {key}": text for name, text in code_of(known.cls).items()}
     return found
 
 

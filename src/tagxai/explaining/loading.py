@@ -10,11 +10,12 @@ from tagxai.contract.devices import check_device
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
+from tagxai.generators.quantised import check_torchao, keep_in_eight_bits
 from tagxai.lazy import torch
 from tagxai.registering.registry import registry
 
 Device = Literal["auto", "cpu", "cuda", "mps", "sharded"]
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 
 
 def choose_device(device: Device) -> str:
@@ -34,12 +35,25 @@ def choose_dtype(dtype: Dtype, device: str) -> str:
 
 
 def load_generator(spec: str = "tiny", *, device: str = "cpu", dtype: str = "float32") -> Generator:
-    """A generator by name, or by `name:source` where the source is a folder or hub id ("musicgen:./my-model")."""
+    """A generator by name, or by `name:source` where the source is a folder or hub id ("musicgen:./my-model").
+
+    With the dtype "int8", the decoder's matrices are kept in 8 bits, by torchao; they multiply in bfloat16 on a GPU
+    that supports it, else in float32. Raises TagxaiError.
+    """
     name, _, source = spec.partition(":")
     generator = registry().generator(name)
     if device == "sharded" and not generator.shards:
         raise UnsupportedError(f"generator {name!r} cannot be sharded; use one device, or the generator 'musicgen'")
-    return generator.load(source or None, device=device, dtype=dtype)
+    if dtype != "int8":
+        return generator.load(source or None, device=device, dtype=dtype)
+    if generator.eight_bit_parts is Generator.eight_bit_parts:
+        raise UnsupportedError(
+            f"generator {name!r} cannot be loaded in int8; use bfloat16, or the generator 'musicgen'"
+        )
+    check_torchao()  # before a large model is loaded
+    made = generator.load(source or None, device=device, dtype=choose_dtype("auto", device))
+    keep_in_eight_bits(made.eight_bit_parts())
+    return made
 
 
 def make_method(name: str, options: Mapping[str, Any] | None = None) -> Method:

@@ -8,9 +8,26 @@ from typing import Any
 
 from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.state import neutral_torch
+from tagxai.errors import TagxaiError
 from tagxai.lazy import torch
 
 _LIBRARIES = ("torch.ao.nn.quantized", "torchao", "bitsandbytes")
+
+
+def check_torchao() -> None:
+    """Raises TagxaiError where torchao is missing."""
+    try:
+        import torchao.quantization  # noqa: F401
+    except ImportError:
+        raise TagxaiError("dtype int8 needs torchao: pip install 'tagxai[int8]', or use bfloat16") from None
+
+
+def keep_in_eight_bits(parts: Iterable[torch.nn.Module]) -> None:
+    """Keep the weights of the linear layers of `parts` in 8 bits, each row with a scale of its own. In place."""
+    from torchao.quantization import Int8WeightOnlyConfig, quantize_
+
+    for part in parts:
+        quantize_(part, Int8WeightOnlyConfig())
 
 
 def is_quantised(part: torch.nn.Module) -> bool:

@@ -18,7 +18,7 @@ from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
 from tagxai.methods.families.one_pass import OnePassMethod
-from tagxai.probing.stream_flow import Flow, follow
+from tagxai.probing.stream_flow import Flow, check_followed, follow
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class ALTI(OnePassMethod):
 
     def sites(self, generator: Generator) -> Sequence[AttentionSite]:
         return generator.attention_sites()
+
+    def check_supported(self, generator: Generator) -> None:
+        super().check_supported(generator)
+        check_followed(self.sites(generator))
 
     def observer(self, run: Run, sites: Sequence[AttentionSite]) -> Flow:
         return Flow(torch.zeros(run.generation.positions, len(run.generation.tokens)))

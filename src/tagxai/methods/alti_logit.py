@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tagxai.contract.generator import Capability
+from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import Workload
 from tagxai.probing.logit_flow import logit_contributions
+from tagxai.probing.stream_flow import check_followed
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class ALTILogit(Method):
 
     feed_forward: bool = False
     """Share out what feed-forward networks add, too, by the tokens' contributions to their input."""
+
+    def check_supported(self, generator: Generator) -> None:
+        super().check_supported(generator)
+        check_followed(generator.attention_sites())
 
     def explain(self, run: Run) -> Scores:
         return Scores(logit_contributions(run, feed_forward=self.feed_forward))

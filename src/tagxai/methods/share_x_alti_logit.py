@@ -12,12 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tagxai.contract.generator import Capability
+from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import Workload
 from tagxai.probing.logit_flow import logit_contributions
+from tagxai.probing.stream_flow import check_followed
 from tagxai.probing.zeroed_values import shares_of_frames
 
 
@@ -29,6 +30,10 @@ class ShareXALTILogit(Method):
     name: ClassVar[str] = "share_x_alti_logit"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention", "gradients"})
     expense: ClassVar[str] = "passes of alti_logit and of value_zeroing"
+
+    def check_supported(self, generator: Generator) -> None:
+        super().check_supported(generator)
+        check_followed(generator.attention_sites())
 
     def explain(self, run: Run) -> Scores:
         return Scores(shares_of_frames(run) * logit_contributions(run).clamp(min=0).sqrt())

@@ -32,7 +32,7 @@ class ShareXEffect(TableMethod):
 
     family: ClassVar[str] = "product"
     name: ClassVar[str] = "share_x_effect"
-    expense: ClassVar[str] = "1 + words x (1 + distance) forward passes, in batches, and those of value_zeroing"
+    expense: ClassVar[str] = "1 + words x (2 + distance) forward passes, in batches, and those of value_zeroing"
     remedy: ClassVar[str] = "its effects alone are those of method 'occlusion' with operator=delete and beside=3"
 
     operator: Operator = "delete"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tagxai.classifiers import Classifier
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.metric import Metric
+from tagxai.contract.prompt_set import PromptSet
 from tagxai.registering.hookspecs import MethodFamily, hookimpl
 
 
@@ -158,3 +160,13 @@ def method_families() -> Mapping[str, MethodFamily]:
 
     summaries = {PREFIX + name: algorithm.summary for name, algorithm in ALGORITHMS.items()}
     return {"captum": MethodFamily("captum", summaries, captum_method)}
+
+
+def tagxai_classifiers() -> Sequence[type[Classifier]]:
+    """None: tagxai's own, which need not have a class of one name each, are in `tagxai.classifiers`."""
+    return []
+
+
+def tagxai_prompt_sets() -> Sequence[type[PromptSet]]:
+    """None: the laboratory's prompts are in `tagxai.benchmark.prompts`."""
+    return []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tagxai.contract.generator import Generator
+from collections.abc import Collection
+
+from tagxai.contract.generator import Capability, Generator
+from tagxai.contract.method import Method
 from tagxai.registering.registry import registry
 
 
@@ -12,7 +15,12 @@ def list_methods(generator: str | Generator | None = None) -> list[str]:
     if generator is None:
         return list(known.methods)
     model = known.generator(generator.partition(":")[0]) if isinstance(generator, str) else generator
-    return [name for name, entry in known.methods.items() if entry.cls.needs <= model.offers]
+    return [name for name, entry in known.methods.items() if _works(entry.cls, model.offers)]
+
+
+def _works(cls: type[Method], offers: Collection[Capability]) -> bool:
+    """Whether a method works with what a generator offers, as it is or with its fallback."""
+    return cls.needs <= set(offers) or bool(cls.fallback and cls.configure(cls.fallback).needed() <= set(offers))
 
 
 def list_metrics() -> list[str]:

@@ -11,10 +11,12 @@ from typing import Any
 
 import pluggy
 
+from tagxai.classifiers import Classifier
 from tagxai.contract.foreign import call_foreign
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.metric import Metric
+from tagxai.contract.prompt_set import PromptSet
 from tagxai.errors import TagxaiError
 from tagxai.registering import hookspecs
 from tagxai.registering.class_checks import fault
@@ -29,6 +31,8 @@ KINDS: dict[str, tuple[str, type]] = {
     "generator": ("tagxai_generators", Generator),
     "method": ("tagxai_methods", Method),
     "metric": ("tagxai_metrics", Metric),
+    "classifier": ("tagxai_classifiers", Classifier),
+    "prompt set": ("tagxai_prompt_sets", PromptSet),
 }
 """Each kind of class, with its hook and its base class."""
 

@@ -12,9 +12,11 @@ from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
+from tagxai.classifiers import Classifier
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.metric import Metric
+from tagxai.contract.prompt_set import PromptSet
 from tagxai.errors import DuplicateNameError, TagxaiError, UnknownNameError
 from tagxai.registering import builtin, plugins
 from tagxai.registering.plugins import Plugin, normalised
@@ -43,7 +45,7 @@ class Entry(Generic[T]):
 
 
 class Registry:
-    """The generators, methods and metrics of tagxai, of installed plugins, and of plugins given by hand.
+    """What tagxai, installed plugins, and plugins given by hand register, by kind and name.
 
     A name that several plugins register is written `DISTRIBUTION/NAME`; tagxai's own classes keep their plain names.
     """
@@ -88,6 +90,16 @@ class Registry:
     @property
     def metrics(self) -> Mapping[str, Entry[Metric]]:
         return self._by_kind["metric"]
+
+    @property
+    def classifiers(self) -> Mapping[str, Entry[Classifier]]:
+        """Those of plugins; tagxai's own are `tagxai.classifiers.NAMES`."""
+        return self._by_kind["classifier"]
+
+    @property
+    def prompt_sets(self) -> Mapping[str, Entry[PromptSet]]:
+        """Those of plugins; the laboratory's are `laboratory:SPLIT:NUMBER`."""
+        return self._by_kind["prompt set"]
 
     @property
     def problems(self) -> list[str]:

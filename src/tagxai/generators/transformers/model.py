@@ -95,6 +95,9 @@ class TransformersGenerator(DelayPatternGenerator):
         self_test.check(generator, source)
         return generator
 
+    def eight_bit_parts(self) -> Sequence[torch.nn.Module]:
+        return list(self.model.decoder.model.decoder.layers)
+
     @property
     def device(self) -> torch.device:
         device = self.model.device

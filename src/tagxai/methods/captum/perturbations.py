@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
@@ -30,6 +31,7 @@ class CaptumPerturbations(CaptumMethod):
     family: ClassVar[str] = "removal"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
     remedy: ClassVar[str] = "set operator=delete, which needs nothing of the model"
+    fallback: ClassVar[Mapping[str, Any]] = {"operator": "delete"}
 
     def needed(self) -> frozenset[Capability]:
         """Attention for some operators; the others change what the model reads, not the model."""

@@ -27,6 +27,7 @@ class TableMethod(Method):
     family: ClassVar[str] = "removal"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
     remedy: ClassVar[str] = "set operator=delete, which needs nothing of the model"
+    fallback: ClassVar[Mapping[str, Any]] = {"operator": "delete"}
 
     operator: Operator = "value"
     """How a word is taken away: `value`, `gate` or `attention` (from cross-attention: its direct effect), `null` (its

@@ -1,0 +1,44 @@
+"""Models that are loaded with 8-bit weights: what it changes, and where it is refused."""
+
+import sys
+
+import pytest
+import torch
+
+import tagxai
+from tagxai.errors import TagxaiError, UnsupportedError
+from tagxai.explaining.identifying import model_identity
+from tagxai.generators.quantised import is_quantised
+
+
+def test_a_decoder_in_eight_bits_generates_and_is_explained(random_model):
+    pytest.importorskip("torchao")
+    plain = tagxai.load_generator(f"musicgen:{random_model}")
+    small = tagxai.load_generator(f"musicgen:{random_model}", dtype="int8")
+    layers = small.model.decoder.model.decoder.layers
+    linear = [part for part in layers.modules() if hasattr(part, "in_features")]
+    assert linear
+    assert all(is_quantised(part) for part in linear)
+    assert not any(is_quantised(head) for head in small.model.decoder.lm_heads)
+    clip = plain.generate("a dog barks", duration=0.2, seed=3)
+    exact, rounded = plain.forward(clip).log_prob, small.forward(clip).log_prob
+    assert 0 < (exact - rounded).abs().max() < 0.05
+    assert model_identity(plain) != model_identity(small)
+    for method in ("shapley", "value_zeroing", "input_x_gradient"):
+        found = tagxai.explain(small.generate("a dog barks", duration=0.2), method=method, generator=small)
+        assert torch.isfinite(found.scores).all()
+    again = tagxai.load_generator(f"musicgen:{random_model}", dtype="int8")
+    assert model_identity(again) == model_identity(small)
+    first, second = (model.generate("a dog", duration=0.2).waveform for model in (small, again))
+    assert torch.equal(first, second)
+
+
+def test_without_torchao_the_refusal_names_the_extra(random_model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchao.quantization", None)
+    with pytest.raises(TagxaiError, match=r"dtype int8 needs torchao: pip install 'tagxai\[int8\]'"):
+        tagxai.load_generator(f"musicgen:{random_model}", dtype="int8")
+
+
+def test_a_backend_that_was_not_tested_so_is_refused():
+    with pytest.raises(UnsupportedError, match="generator 'latent' cannot be loaded in int8; use bfloat16"):
+        tagxai.load_generator("latent", dtype="int8")
