@@ -23,6 +23,7 @@ def modules_after(code):
 
 
 HEAVY = {"torch", "transformers", "spacy", "audiocraft", "captum", "torchaudio", "hear21passt", "matplotlib", "ray"}
+HEAVY |= {"numpy", "jaxtyping", "soundfile", "pandas"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""`torch`, imported when it is first used.
+"""`torch`, and jaxtyping's `Float`, `Int` and `Bool`, imported when they are first used.
 
-Importing torch takes seconds; listing plugins or printing help needs none of it. Modules of tagxai write
-`from tagxai.lazy import torch` and use it inside functions (annotations are strings and are never evaluated).
+Importing torch takes seconds, and jaxtyping imports numpy; listing plugins or printing help needs none of it. Modules
+of tagxai write `from tagxai.lazy import Float, torch` and use torch inside functions (annotations are strings, which
+are evaluated by nothing but a type checker).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["torch"]
+__all__ = ["Bool", "Float", "Int", "torch"]
 
 
 class _LazyModule(ModuleType):
@@ -22,7 +23,19 @@ class _LazyModule(ModuleType):
         return getattr(importlib.import_module(self.__name__), attribute)
 
 
+class _LazyShape:
+    """A stand-in for a type of jaxtyping, `Float[torch.Tensor, "words frames"]`, that imports it to make one."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getitem__(self, array_and_axes: Any) -> Any:
+        return getattr(importlib.import_module("jaxtyping"), self._name)[array_and_axes]
+
+
 if TYPE_CHECKING:
     import torch
+    from jaxtyping import Bool, Float, Int
 else:
     torch = _LazyModule("torch")
+    Bool, Float, Int = _LazyShape("Bool"), _LazyShape("Float"), _LazyShape("Int")

@@ -1,6 +1,7 @@
 """Classifiers as callables: shapes, rates, channels, batches; real code with random weights; a sentence without."""
 
 import math
+import os
 import sys
 
 import pytest
@@ -216,6 +217,36 @@ def test_panns_reads_its_weights_and_is_the_network_of_the_paper(wrapped, tmp_pa
     assert not torch.allclose(found[0], found[1], atol=1e-4)
     assert model([torch.zeros(1, 100)], 8_000).shape == (1, 5)  # shorter than its poolings
     assert not any(weight.requires_grad for weight in model.model.parameters())
+
+
+def with_old_dates(file, write):
+    """A file written again, whose date and length are those of before."""
+    status = file.stat()
+    write(file)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file.stat().st_size == status.st_size
+
+
+@pytest.mark.parametrize("how", ["written over", "replaced", "with old dates", "by a link"])
+def test_a_classifier_whose_file_was_changed_is_loaded_again(how, tmp_path):
+    file, first, second = tmp_path / "cnn14.pth", cnn14_state(mels=64), cnn14_state(mels=64)
+    second["fc_audioset.bias"] = first["fc_audioset.bias"] + 3
+    torch.save(first, file)
+    spec, clip = f"panns:{file}", [0.1 * torch.randn(1, 8_000, generator=torch.Generator().manual_seed(0))]
+    before = load_classifier(spec)
+    assert load_classifier(spec) is before
+    torch.save(second, tmp_path / "new.pth")
+    if how == "replaced":
+        (tmp_path / "new.pth").replace(file)
+    elif how == "by a link":
+        file.unlink()
+        file.symlink_to(tmp_path / "new.pth")
+    elif how == "with old dates":
+        with_old_dates(file, lambda path: torch.save(second, path))
+    else:
+        torch.save(second, file)
+    assert (load_classifier(spec)(clip, 8_000) > before(clip, 8_000)).all()
+    assert load_classifier(spec) is load_classifier(spec)
 
 
 def test_panns_without_its_weights_is_a_sentence(tmp_path):

@@ -1,11 +1,14 @@
 """The command line as its users meet it: what is printed, what is written, and the one sentence when it goes wrong."""
 
+import dataclasses
 import json
 
 import pytest
 from cli_helpers import run
 
 from tagxai import Attribution, storage
+from tagxai.cli import show as show_command
+from tagxai.explaining.explanation import Explanation
 from tagxai.methods.audiogenx import AudioGenX
 from tagxai.testing import random_checkpoint
 
@@ -75,6 +78,30 @@ def test_show_and_report_work_from_the_folder_alone(loads, tmp_path):
     assert run("report", tmp_path).exit_code == 0
     assert (tmp_path / "report.html").is_file()
     assert loads == []
+
+
+@pytest.mark.parametrize("is_mask", [False, True])
+@pytest.mark.parametrize("kept", [(), [(0.2, 0.6)], [(0.2, 0.6), (0.0, 0.4)]])
+def test_scores_that_are_kept_are_shown_as_those_that_are_computed(kept, is_mask, explanation, tmp_path, capsys):
+    saved = dataclasses.replace(explanation, scores=explanation.scores.clamp(0, 1), is_mask=is_mask)
+    saved.save(tmp_path, intervals=kept)
+    show_command.print_scores(tmp_path, Explanation.load(tmp_path), kept, "word", False)
+    computed = capsys.readouterr().out
+    assert run("show", tmp_path).stdout == computed
+    assert run("show", tmp_path, *(f"--interval={a}:{b}" for a, b in kept)).stdout == computed
+    assert "0.4-0.8 s" in run("show", tmp_path, "--interval", "0.4:0.8").stdout
+
+
+@pytest.mark.parametrize("change", [{"words": None}, {"words": [3]}, {"intervals": [{}]}, {"generation": []}])
+def test_kept_scores_that_are_none_are_a_damaged_file(change, explanation, tmp_path):
+    explanation.save(tmp_path)
+    content = {**storage.read_json(tmp_path / "explanation.json"), **change}
+    content["sha256"].pop("explanation.json")
+    content["sha256"]["explanation.json"] = storage.json_sha256(content)
+    storage.write_json(tmp_path / "explanation.json", content)
+    found = run("show", tmp_path)
+    assert found.exit_code == 2
+    assert "explanation.json is damaged" in found.stderr
 
 
 def test_tokens_and_phrases_can_be_shown(loads, tmp_path):

@@ -67,16 +67,46 @@ def test_an_unknown_option_is_met_with_a_suggestion():
     assert "--interval" in result.stderr
 
 
-@pytest.mark.parametrize("command", [["--help"], ["list"], ["methods", "audiogenx"], ["--version"]])
-def test_looking_around_loads_no_torch(command):
+HEAVY = {
+    "torch",
+    "numpy",
+    "jaxtyping",
+    "spacy",
+    "matplotlib",
+    "transformers",
+    "soundfile",
+    "pandas",
+    "captum",
+    "jinja2",
+}
+
+
+def loaded_by(*command):
+    """What a command prints, and which heavy libraries it imports."""
     code = (
         "import sys, atexit; from tagxai.cli import main\n"
-        "heavy = {'torch', 'spacy', 'matplotlib', 'transformers'}\n"
-        "atexit.register(lambda: print(sorted(heavy & set(sys.modules))))\n"
+        f"atexit.register(lambda: print(*sorted({HEAVY} & set(sys.modules))))\n"
         "main()"
     )
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    *printed, loaded = done.stdout.splitlines()
+    return "\n".join(printed), loaded.split()
+
+
+LOOKING_AROUND = ["--help", "list", "list --json", "methods audiogenx", "generators", "metrics", "explain --help"]
+
+
+@pytest.mark.parametrize("command", [*LOOKING_AROUND, "--version"])
+def test_looking_around_loads_nothing_heavy(command):
+    assert loaded_by(*command.split())[1] == []
+
+
+@pytest.mark.parametrize("options", [(), ("--interval", "0.2:0.6"), ("--json",)])
+def test_a_saved_explanation_is_shown_without_anything_heavy(options, explanation, tmp_path):
+    explanation.save(tmp_path / "saved", intervals=[(0.2, 0.6)])
+    printed, loaded = loaded_by("show", str(tmp_path / "saved"), *options)
+    assert loaded == []
+    assert "barks" in printed
 
 
 def test_version_is_that_of_the_package():

@@ -4,6 +4,7 @@ import time
 
 import pytest
 import torch
+from cli_helpers import run
 
 from tagxai.cli.lists import Job, Work
 from tagxai.contract.magnitude import check_magnitude
@@ -46,6 +47,41 @@ def test_a_whole_number_that_never_ends_is_refused(value):
 def test_options_of_methods_have_the_same_limits(method, options):
     with pytest.raises(TagxaiError, match=f"option '{next(iter(options))}' of method '{method}' takes"):
         make_method(method, options)
+
+
+BIG = "12345678901234567890123"
+
+
+@pytest.mark.parametrize("command", ["explain", "generate", "edit", "bench"])
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--guidance-scale", "1e38", "takes 0, or a size from 1e-06 to 1e+06, not 1e+38"),
+        ("--guidance-scale", "NaN", "takes no number of such size: nan"),
+        ("--temperature", "5e-324", "takes 0, or a size from 1e-06"),
+        ("--top-k", BIG, "takes at most 10,000,000, not 12,345,678,901,234,567,890,123"),
+        ("--top-k", "-" + BIG, "takes at least -10,000,000, not -12,345,678,901,234,567,890,123"),
+        ("--top-k", "9" * 5000, "takes no number of such size: inf"),
+        ("--denoising-steps", "1e400", "takes no number of such size: inf"),
+    ],
+)
+def test_a_number_that_no_setting_takes_is_refused_before_a_model_is_loaded(
+    command, option, value, said, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tagxai.explaining.loading.load_generator", None)
+    needed = {"edit": ["a dog", "--gain", "dog=0.5"], "bench": ["--prompts", "prompts.txt", "--methods", "random"]}
+    (tmp_path / "prompts.txt").write_text("a dog\n")
+    found = run(command, *needed.get(command, ["a dog"]), option, value)
+    assert found.exit_code == 2
+    assert found.stderr.startswith(f"{option} {said}")
+    assert [file.name for file in tmp_path.iterdir()] == ["prompts.txt"]
+
+
+@pytest.mark.parametrize("value", [int(BIG), BIG, -int(BIG)])
+def test_a_whole_number_of_many_digits_is_called_too_large_and_not_no_number(value):
+    with pytest.raises(TagxaiError, match=r"12,345,678,901,234,567,890,123|at least 0"):
+        COUNT.read(value)
 
 
 def test_usual_numbers_seeds_and_defaults_pass():

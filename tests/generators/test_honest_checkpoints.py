@@ -75,6 +75,13 @@ def index_of(name):
 
 
 BEFORE_ANY_WORK = [
+    (config("tokenizer_config.json", tokenizer_class="NoSuchTokenizer"), "tokenizer_class = 'NoSuchTokenizer'"),
+    (config("tokenizer_config.json", tokenizer_class="NoSuchTokenizerFast"), "tokenizer_class = 'NoSuchTokenizerFast'"),
+    (config("tokenizer_config.json", tokenizer_class="T5Model"), "tokenizer_class = 'T5Model'; expected a tokenizer"),
+    (config("tokenizer_config.json", tokenizer_class="os.system"), "tokenizer_class = 'os.system'"),
+    (config("tokenizer_config.json", tokenizer_class=""), "tokenizer_class = ''"),
+    (config("tokenizer_config.json", tokenizer_class=["T5Tokenizer"]), "tokenizer_class = "),
+    (config(tokenizer_class="T5Tokeniser"), "its config.json has tokenizer_class = 'T5Tokeniser'"),
     (without_tokenizer, "it has no tokenizer"),
     (config(decoder__num_hidden_layers=1), "num_hidden_layers is 1, but the weights have 2 layers"),
     (config(decoder__num_hidden_layers=3), "num_hidden_layers is 3, but the weights have 2 layers"),

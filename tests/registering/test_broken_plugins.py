@@ -41,6 +41,19 @@ BROKEN = {
     "exits at import": ("import sys; sys.exit(0)", "its import failed: it tried to end the program (SystemExit: 0)"),
     "exits hard at import": ("import os; os._exit(0)", "its import failed: it called os._exit(0)"),
     "raises no Exception at import": ("raise GeneratorExit", "its import failed: GeneratorExit"),
+    "raises KeyboardInterrupt at import": (
+        "raise KeyboardInterrupt",
+        "its import failed: it raised KeyboardInterrupt, although nobody pressed Ctrl-C",
+    ),
+    "raises an error of its own base at import": (
+        "class Odd(BaseException): ...\nraise Odd('x')",
+        "import failed: Odd: x",
+    ),
+    "is cancelled at import": ("import asyncio; raise asyncio.CancelledError", "its import failed: CancelledError"),
+    "raises KeyboardInterrupt when asked": (
+        METHOD + "@hookimpl\ndef tagxai_methods(): raise KeyboardInterrupt",
+        "its methods failed: it raised KeyboardInterrupt",
+    ),
     "recurses at import": ("def f(): f()\nf()", "its import failed: RecursionError"),
     "raises when asked": (METHOD + "@hookimpl\ndef tagxai_methods(): raise KeyError('x')", "its methods failed: KeyE"),
     "exits when asked": (METHOD + "@hookimpl\ndef tagxai_methods(): exit(0)", "its methods failed: it tried to end"),

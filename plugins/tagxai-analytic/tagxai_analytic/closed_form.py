@@ -14,11 +14,9 @@ from itertools import product
 from math import comb, prod
 from typing import TYPE_CHECKING
 
-from jaxtyping import Bool, Float
-
 from tagxai.contract.truth import TrueWord, Truth
 from tagxai.contract.values import Generation
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.scoring import Operator
 from tagxai_analytic.vocabulary import CEILING, EVENTS, KINDS, LINKS, MODIFIERS, VOCABULARY, Event, Link
 

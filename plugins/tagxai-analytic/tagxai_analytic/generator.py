@@ -9,8 +9,6 @@ from functools import partial
 from math import pi, prod
 from typing import Any, ClassVar
 
-from jaxtyping import Float, Int
-
 from tagxai.contract.attention import AttentionSite, position, run_edits
 from tagxai.contract.generator import Capability
 from tagxai.contract.request import Request
@@ -18,7 +16,7 @@ from tagxai.contract.truth import Level, Truth, Twin
 from tagxai.contract.values import Generation
 from tagxai.errors import UnknownNameError
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
-from tagxai.lazy import torch
+from tagxai.lazy import Float, Int, torch
 from tagxai_analytic.closed_form import ClosedForm
 from tagxai_analytic.vocabulary import CEILING, EVENTS, LINKS, MODIFIERS, VOCABULARY, Link
 

@@ -7,8 +7,6 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
@@ -16,7 +14,7 @@ from tagxai.contract.scores import Scores
 from tagxai.contract.values import Generation
 from tagxai.contract.workload import Workload
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 ORIGIN = "control"
 

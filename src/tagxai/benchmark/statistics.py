@@ -9,9 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from jaxtyping import Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.metrics.intervals import Interval, mean_interval
 
 PERMUTATIONS = 10_000

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
-from jaxtyping import Float
-
 from tagxai.errors import TagxaiError, UnknownNameError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
+from tagxai.storage import contents
 
 
 class Classifier(ABC):
@@ -85,12 +85,21 @@ def resampled(waveform: Float[torch.Tensor, "clips samples"], given: int, wanted
 REGISTRY = "tagxai.registering.registry"
 """Imported by name, as it stands above: it has the classifiers of plugins."""
 
+KEPT = 4
+"""Classifiers that stay loaded, the latest first."""
+
 NAMES = ("clap", "detector", "panns", "passt", "passt_sigmoid")
 
 
-@cache
 def load_classifier(spec: str) -> Classifier:
-    """A classifier by name, or by `name:source` where the source is a file or folder of weights; loaded once."""
+    """A classifier by name, or by `name:source` where the source is a file or folder of weights: loaded once, and
+    again where its files have changed. Raises TagxaiError."""
+    source = Path(spec.partition(":")[2])
+    return _loaded(spec, contents.state(source) if contents.exists(source) else ())
+
+
+@lru_cache(maxsize=KEPT)
+def _loaded(spec: str, state: contents.State) -> Classifier:
     name, _, source = spec.partition(":")
     if name == "detector":
         from tagxai.classifiers.detector import Detector

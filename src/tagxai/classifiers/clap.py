@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.classifiers import Classifier
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 DEFAULT = "laion/clap-htsat-unfused"
 LABELS = ("speech", "music", "an animal", "a vehicle", "water", "wind", "a machine", "an alarm", "a bell", "an impact")

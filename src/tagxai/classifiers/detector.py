@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jaxtyping import Float
-
 from tagxai.classifiers import Classifier
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 if TYPE_CHECKING:
     from tagxai.laboratory.judging.detector import EventDetector

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.classifiers import Classifier
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 WEIGHTS = "https://zenodo.org/records/3987831"
 _RATES = {1024: 32_000, 512: 16_000, 256: 8_000}

@@ -10,11 +10,9 @@ import io
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.classifiers import Classifier
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 ARCHITECTURE = "passt_s_swa_p16_128_ap476"
 

@@ -86,8 +86,13 @@ def score_table(
 ) -> Table:
     """The units in prompt order, with a number and a bar for the whole clip and for each interval."""
     columns = {"clip": attribution.per_unit(units)}
-    columns |= {f"{start:g}-{end:g} s": attribution.per_unit(units, start, end) for start, end in intervals}
+    columns |= {seconds(interval): attribution.per_unit(units, *interval) for interval in intervals}
     return columns_table(units, columns, console, masks=columns if attribution.is_mask else ())
+
+
+def seconds(interval: tuple[float, float]) -> str:
+    """The title of an interval's column."""
+    return f"{interval[0]:g}-{interval[1]:g} s"
 
 
 def columns_table(

@@ -14,6 +14,7 @@ from tagxai.cli.export import OpenOption, show_in_browser
 from tagxai.cli.progress import stages
 from tagxai.cli.sampling import EPILOG, SamplingCommand, check_sampling, given_sampling
 from tagxai.cli.slugs import unique_slug
+from tagxai.contract.request import check_prompt
 from tagxai.errors import TagxaiError
 from tagxai.explaining.editing import SCHEMA, Edit, earlier
 from tagxai.explaining.editing import edit as make_edit
@@ -47,7 +48,7 @@ def edit(
     open_page: OpenOption = False,
 ) -> None:
     """Make a clip, and the same clip with some words acting more strongly or weakly, on one page to compare."""
-    options.check_prompt(prompt)
+    check_prompt(prompt)
     gains = parse_gains(gain)
     options.check_generator(generator)
     options.check_duration(duration)

@@ -23,7 +23,7 @@ from tagxai.cli.show import JsonOption, print_scores
 from tagxai.cli.slugs import unique_name
 from tagxai.contract import saved_folder
 from tagxai.contract.generator import Generator
-from tagxai.contract.request import Request
+from tagxai.contract.request import Request, check_prompt
 from tagxai.contract.values import Conditioning, Generation
 from tagxai.errors import TagxaiError
 from tagxai.explaining.comparison import Comparison, method_folder
@@ -93,7 +93,7 @@ def explain(
     if (prompt is None) == (prompts is None):
         raise TagxaiError("explain takes either a PROMPT or --prompts FILE, such as tagxai explain 'a dog barks'")
     if prompt is not None:
-        options.check_prompt(prompt)
+        check_prompt(prompt)
     elif as_json:
         raise TagxaiError("--json is for one prompt; those of --prompts FILE each have their explanation.json")
     if limit is not None and prompts is None:

@@ -16,6 +16,7 @@ from tagxai.cli.slugs import unique_slug
 from tagxai.contract import generation_json
 from tagxai.contract.attribution import installed_versions
 from tagxai.contract.generator import Generator
+from tagxai.contract.request import check_prompt
 from tagxai.contract.values import Conditioning, Generation
 from tagxai.errors import DamagedFileError
 from tagxai.explaining.identifying import model_identity
@@ -95,7 +96,7 @@ def generate(
     if is_list(prompts):
         chosen = read_prompts(Path(prompts))[:limit]
     else:
-        options.check_prompt(prompts)
+        check_prompt(prompts)
         chosen = [Prompt(prompts, 1)]
     options.check_generator(generator)
     options.check_duration(duration)

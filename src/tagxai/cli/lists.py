@@ -21,7 +21,7 @@ from tagxai import storage
 from tagxai.cli import display, options
 from tagxai.cli.slugs import slug
 from tagxai.contract.generator import Generator
-from tagxai.contract.request import Request
+from tagxai.contract.request import Request, check_prompt
 from tagxai.contract.values import Conditioning, Generation, OnProgress, Progress
 from tagxai.errors import TagxaiError
 from tagxai.explaining.making import AT_ONCE, generate_each
@@ -88,7 +88,7 @@ class Work:
                     kept.add(job.name)
                     yield Outcome(job, "kept")
                     continue
-                options.check_prompt(job.prompt.text)
+                check_prompt(job.prompt.text)
                 names.add(job.name)
                 left.append(job)
             except TagxaiError as error:

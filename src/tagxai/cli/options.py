@@ -77,15 +77,6 @@ def out_option(help: str) -> Any:
     return typer.Option("--out", "-o", metavar="FOLDER", parser=folder_given, help=help)
 
 
-def check_prompt(prompt: str) -> None:
-    if not prompt.strip():
-        raise TagxaiError("the prompt is empty; give some words, such as 'a dog barks while rain falls'")
-    try:
-        prompt.encode()
-    except UnicodeEncodeError:
-        raise TagxaiError(f"the prompt {prompt!a} is not valid UTF-8 text") from None
-
-
 def check_generator(spec: str) -> None:
     """Check only the name; the source is checked when the model is loaded."""
     registry().generator(spec.partition(":")[0])

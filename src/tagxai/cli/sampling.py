@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from math import inf, isfinite
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from tagxai.contract.magnitude import check_magnitude
 from tagxai.contract.request import Setting, read_settings
 from tagxai.errors import TagxaiError, UnknownNameError
 
@@ -61,8 +63,11 @@ def split(args: Sequence[str], takes_value: Mapping[str, bool]) -> tuple[list[st
 
 
 def given_sampling(context: typer.Context) -> dict[str, Any]:
-    """What was given on the command line, for `check_sampling` to look up; `3` and `3.0` are one value."""
-    return {name: _plain(value) for name, value in context.meta.get(_GIVEN, {}).items()}
+    """What was given on the command line, for `check_sampling` to look up; `3` and `3.0` are one value.
+
+    Raises TagxaiError for numbers that no setting of any model takes, before one is loaded.
+    """
+    return {name: _plain(option_of(name), text) for name, text in context.meta.get(_GIVEN, {}).items()}
 
 
 def check_sampling(declared: Iterable[Setting], given: Mapping[str, Any], owner: str) -> None:
@@ -84,12 +89,15 @@ def option_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _plain(text: str) -> Any:
+def _plain(option: str, text: str) -> Any:
     """A number where the text is one, whole where it can be, else the text."""
     try:
-        number = json.loads(text)
+        number = json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 300 else inf)
     except ValueError:
         return text
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         return text
+    if not isinstance(number, int) and not isfinite(number):
+        raise TagxaiError(f"{option} takes no number of such size: {number}")
+    check_magnitude(option, number, seed=option == "--seed")
     return int(number) if isinstance(number, float) and number.is_integer() else number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +12,12 @@ from rich.text import Text
 from tagxai import storage
 from tagxai.cli import display, options, parsing
 from tagxai.cli.saved import ByOption, FolderArgument, attributions_of
+from tagxai.contract import saved_folder
 from tagxai.contract.saved_folder import COMPARISON
+from tagxai.contract.values import Generation
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation, Interval
+from tagxai.explaining.kept_scores import KeptScores, kept_scores
 from tagxai.explaining.saved import load_saved
 from tagxai.text import words
 from tagxai.text.printable import printable
@@ -35,8 +38,15 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Print the scores of a saved explanation, or comparison, again."""
-    saved = load_saved(folder)
     asked = parsing.parse_intervals(interval or [], None)
+    kept = kept_scores(folder, asked) if by == "word" or as_json else None
+    if kept is not None and as_json:
+        display.print_json({"folder": str(folder), **storage.read_json(folder / saved_folder.EXPLANATION)})
+        return
+    if kept is not None:
+        _print_kept(kept, asked or list(kept.intervals))
+        return
+    saved = load_saved(folder)
     print_scores(folder, saved, asked or saved.intervals, by, as_json)
 
 
@@ -63,26 +73,34 @@ def print_scores(
     if as_json:
         display.print_json({"folder": str(folder), **_content(folder, saved)})
         return
-    console.print(
-        Text.assemble(
-            (printable(clip.prompt), "bold"),
-            (f"\n{', '.join(attributions)} on {clip.generator}, {clip.duration:g} s, seed {clip.seed}", "dim"),
-        )
-    )
+    console.print(_heading(attributions, clip))
     units = words.units(by, clip.prompt, clip.spans, clip.tokens)
     if not isinstance(saved, Comparison):
         console.print(display.score_table(first, units, intervals, console))
         return
-    for span in [(None, None), *intervals]:
-        if span[0] is not None:
-            console.print(f"\n{span[0]:g}-{span[1]:g} s")
-        columns = {name: attribution.per_unit(units, *span) for name, attribution in attributions.items()}
+    for span in [None, *intervals]:
+        if span is not None:
+            console.print(f"\n{display.seconds(span)}")
+        columns = {name: attribution.per_unit(units, *(span or ())) for name, attribution in attributions.items()}
         masks = [name for name, attribution in attributions.items() if attribution.is_mask]
         console.print(display.columns_table(units, columns, console, masks))
     console.print("\nAgreement of the methods: rank correlation of words by seconds")
     console.print(display.matrix_table(list(attributions), saved.map_agreement()))
     console.print()
     console.print(display.cost_table(attributions, saved.generation_seconds))
+
+
+def _print_kept(kept: KeptScores, intervals: Sequence[Interval]) -> None:
+    """As `print_scores`, of words whose scores are known."""
+    console = display.out()
+    console.print(_heading([kept.method], kept))
+    columns = {"clip": kept.whole} | {display.seconds(span): kept.intervals[span] for span in intervals}
+    console.print(display.columns_table(kept.words, columns, console, columns if kept.is_mask else ()))
+
+
+def _heading(methods: Iterable[str], clip: Generation | KeptScores) -> Text:
+    about = f"\n{', '.join(methods)} on {clip.generator}, {clip.duration:g} s, seed {clip.seed}"
+    return Text.assemble((printable(clip.prompt), "bold"), (about, "dim"))
 
 
 def _content(folder: Path, saved: Explanation | Comparison) -> dict[str, Any]:

@@ -18,11 +18,9 @@ from functools import partial
 from types import FrameType
 from typing import Any, Literal
 
-from jaxtyping import Float
-
 from tagxai.contract.suspension import running_frames, suspendable_frames
 from tagxai.errors import UnsupportedError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 Edit = Callable[["AttentionSite", Any], Any]
 """`edit(site, weights[batch, heads, queries, keys]) -> new weights, or None to leave them`."""

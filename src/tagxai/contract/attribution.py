@@ -8,8 +8,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from jaxtyping import Float
-
 from tagxai import storage
 from tagxai.contract import exporting, generation_json, saved_folder
 from tagxai.contract.cost import Cost
@@ -18,16 +16,13 @@ from tagxai.contract.showing import drawing
 from tagxai.contract.values import Generation
 from tagxai.contract.word_access import AskedForWords
 from tagxai.errors import DamagedFileError, TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.text import words
 from tagxai.text.words import By, Unit
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
-
-SCHEMA_VERSION = 3
-"""The version of saved explanations. 1 and 2, which are still read, know codes alone; 1 has no `deviation`."""
 
 
 class Score(NamedTuple):
@@ -230,7 +225,7 @@ class Attribution(AskedForWords):
         storage.write_audio(new / "original.flac", generation.waveform, generation.sample_rate)
         content: dict[str, Any] = {
             "schema": "tagxai.explanation",
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": saved_folder.VERSION,
             "method": self.method,
             "method_settings": dict(self.settings),
             "is_mask": self.is_mask,
@@ -262,20 +257,8 @@ class Attribution(AskedForWords):
 
     @classmethod
     def _read(cls, source: Path) -> Attribution:
-        content = storage.read_json(source / "explanation.json")
-        if content.get("schema") != "tagxai.explanation":
-            raise DamagedFileError(f"{source / 'explanation.json'} is not a tagxai explanation")
-        if content.get("schema_version") not in range(1, SCHEMA_VERSION + 1):
-            raise DamagedFileError(
-                f"{source} has schema version {content.get('schema_version')}; this tagxai reads 1 to {SCHEMA_VERSION}"
-            )
+        content = saved_folder.verified(source)
         try:
-            own = content["sha256"].pop("explanation.json")
-            if storage.json_sha256(content) != own:
-                raise DamagedFileError(f"{source / 'explanation.json'} is damaged: it was changed after it was written")
-            for name, digest in content["sha256"].items():
-                if not (source / name).is_file() or storage.sha256(source / name) != digest:
-                    raise DamagedFileError(f"{source / name} is missing or not the file that was written")
             tensors = storage.read_tensors(source / "scores.safetensors")
             waveform, _ = storage.read_audio(source / "original.flac")
             generation = generation_json.from_json(content["generation"], tensors, waveform)

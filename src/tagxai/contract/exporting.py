@@ -14,13 +14,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-from jaxtyping import Float
-
 from tagxai import storage
 from tagxai.contract.strength import STRONG, full_strength
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError, UnknownNameError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.text import words
 from tagxai.text.words import By, Unit
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+from tagxai.contract.interrupts import ctrl_c_noticed
 from tagxai.contract.process_state import process_state_kept
 from tagxai.errors import TagxaiError, error_sentence
 
@@ -21,21 +22,26 @@ def is_built_in(cls: type) -> bool:
 
 
 def call_foreign(what: str, function: Any, *arguments: Any, **named: Any) -> Any:
-    """What `function` returns. Raises TagxaiError that begins with `what` for anything that it raises, `SystemExit`
-    and `os._exit` too (but Ctrl-C, and a time limit, pass through).
+    """What `function` returns. Raises TagxaiError that begins with `what` for anything that it raises, `SystemExit`,
+    `KeyboardInterrupt` and `os._exit` too. The user's own Ctrl-C, also where it is swallowed, and a time limit pass
+    through.
 
     What it prints goes to stderr; what it changes of the process is put back, context variables included.
     """
-    try:
-        with process_state_kept(), _printing_to_stderr(), _unable_to_exit():
-            return copy_context().run(function, *arguments, **named)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        if getattr(error, "passes_through", False):
-            raise
-        text = _sentence(error)
-        raise TagxaiError(text if text.startswith(what) else f"{what} failed: {text}") from error
+    with ctrl_c_noticed() as ctrl:
+        try:
+            with process_state_kept(), _printing_to_stderr(), _unable_to_exit():
+                found = copy_context().run(function, *arguments, **named)
+        except BaseException as error:
+            if ctrl.pressed:
+                raise KeyboardInterrupt from error
+            if getattr(error, "passes_through", False):
+                raise
+            text = _sentence(error)
+            raise TagxaiError(text if text.startswith(what) else f"{what} failed: {text}") from error
+        if ctrl.pressed:
+            raise KeyboardInterrupt
+        return found
 
 
 def ask_foreign(what: str, function: Any, *arguments: Any, **named: Any) -> Any:
@@ -90,6 +96,8 @@ def _sentence(error: BaseException) -> str:
         return str(error)
     if isinstance(error, SystemExit):
         return f"it tried to end the program (SystemExit: {error.code})"
+    if isinstance(error, KeyboardInterrupt):
+        return "it raised KeyboardInterrupt, although nobody pressed Ctrl-C"
     try:
         return error_sentence(error)
     except Exception:  # its text may be code, too

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite, edit_attention
 from tagxai.contract.guarding import guard
 from tagxai.contract.hearing import Heard
@@ -18,7 +16,7 @@ from tagxai.contract.timeline import Timeline
 from tagxai.contract.truth import Level, Truth, Twin
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
 from tagxai.errors import UnsupportedError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 Capability = Literal["gradients", "attention", "closes", "causal", "coupled", "truth"]
 """What a generator may promise beyond `generate` and `forward`:

@@ -22,7 +22,8 @@ def check_magnitude(what: str, value: Any, *, seed: bool = False) -> None:
         return
     if isinstance(value, int) and abs(value) > MOST:
         given = f"{value:,}" if abs(value) < 10**30 else "a number of more than 30 digits"
-        raise TagxaiError(f"{what} takes at most {MOST:,}, not {given}")
+        bound = f"at most {MOST:,}" if value > 0 else f"at least {-MOST:,}"
+        raise TagxaiError(f"{what} takes {bound}, not {given}")
     if isinstance(value, float) and value and not SMALLEST <= abs(value) <= LARGEST:
         raise TagxaiError(f"{what} takes 0, or a size from {SMALLEST:g} to {LARGEST:g}, not {value:g}")
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any, get_args
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.magnitude import check_magnitude, shown
 from tagxai.contract.values import Branch, Conditioning, Generation
 from tagxai.errors import TagxaiError, UnknownNameError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
+from tagxai.text.normalising import normalise
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,12 @@ class Setting:
         """`value`, perhaps as text, as this setting's kind. Raises TagxaiError."""
         try:
             found = self.kind(value)
-            if self.kind is int and found != float(value):
-                raise ValueError(value)
+            if self.kind is int and not isinstance(value, str) and found != value:
+                raise ValueError(value)  # a fraction
         except (TypeError, ValueError, OverflowError):
             raise self._refused(value) from None
-        if self.kind is not str and not (isfinite(found) and self.lowest <= found <= self.highest):
+        is_number = self.kind is int or (self.kind is float and isfinite(found))
+        if self.kind is not str and not (is_number and self.lowest <= found <= self.highest):
             raise self._refused(value)
         check_magnitude(self.name, found, seed=self.name == "seed")
         return found
@@ -73,6 +73,16 @@ def read_settings(declared: Iterable[Setting], given: Mapping[str, Any], owner: 
     }
 
 
+def check_prompt(prompt: str) -> None:
+    """Raises TagxaiError for a prompt without words, or one that is no text (it holds half of a surrogate pair)."""
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise TagxaiError(f"the prompt {prompt!a:.80} is not valid UTF-8 text") from None
+    if not normalise(prompt).text:
+        raise TagxaiError("the prompt is empty; give some words, such as 'a dog barks while rain falls'")
+
+
 @dataclass(frozen=True, eq=False)
 class Request:
     """One clip: its prompt, its length in seconds, its seed and how it is sampled. None takes the generator's default.
@@ -91,8 +101,7 @@ class Request:
     conditioning: Conditioning | None = None
 
     def __post_init__(self) -> None:
-        if not self.prompt.strip():
-            raise TagxaiError("the prompt is empty; give some words, such as 'a dog barks while rain falls'")
+        check_prompt(self.prompt)
         if self.branch not in get_args(Branch):
             raise UnknownNameError("branch", str(self.branch), get_args(Branch))
         if not 0 <= self.seed < 2**63:

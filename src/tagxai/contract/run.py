@@ -8,8 +8,6 @@ from functools import cached_property
 from time import perf_counter
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.cost import Cost, Counter, count, counting
 from tagxai.contract.encoding import conditioning_of
@@ -18,7 +16,7 @@ from tagxai.contract.request import Replay
 from tagxai.contract.scores import Scores, check_scores
 from tagxai.contract.state import neutral_state, plain_record
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 class Run:

@@ -1,4 +1,5 @@
-"""Which files belong to a saved explanation or comparison, and so are replaced by a new one."""
+"""The files of a saved explanation or comparison: which they are, so that a new one replaces them, and whether they are
+as they were written."""
 
 from __future__ import annotations
 
@@ -7,11 +8,40 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tagxai import storage
+from tagxai.errors import DamagedFileError
+
 EXPLANATION, COMPARISON = "explanation.json", "comparison.json"
 KINDS = ("tagxai.explanation", "tagxai.comparison")
 """Schemas of the two, either of which may take the place of the other."""
 
+VERSION = 3
+"""The version of saved explanations. 1 and 2, which are still read, know codes alone; 1 has no `deviation`."""
+
 DRAWN = ("report.html", "heatmap.png", "heatmaps.png")
+
+
+def verified(folder: Path) -> dict[str, Any]:
+    """What explanation.json of a folder holds. Raises DamagedFileError if a file that it names is missing or changed,
+    or it is of another schema."""
+    file = folder / EXPLANATION
+    content = storage.read_json(file)
+    if content.get("schema") != KINDS[0]:
+        raise DamagedFileError(f"{file} is not a tagxai explanation")
+    if content.get("schema_version") not in range(1, VERSION + 1):
+        raise DamagedFileError(
+            f"{folder} has schema version {content.get('schema_version')}; this tagxai reads 1 to {VERSION}"
+        )
+    try:
+        own = content["sha256"].pop(EXPLANATION)
+        if storage.json_sha256(content) != own:
+            raise DamagedFileError(f"{file} is damaged: it was changed after it was written")
+        for name, digest in content["sha256"].items():
+            if not (folder / name).is_file() or storage.sha256(folder / name) != digest:
+                raise DamagedFileError(f"{folder / name} is missing or not the file that was written")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedFileError(f"{file} is damaged: {error}") from None
+    return content
 
 
 def earlier(folder: Path) -> Iterator[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 STRONG = 0.5
 """The share of full strength from which a word is said to be there: half of it."""

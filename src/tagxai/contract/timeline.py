@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from jaxtyping import Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 @dataclass(frozen=True)

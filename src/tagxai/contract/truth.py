@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from jaxtyping import Bool
-
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, torch
 from tagxai.text.words import Unit, owner
 
 Level = Literal["word", "attention", "now"]

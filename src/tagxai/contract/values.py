@@ -18,14 +18,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from jaxtyping import Bool, Float
-
 from tagxai.contract.identity import Identity
 from tagxai.contract.notebook import AskedForSound
 from tagxai.contract.showing import drawing
 from tagxai.contract.timeline import Timeline
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 
 Branch = Literal["conditional", "unconditional", "guided"]
 """Which half of classifier-free guidance: with the prompt, without it, or `unconditional + scale * difference`."""

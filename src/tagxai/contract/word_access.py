@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.notebook import Advising
 from tagxai.contract.showing import drawing
 from tagxai.errors import TagxaiError, UnknownNameError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 if TYPE_CHECKING:
     from tagxai.contract.cost import Cost

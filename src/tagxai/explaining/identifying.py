@@ -6,7 +6,6 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from tagxai.contract.attribution import installed_versions
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.registering.registry import registry
+from tagxai.storage import contents
 
 
 def model_identity(generator: Generator) -> dict[str, Any]:
@@ -62,31 +62,9 @@ def content_of(settings: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for key, value in settings.items():
         if isinstance(value, str):
-            path = next((path for path in map(Path, (value, value.partition(":")[2])) if _exists(path)), None)
+            path = next((path for path in map(Path, (value, value.partition(":")[2])) if contents.exists(path)), None)
             if path is not None:
-                found[f"content of {key}"] = _digest(path)
+                found[f"content of {key}"] = contents.digest(path)[:16]
             if key == "classifier" and (known := registry().classifiers.get(value.partition(":")[0])) is not None:
                 found |= {f"{name} of {key}": text for name, text in code_of(known.cls).items()}
     return found
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path != Path() and path.exists()
-    except (OSError, ValueError):  # too long for a path, or with a NUL
-        return False
-
-
-def _digest(path: Path) -> str:
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    whole = hashlib.sha256()
-    for file in files:
-        status = file.stat()
-        whole.update(_file_digest(file, status.st_mtime_ns, status.st_size).encode())
-    return whole.hexdigest()[:16]
-
-
-@lru_cache(maxsize=1024)
-def _file_digest(file: Path, changed: int, size: int) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

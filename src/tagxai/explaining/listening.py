@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxtyping import Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Generator
 from tagxai.contract.request import Request
 from tagxai.contract.values import OnProgress
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 TrackKind = Literal["factual", "counterfactual", "unconditional"]
 """Sampled under the explanation's mask, under one minus it, or without the prompt."""

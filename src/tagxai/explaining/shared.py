@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tagxai.contract.generator import Generator
 from tagxai.explaining.loading import load_generator
+from tagxai.storage import contents
 
 KEPT = 2
 """Models that stay loaded, the latest first: enough to go back and forth between two."""
@@ -17,17 +18,10 @@ def shared_generator(spec: str) -> Generator:
 
     Whoever changes a model's weights should load one of their own, with `load_generator`.
     """
-    return _loaded(spec, _changed(spec.partition(":")[2]))
+    folder = Path(spec.partition(":")[2]).expanduser()
+    return _loaded(spec, contents.state(folder) if contents.exists(folder) else ())
 
 
 @lru_cache(maxsize=KEPT)
-def _loaded(spec: str, changed: float) -> Generator:
+def _loaded(spec: str, state: contents.State) -> Generator:
     return load_generator(spec)
-
-
-def _changed(source: str) -> float:
-    """When the newest file of a folder was written; 0 for what is not a folder."""
-    folder = Path(source).expanduser()
-    if not source or not folder.is_dir():
-        return 0.0
-    return max((file.stat().st_mtime for file in folder.iterdir() if file.is_file()), default=0.0)

@@ -75,9 +75,26 @@ def named(source: str) -> Iterator[None]:
 
 
 def check_tokenizer_files(folder: Path) -> None:
-    """Raises TagxaiError where a folder has no tokenizer: transformers would make up an empty one."""
+    """Raises TagxaiError where a folder has no tokenizer, or one of an unknown class: transformers would make up an
+    empty one, or take another class."""
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         raise TagxaiError(f"it has no tokenizer: none of {', '.join(_TOKENIZERS)}")
+    for file in (folder / "tokenizer_config.json", folder / "config.json"):
+        claimed = _object(file).get("tokenizer_class") if file.is_file() else None
+        if claimed is not None and not _is_tokenizer(claimed):
+            raise TagxaiError(
+                f"its {file.name} has tokenizer_class = {claimed!r:.60}; expected a tokenizer of transformers, such as "
+                "'T5Tokenizer'"
+            )
+
+
+def _is_tokenizer(name: Any) -> bool:
+    from transformers import PreTrainedTokenizerBase
+    from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
+
+    found = tokenizer_class_from_name(name) if isinstance(name, str) else None
+    is_placeholder = hasattr(found, "_backends")  # its own sentence says which library is missing
+    return is_placeholder or (isinstance(found, type) and issubclass(found, PreTrainedTokenizerBase))
 
 
 def check_tokenizer(tokenizer: Any, rows: int) -> None:

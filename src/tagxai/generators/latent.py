@@ -10,8 +10,6 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite, is_edited, is_scaled
 from tagxai.contract.generator import Capability
 from tagxai.contract.request import Setting
@@ -23,7 +21,7 @@ from tagxai.generators.latents.model import LatentGenerator, Prediction
 from tagxai.generators.latents.sites import LatentSite
 from tagxai.generators.latents.solvers import Euler, Solver
 from tagxai.generators.parts import layers_of, quiet
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 if TYPE_CHECKING:
     from tagxai.laboratory.latent_flow import LatentFlow

@@ -14,8 +14,9 @@ from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from tagxai.lazy import Bool, Float
 
 SHARPNESS = 2.25
 """Queries and keys are normalised, and their cosine times this and the root of the head's width are the logits."""

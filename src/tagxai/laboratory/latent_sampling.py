@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tagxai.laboratory.latent_flow import LatentFlow
+from tagxai.lazy import Bool, Float
 
 
 def noise_levels(steps: int, shift: float) -> Float[Tensor, " steps_and_1"]:

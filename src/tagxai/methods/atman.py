@@ -10,14 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
 from tagxai.contract.generator import Capability
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import ROWS_AT_ONCE
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.families.layers import LayerMethod
 
 

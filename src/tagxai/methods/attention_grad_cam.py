@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.run import Run
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.families.gradient_attention import GradientAttentionMethod
 from tagxai.methods.families.layers import LayerMethod
 from tagxai.methods.families.one_pass import mean_over_heads

@@ -14,13 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.generator import Generator
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.families.one_pass import Observer, OnePassMethod, mean_over_heads
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Bool, Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.methods.families.table import TableMethod
 from tagxai.scoring import ScoreTable, banzhaf_values, random_subsets
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, get_args
 
-from jaxtyping import Float
-
 from tagxai.contract.cost import count
 from tagxai.contract.generator import Capability
 from tagxai.contract.method import Method
@@ -22,7 +20,7 @@ from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.values import Generation
 from tagxai.contract.workload import Workload
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.windows import windows
 from tagxai.scoring import leave_one_out, without
 from tagxai.text import words

@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.workload import Workload
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.families.gradient import GradientMethod
 from tagxai.probing.derivatives import Derivatives
 

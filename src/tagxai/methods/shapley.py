@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Bool, Float
-
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.methods.families.table import TableMethod
 from tagxai.scoring import ScoreTable, all_subsets, permuted, shapley
 

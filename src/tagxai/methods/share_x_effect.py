@@ -14,12 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Bool, Float
-
 from tagxai.contract.generator import Capability
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.methods.families.joint_removal import DISTANCE, effects_beside, near_ones_left_out
 from tagxai.methods.families.table import TableMethod
 from tagxai.probing.zeroed_values import shares_of_frames

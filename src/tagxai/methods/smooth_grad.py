@@ -11,10 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from jaxtyping import Float
-
 from tagxai.contract.workload import Workload
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.families.noisy_gradient import NoisyGradientMethod
 from tagxai.probing.derivatives import Derivatives
 

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite, attention_call
 from tagxai.contract.run import Run
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.families.layers import LayerMethod
 from tagxai.methods.families.one_pass import MeanOverSites, Observer, OnePassMethod
 from tagxai.probing.projections import output_weight

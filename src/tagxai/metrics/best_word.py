@@ -5,9 +5,7 @@ from __future__ import annotations
 from math import comb
 from typing import ClassVar
 
-from jaxtyping import Bool, Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.metrics.families.localisation import Localisation
 from tagxai.metrics.families.ties import over_clip
 

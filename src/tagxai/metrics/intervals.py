@@ -14,9 +14,7 @@ from functools import cache
 from math import atan, cbrt, cos, exp, isfinite, lgamma, log, log1p, pi, sqrt
 from typing import NamedTuple
 
-from jaxtyping import Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 FEWEST = 12
 """Clips that an interval of values other than hits and misses needs, where both of their bounds are known."""

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import ClassVar, Literal
 
-from jaxtyping import Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.metrics.families.regeneration import RegenerationMetric
 from tagxai.metrics.families.sampled_clips import Seeds
 

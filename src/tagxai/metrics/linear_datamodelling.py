@@ -8,12 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Bool, Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.metrics.families.faithfulness import ScoringMetric
 from tagxai.metrics.families.rank_correlation import rank_agreement
 from tagxai.metrics.families.word_sets import random_sets

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 def mask_size(mask: Float[torch.Tensor, "positions tokens"]) -> float:

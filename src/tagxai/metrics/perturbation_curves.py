@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.metrics.families.faithfulness import ScoringMetric, SetValue, whole_effect
 from tagxai.metrics.families.word_sets import prefixes, rankings
 

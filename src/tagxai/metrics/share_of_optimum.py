@@ -8,13 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.metrics.families.faithfulness import ScoringMetric, SetValue
 from tagxai.metrics.families.word_sets import rankings
 

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
@@ -19,7 +17,7 @@ from tagxai.contract.metric import MethodMetric
 from tagxai.contract.truth import Twin
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.metrics.families.localisation import Gaps, align
 from tagxai.metrics.families.word_time import average_precision
 

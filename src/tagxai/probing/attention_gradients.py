@@ -15,12 +15,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
 from tagxai.contract.cost import count
 from tagxai.contract.run import Run
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.hooks import hook_before
 
 ROWS_AT_ONCE = 1024

@@ -12,14 +12,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
-from jaxtyping import Float
-
 from tagxai.contract.cost import count
 from tagxai.contract.generator import check_guided_scores
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import ROWS_AT_ONCE
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.forward_mode import NoForwardModeError, directional_derivatives, one_token_at_a_time
 
 Mode = Literal["auto", "forward", "reverse"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite, position
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 class Gate:

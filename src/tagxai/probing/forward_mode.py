@@ -13,14 +13,12 @@ from functools import cache
 from threading import RLock
 from typing import Any, TypeAlias
 
-from jaxtyping import Float
-
 from tagxai.contract.cost import count
 from tagxai.contract.generator import Generator
 from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.values import Branch, Conditioning, Generation
 from tagxai.errors import UnsupportedError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 LogProb: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.cost import count
 from tagxai.contract.run import Run
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.hooks import hook_after
 from tagxai.probing.stream_flow import Flow, check_followed, follow, transformed_values
 from tagxai.probing.zeroed_values import stream_of

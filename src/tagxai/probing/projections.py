@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite
 from tagxai.errors import UnsupportedError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 def output_weight(site: AttentionSite) -> Float[torch.Tensor, "outputs inputs"]:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
 from tagxai.contract.run import Run
 from tagxai.errors import UnsupportedError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.hooks import hook_before
 from tagxai.probing.projections import output_bias, output_weight
 

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite, edit_attention
 from tagxai.contract.cost import count
 from tagxai.contract.run import Run
 from tagxai.contract.workload import ROWS_AT_ONCE
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.edits import Gate
 from tagxai.probing.hooks import hook_after
 

@@ -6,9 +6,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
 
-from jaxtyping import Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 LARGEST = 1_500_000
 """Bytes of lossless audio that a page holds; beyond them its clips are compressed as Ogg Vorbis."""

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import singledispatch
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.values import Generation
 from tagxai.explaining.comparison import Comparison
@@ -16,7 +14,7 @@ from tagxai.explaining.editing import Edit
 from tagxai.explaining.explanation import Explanation, Interval
 from tagxai.explaining.kept_answers import Answer
 from tagxai.explaining.listening import Track, TrackKind
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 QUESTION = "Which words made this sound?"
 

@@ -14,11 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai import storage
 from tagxai.errors import DamagedFileError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 _folder: ContextVar[Path | None] = ContextVar("tagxai_score_cache", default=None)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtyping import Bool
-
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, torch
 from tagxai.text.words import Unit
 
 

@@ -11,10 +11,8 @@ from itertools import combinations, product
 from math import comb
 from typing import Literal
 
-from jaxtyping import Bool, Float
-
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.scoring.table import ScoreTable
 
 Index = Literal["shapley", "banzhaf"]

@@ -9,8 +9,6 @@ from functools import cached_property
 from time import perf_counter
 from typing import get_args
 
-from jaxtyping import Bool, Float
-
 from tagxai.contract.attention import AttentionSite, edit_attention, scale_values
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Generator, check_guided_scores
@@ -18,7 +16,7 @@ from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, Progress, StepOutput
 from tagxai.contract.workload import MARGIN, Workload, free
 from tagxai.errors import UnknownNameError
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.scoring import cache
 from tagxai.scoring.coalitions import token_masks, without
 from tagxai.scoring.table import Operator, Prefix, ScoreTable, Target

@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from jaxtyping import Float
-
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.scoring.games import leave_one_out_values
 from tagxai.scoring.table import ScoreTable
 from tagxai.text.words import Unit

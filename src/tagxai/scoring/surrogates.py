@@ -6,9 +6,7 @@ coefficients `[units, *outputs]`.
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 
 
 def banzhaf_values(

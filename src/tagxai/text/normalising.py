@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
-from unicodedata import category
+
+from tagxai.text.visibility import is_blank, is_seen
 
 _QUOTES = {**dict.fromkeys("\u2018\u2019\u201a\u201b", "'"), **dict.fromkeys("\u201c\u201d\u201e\u201f", '"')}
-_UNSEEN = {"\u200b", "\u2060", "\ufeff", "\u00ad"}  # zero-width space, word joiner, byte-order mark, soft hyphen
-_UNSEEN |= set("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # marks of direction
 
 
 class Normalised(NamedTuple):
@@ -26,19 +25,18 @@ class Normalised(NamedTuple):
 
 def normalise(prompt: str) -> Normalised:
     """Tabs, line breaks, control characters and runs of spaces become one space, with none at either end; curly quotes
-    become straight ones; characters without width are dropped.
+    become straight ones; characters that nobody sees are dropped (`tagxai.text.visibility`).
 
     >>> normalise(" a dog\\u2019s\\t\\nbark ").text
     "a dog's bark"
     """
     kept: list[tuple[str, int]] = []
     for place, character in enumerate(prompt):
-        if character in _UNSEEN:
-            continue
-        if not character.isspace() and category(character) != "Cc":
+        if is_blank(character):
+            if kept and kept[-1][0] != " ":
+                kept.append((" ", place))
+        elif is_seen(character, kept[-1][0] if kept else "", prompt[place + 1 : place + 2]):
             kept.append((_QUOTES.get(character, character), place))
-        elif kept and kept[-1][0] != " ":
-            kept.append((" ", place))
     if kept and kept[-1][0] == " ":
         kept.pop()
     return Normalised("".join(each for each, _ in kept), tuple(place for _, place in kept), len(prompt))

@@ -15,11 +15,9 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from jaxtyping import Bool
-
 from tagxai.contract.attention import AttentionSite, edit_attention, is_edited, is_scaled, run_edits, scale_rows
 from tagxai.errors import UnsupportedError
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, torch
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle

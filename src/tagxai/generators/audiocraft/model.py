@@ -9,8 +9,6 @@ from threading import Lock, RLock
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from jaxtyping import Float, Int
-
 from tagxai.generators import honesty
 from tagxai.generators.audiocraft.attention import AudiocraftSite, hide_padding, recompute
 from tagxai.generators.audiocraft.checkpoints import CODEC, LANGUAGE_MODEL, import_audiocraft, load_models
@@ -20,7 +18,7 @@ from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 from tagxai.generators.parts import check_defaults, layers_of
 from tagxai.generators.quantised import dtype_of
 from tagxai.generators.sources import load_from
-from tagxai.lazy import torch
+from tagxai.lazy import Float, Int, torch
 
 
 class AudiocraftGenerator(DelayPatternGenerator):

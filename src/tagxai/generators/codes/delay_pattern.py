@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from jaxtyping import Float, Int
-
 from tagxai.contract.attention import at_position
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Capability
@@ -21,7 +19,7 @@ from tagxai.generators.codes.batches import sample_in_batches
 from tagxai.generators.codes.replays import replay_in_batches
 from tagxai.generators.jobs import read_jobs
 from tagxai.generators.prompted import PromptedGenerator
-from tagxai.lazy import torch
+from tagxai.lazy import Float, Int, torch
 
 
 class DelayPatternGenerator(PromptedGenerator):

@@ -11,14 +11,12 @@ from contextlib import ExitStack
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import Part, Position, at, edit_attention, installed_edits
 from tagxai.contract.request import Replay
 from tagxai.generators.codes.batches import is_exact
 from tagxai.generators.codes.rows import passes_agree
 from tagxai.generators.quantised import is_quantised
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.edits import Gate
 
 if TYPE_CHECKING:

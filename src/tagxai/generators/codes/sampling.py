@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtyping import Float, Int
-
-from tagxai.lazy import torch
+from tagxai.lazy import Float, Int, torch
 
 
 def draw(

@@ -12,14 +12,12 @@ from contextlib import AbstractContextManager, ExitStack
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from jaxtyping import Float, Int
-
 from tagxai.contract.attention import Part, Position, at
 from tagxai.contract.finite import not_finite
 from tagxai.contract.timeline import DelayPattern
 from tagxai.generators.codes.sampling import draw
 from tagxai.generators.jobs import Job, gates
-from tagxai.lazy import torch
+from tagxai.lazy import Float, Int, torch
 from tagxai.probing.edits import Gate
 
 if TYPE_CHECKING:

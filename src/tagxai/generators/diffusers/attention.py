@@ -10,12 +10,10 @@ from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import is_edited, is_scaled
 from tagxai.errors import UnsupportedError
 from tagxai.generators.latents.sites import LatentSite
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 _watched: WeakKeyDictionary[torch.nn.Module, int] = WeakKeyDictionary()
 _lock = RLock()  # blocks of several threads overlap

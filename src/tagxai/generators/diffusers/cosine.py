@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.generators.latents.solvers import Solver
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 class CosineDPM(Solver):

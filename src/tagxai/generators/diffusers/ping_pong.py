@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtyping import Float
-
 from tagxai.generators.latents.solvers import Euler
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 class PingPong(Euler):

@@ -6,15 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.request import Setting
 from tagxai.contract.values import Conditioning
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators.diffusers.loading import load_pipeline, to_dtype
 from tagxai.generators.latents.model import LatentGenerator
 from tagxai.generators.quantised import dtype_of
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 class PipelineGenerator(LatentGenerator):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.timeline import LatentFrames
 from tagxai.contract.values import Conditioning
@@ -17,7 +15,7 @@ from tagxai.generators.diffusers.pipelines import PipelineGenerator
 from tagxai.generators.latents.model import Prediction
 from tagxai.generators.latents.solvers import Euler, Solver
 from tagxai.generators.parts import layers_of
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 _PARTS = {
     "transformer": "StableAudio3DiTModel",

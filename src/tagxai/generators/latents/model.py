@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import Position, at
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Capability
@@ -21,7 +19,7 @@ from tagxai.generators.latents.batches import denoise_in_batches
 from tagxai.generators.latents.sites import showing
 from tagxai.generators.latents.solvers import Solver
 from tagxai.generators.prompted import PromptedGenerator
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 Guidance = Callable[[Any, Any, int], Any]
 """`mix(velocity given the prompt, velocity given none, step) -> velocity`."""

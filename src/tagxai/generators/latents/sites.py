@@ -13,10 +13,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite, position, run_edits, scale_rows
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 class Shown(NamedTuple):

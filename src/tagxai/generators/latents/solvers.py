@@ -5,9 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from jaxtyping import Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 class Solver(ABC):

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jaxtyping import Float, Int
-
 from tagxai.contract.values import PrefixState
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators import honesty
@@ -21,7 +19,7 @@ from tagxai.generators.quantised import dtype_of
 from tagxai.generators.sources import load_from
 from tagxai.generators.transformers import claims
 from tagxai.generators.transformers.attention import TransformersSite
-from tagxai.lazy import torch
+from tagxai.lazy import Float, Int, torch
 
 if TYPE_CHECKING:
     from transformers import EncoderDecoderCache, MusicgenForConditionalGeneration, PreTrainedTokenizerBase

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tagxai.laboratory import FRAME_RATE, SAMPLE_RATE, WEIGHTS
 from tagxai.laboratory.sounds.mel import mel_filters
 from tagxai.laboratory.sounds.synthesis import EVENTS
+from tagxai.lazy import Bool, Float
 
 WINDOW, STEP, BANDS = 1024, 320, 64
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from torch import Tensor
 
 from tagxai.laboratory import CLIP_FRAMES, FRAME_RATE, HOP
@@ -13,6 +12,7 @@ from tagxai.laboratory.judging.detector import EventDetector
 from tagxai.laboratory.judging.meters import Boundaries, value_of
 from tagxai.laboratory.language.prompt import Mention, Prompt
 from tagxai.laboratory.sounds.clips import SLOTS
+from tagxai.lazy import Float
 
 MARGIN = 0.1
 """By how much a slot's boundary may move, in seconds."""

@@ -7,7 +7,6 @@ word is causal truth only where an intervention on it confirms it.
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from jaxtyping import Float
 from torch import Tensor
 
 from tagxai.contract.generator import Generator
@@ -17,7 +16,7 @@ from tagxai.laboratory.language.phrases import PHRASES
 from tagxai.laboratory.language.plain import PLAIN
 from tagxai.laboratory.language.prompt import Mention, Prompt
 from tagxai.laboratory.sounds.waves import Rng
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.scoring import score, without
 from tagxai.text.words import Unit
 

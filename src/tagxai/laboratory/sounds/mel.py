@@ -3,10 +3,10 @@
 import math
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from tagxai.laboratory import SAMPLE_RATE
+from tagxai.lazy import Float
 
 
 def mel_filters(window: int, bands: int, low: float = 30.0, high: float = 8000.0) -> Float[Tensor, "bands bins"]:

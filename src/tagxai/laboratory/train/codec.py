@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from transformers import EncodecConfig, EncodecModel
 
@@ -19,6 +18,7 @@ from tagxai.laboratory.train.latents import LatentSpace, fit
 from tagxai.laboratory.train.loop import report, schedule
 from tagxai.laboratory.train.losses import CodecLoss
 from tagxai.laboratory.train.rendering import rendered
+from tagxai.lazy import Float
 
 Objective = Callable[[EncodecModel, Tensor], dict[str, Tensor]]
 

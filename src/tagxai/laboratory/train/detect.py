@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import EncodecModel
 
@@ -23,6 +22,7 @@ from tagxai.laboratory.train.checkpoints import load, save
 from tagxai.laboratory.train.codec import assemble, latent_space
 from tagxai.laboratory.train.latents import LatentSpace
 from tagxai.laboratory.train.loop import report, schedule
+from tagxai.lazy import Float
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 

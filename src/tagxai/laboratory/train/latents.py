@@ -9,11 +9,11 @@ frame's magnitudes determine a tone, phase included, so nothing but the noise's 
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from tagxai.laboratory import CODEBOOKS, HOP
 from tagxai.laboratory.train.residual import fit_residual_codebooks, nearest
+from tagxai.lazy import Float, Int
 
 FLOOR = 0.005
 """Amplitude at which the logarithm sets in: fainter lines hardly count; latents show noise's colour, not its grain."""

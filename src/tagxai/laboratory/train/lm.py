@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import MusicgenDecoderConfig, MusicgenForCausalLM, T5EncoderModel
 
@@ -11,6 +10,7 @@ from tagxai.laboratory import CODEBOOKS
 from tagxai.laboratory.train.checkpoints import load, save
 from tagxai.laboratory.train.loop import report, schedule
 from tagxai.laboratory.train.pairs import Pairs
+from tagxai.lazy import Float, Int
 
 PAD = 512
 """The code that fills the delay pattern's empty places: one past the last real code."""

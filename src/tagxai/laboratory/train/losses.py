@@ -1,11 +1,11 @@
 """The codec's losses: spectra at several resolutions for all sounds, the waveform where it is tonal."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from tagxai.laboratory import HOP
 from tagxai.laboratory.sounds.mel import mel_filters
+from tagxai.lazy import Float
 
 FLOOR = 1e-2
 """Log spectra are compared above this magnitude only; a tiny floor would make the loss about silence."""

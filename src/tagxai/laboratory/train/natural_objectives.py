@@ -5,13 +5,13 @@ together with its stretch of the clip, and every position, articles and `</s>` i
 """
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import T5EncoderModel
 
 from tagxai.laboratory.train.text_labels import MEANINGS, ROLES, Batch
 from tagxai.laboratory.train.text_objectives import masked_tokens
 from tagxai.laboratory.train.tokenizer import PAD
+from tagxai.lazy import Bool, Float
 
 
 class Heads(nn.Module):

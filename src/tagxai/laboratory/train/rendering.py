@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from tagxai.laboratory.sounds.scenes import scenes
 from tagxai.laboratory.sounds.splits import Split
+from tagxai.lazy import Float
 
 
 def rendered(

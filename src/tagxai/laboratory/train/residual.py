@@ -1,8 +1,9 @@
 """Residual codebooks by k-means: each explains what the ones before left over."""
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
+
+from tagxai.lazy import Float, Int
 
 
 def nearest(points: Float[Tensor, "points dim"], book: Float[Tensor, "codes dim"]) -> Int[Tensor, " points"]:

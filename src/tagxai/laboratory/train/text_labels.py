@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -12,6 +11,7 @@ from tagxai.laboratory.sounds.clips import SLOTS
 from tagxai.laboratory.sounds.styles import VALUES
 from tagxai.laboratory.sounds.synthesis import EVENTS
 from tagxai.laboratory.train.tokenizer import PAD
+from tagxai.lazy import Float, Int
 
 MEANINGS: tuple[str, ...] = (*EVENTS, *(value for values in VALUES.values() for value in values))
 ROLES = ("none", "absent", *(f"{slot} of {count}" for count in (1, 2, 3) for slot in range(count)))

@@ -3,12 +3,12 @@
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import T5EncoderModel
 
 from tagxai.laboratory.train.text_labels import MEANINGS, MENTIONS, ROLES, Batch
 from tagxai.laboratory.train.tokenizer import EOS, MASK, PAD
+from tagxai.lazy import Bool, Float
 
 ADVERSARY_GROWS = 800 / 2750
 """Share of the steps over which the adversary's weight rises to its full value."""

@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-from jaxtyping import Float
-
 from tagxai.contract.generator import Capability
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import Workload
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.audiogenx import masks
 from tagxai.methods.audiogenx.learning import AT_ONCE, Learned, Learner, Mask, Subject, in_batches, step
 from tagxai.methods.audiogenx.masks import Distribution, WarmStart

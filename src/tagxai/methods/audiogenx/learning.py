@@ -9,12 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from jaxtyping import Float
-
 from tagxai.contract.run import Run, together
 from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.workload import MARGIN, free
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.audiogenx.masks import Explainer
 
 AT_ONCE = 16

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from math import log
 from typing import Literal, TypeAlias
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import edit_attention
 from tagxai.contract.run import Run
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.edits import Capture
 from tagxai.probing.forward_mode import token_derivatives
 from tagxai.probing.zeroed_values import zeroing_distances

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import edit_attention
 from tagxai.contract.run import Run, hidden_states_together
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.edits import Gate
 
 PAPER_ALPHA, PAPER_BETA = 1e-3, 1e-1

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from jaxtyping import Float
-
 from tagxai.contract.cost import count
 from tagxai.contract.run import Run
 from tagxai.contract.values import Branch
 from tagxai.contract.workload import ROWS_AT_ONCE
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.captum.method import CaptumMethod, WindowFunction
 
 

@@ -6,14 +6,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.seeding import seeded
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.captum.names import Algorithm
 from tagxai.probing.windows import windows
 

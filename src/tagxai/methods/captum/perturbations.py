@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
-from jaxtyping import Float
-
 from tagxai.contract.generator import Capability
 from tagxai.contract.run import Run
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.captum.method import CaptumMethod, WindowFunction
 from tagxai.scoring import NEEDS_ATTENTION, Operator, Target, score
 from tagxai.text import words

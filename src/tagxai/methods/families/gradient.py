@@ -6,14 +6,12 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.generator import Capability
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import Workload
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.derivatives import Derivatives, GradientTarget, Mode
 
 

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.attention_gradients import WeightObserver, each_weight_with_gradient
 from tagxai.probing.windows import windows
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from jaxtyping import Bool, Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.scoring import ScoreTable, leave_one_out
 
 DISTANCE = 3

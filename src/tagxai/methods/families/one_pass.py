@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite, edit_attention
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import Workload
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 @runtime_checkable

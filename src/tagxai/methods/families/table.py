@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
-from jaxtyping import Bool, Float
-
 from tagxai.contract.generator import Capability
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.values import Generation
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.scoring import NEEDS_ATTENTION, Operator, ScoreTable, Target, score
 from tagxai.text import words
 from tagxai.text.words import By, Unit

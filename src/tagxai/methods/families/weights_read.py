@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.families.one_pass import MeanOverSites, mean_over_heads
 from tagxai.probing.choice import choose
 

@@ -15,14 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from jaxtyping import Bool, Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError, UnsupportedError
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.scoring import Operator, score
 from tagxai.text.words import Unit
 

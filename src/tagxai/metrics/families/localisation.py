@@ -10,15 +10,13 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from jaxtyping import Bool, Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.truth import Level, Truth, WordKind
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 
 Gaps = Literal["false", "neither"]
 """What the silence between a word's own sounds is: false, or neither true nor false."""

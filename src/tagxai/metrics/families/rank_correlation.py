@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
-
 from tagxai.contract.attribution import Attribution
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 def ranks(values: Float[torch.Tensor, " items"]) -> Float[torch.Tensor, " items"]:

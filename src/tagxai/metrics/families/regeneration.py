@@ -6,14 +6,12 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from jaxtyping import Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.metrics.families.sampled_clips import Seeds, Variant, classifier_for, sampled
 
 

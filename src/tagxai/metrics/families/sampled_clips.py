@@ -13,13 +13,11 @@ from itertools import islice
 from typing import Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
-from jaxtyping import Float
-
 from tagxai.classifiers import Classifier, load_classifier
 from tagxai.contract.generator import Generator
 from tagxai.contract.request import Request
 from tagxai.contract.values import Branch, Generation
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 REMEMBERED = 256
 """Sets of clips, of each generator, whose probabilities are kept: several metrics judge the same clips."""

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from jaxtyping import Bool, Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 
 
 class Ties(NamedTuple):

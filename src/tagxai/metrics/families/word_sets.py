@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Float, Int
-
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, Int, torch
 
 
 def rankings(scores: Float[torch.Tensor, " words"]) -> Int[torch.Tensor, "orders words"]:

@@ -5,9 +5,7 @@ Ties are resolved by expectation over random orders of equal cells.
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Float
-
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, torch
 from tagxai.metrics.families.ties import over_cells, scored_cells
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jaxtyping import Float
-
 from tagxai.contract.values import Generation
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.report.figures.labels import label_words
 
 if TYPE_CHECKING:

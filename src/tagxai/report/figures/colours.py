@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from jaxtyping import Float
-
 from tagxai.contract.strength import full_strength
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap

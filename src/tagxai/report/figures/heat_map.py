@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from jaxtyping import Float
-
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.values import Generation
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.report.figures.colours import Scale
 from tagxai.report.figures.labels import label_words
 from tagxai.report.figures.spectrogram import draw_spectrogram

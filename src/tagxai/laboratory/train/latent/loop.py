@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -18,6 +17,7 @@ from tagxai.laboratory.train.latent.pairs import Pairs
 from tagxai.laboratory.train.latent.precision import HalfProducts
 from tagxai.laboratory.train.latents import LatentSpace
 from tagxai.laboratory.train.loop import report
+from tagxai.lazy import Bool, Float, Int
 
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
 """Noise levels at which held-out clips are tried."""

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -26,6 +25,7 @@ from tagxai.laboratory.train.checkpoints import load, save
 from tagxai.laboratory.train.latents import LatentSpace
 from tagxai.laboratory.train.loop import report
 from tagxai.laboratory.train.text_labels import LENGTH
+from tagxai.lazy import Float, Int
 
 BLOCK = 2000
 TELLINGS = 4

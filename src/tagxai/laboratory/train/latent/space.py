@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from transformers import MusicgenForConditionalGeneration
 
 from tagxai.laboratory.train.codec import latent_space
 from tagxai.laboratory.train.latents import LatentSpace
 from tagxai.laboratory.train.rendering import rendered
+from tagxai.lazy import Float
 
 LEFT_OVER = 0.05
 """Most of the latents' energy that the shipped codebooks may leave over: in their own space they leave 0.03."""
