@@ -136,6 +136,12 @@ def test_a_wrapped_model_is_the_callers_again(random_model, by):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert [weight.requires_grad for weight in model.parameters()] == before[1]
+    with generator.borrowed():
+        with generator.borrowed():
+            pass
+        assert not any(weight.requires_grad for weight in model.parameters())
+    assert [weight.requires_grad for weight in model.parameters()] == before[1]
+    assert "_before" not in vars(generator)  # it would count as a setting of the model
 
 
 def test_a_model_loaded_by_its_caller_in_inference_mode_is_refused_in_one_sentence(random_model):

@@ -4,6 +4,7 @@ import errno
 import json
 import shutil
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,12 +12,14 @@ from record_access import command
 from safetensors.torch import load_file, save_file
 
 import tagxai
+from tagxai.contract.request import Request
 from tagxai.contract.state import neutral_torch
 from tagxai.errors import TagxaiError
 from tagxai.explaining.loading import load_generator
 from tagxai.generators.transformers.model import TransformersGenerator
 from tagxai.methods.cross_attention import CrossAttention
 from tagxai.methods.occlusion import Occlusion
+from tagxai.probing.edits import Gate
 
 FEED_FORWARD = "decoder.model.decoder.layers.0.fc1.weight"
 CODEC = "audio_encoder.decoder.layers.0.conv.bias"
@@ -219,16 +222,64 @@ def test_what_the_operating_system_refuses_is_not_blamed_on_the_model(
 # -- devices and memory ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def driverless(monkeypatch):
+@pytest.mark.parametrize("device", ["cuda", "cuda:7"])
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("Found no NVIDIA driver on your system.", "and this machine has no NVIDIA driver"),
+        ("The NVIDIA driver on your system is too old (found version 11040).", "driver is older than that needs"),
+        ("No CUDA GPUs are available", "and finds no GPU"),
+    ],
+)
+def test_cuda_without_a_driver_is_one_sentence(device, answer, reason, random_model, tmp_path, monkeypatch):
+    def init():
+        raise RuntimeError(answer)
+
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-
-
-def test_cuda_without_a_driver_is_one_sentence(driverless, random_model, tmp_path):
-    sentence = "this machine has no cuda device that torch can use (it "
-    assert sentence in refused(tmp_path, f"musicgen:{random_model}", "--device", "cuda")
+    monkeypatch.setattr(torch.cuda, "init", init)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.version, "hip", None)
+    said = refused(tmp_path, f"musicgen:{random_model}", "--device", device)
+    assert said.startswith("there is no cuda device that torch can use: this torch is built for CUDA 13.0, ")
+    assert said.endswith(f"{reason}; use --device cpu")
     with pytest.raises(TagxaiError, match="no cuda device that torch can use"):
-        load_generator(f"musicgen:{random_model}", device="cuda")
+        load_generator(f"musicgen:{random_model}", device=device)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--device", "banana"), "no device named 'banana'; choices: auto, cpu, cuda, cuda:0, mps, sharded"),
+        (
+            ("--dtype", "float8"),
+            "no dtype named 'float8'; did you mean 'float32'? choices: auto, bfloat16, float16, float32",
+        ),
+    ],
+)
+def test_a_device_or_dtype_that_does_not_exist_is_one_sentence(options, sentence, tmp_path):
+    assert refused(tmp_path, "tiny", *options) == sentence
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda model: model.generate_many(["rain"]), "clips are made from Request, not str 'rain'; for a prompt, "),
+        (lambda model: model.generate_many("rain"), "clips are made from a list of Request, not str; for a prompt, "),
+        (lambda model: model.generate_many(None), "clips are made from a list of Request, not NoneType; "),
+        (lambda model: model.generate_many(requests=[3]), "clips are made from Request, not int 3; "),
+        (lambda model: model.encode_prompt([]), "there is nothing to encode in an empty list of prompts; "),
+        (lambda model: model.encode_prompt("rain"), "prompts to encode come as a list, such as ['rain'], not as str "),
+        (lambda model: model.encode_prompt([None]), "each prompt to encode must be text, not NoneType None"),
+        (lambda model: Gate(torch.ones(1, 2, 3, 4)), "a gate is a tensor [steps, tokens] or [batch, steps, tokens], "),
+    ],
+)
+@pytest.mark.parametrize("spec", ["tiny", "analytic"])
+def test_what_is_no_request_or_prompt_is_one_sentence_for_every_generator(spec, ask, sentence):
+    if spec not in tagxai.registry().generators:
+        pytest.skip("a plugin")
+    with pytest.raises(TagxaiError) as raised:
+        ask(load_generator(spec))
+    assert str(raised.value).startswith(sentence)
 
 
 @pytest.mark.parametrize("spec", ["tiny", "analytic"])
@@ -254,6 +305,20 @@ def test_a_device_that_is_not_there_is_one_sentence_for_every_generator(spec, de
 def test_a_dtype_that_no_model_computes_in_is_one_sentence():
     with pytest.raises(TagxaiError, match=r"^no dtype named 'int8'; choices: bfloat16, float16, float32, float64$"):
         load_generator("tiny", dtype="int8")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"prompt": 3}, "the prompt must be text, not int 3"),
+        ({"prompt": "rain", "mask": [[1.0]]}, "the mask must be a tensor [positions, tokens], not list"),
+    ],
+)
+def test_a_request_of_another_type_is_one_sentence(given, sentence):
+    """Without its constructor, whose types are checked in these tests alone."""
+    with pytest.raises(TagxaiError) as raised:
+        Request.__post_init__(SimpleNamespace(branch="guided", seed=0, **given))
+    assert str(raised.value) == sentence
 
 
 def out_of_memory(*_, **__):

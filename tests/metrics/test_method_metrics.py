@@ -10,6 +10,7 @@ import torch
 
 from tagxai import Method, TagxaiError
 from tagxai.contract.metric import MethodMetric
+from tagxai.contract.request import Request
 from tagxai.contract.scores import Scores
 from tagxai.errors import UnsupportedError
 from tagxai.explaining.measuring import measure
@@ -18,7 +19,7 @@ from tagxai.metrics.families.randomising import copy_to_randomise, randomise
 from tagxai.metrics.families.rank_correlation import explanation_agreement
 from tagxai.metrics.max_sensitivity import MaxSensitivity, with_noise
 from tagxai.metrics.model_randomisation import CascadingRandomisation, TextEncoderRandomisation
-from tagxai.metrics.other_audio import OtherAudio
+from tagxai.metrics.other_audio import OtherAudio, other_audio
 from tagxai.metrics.paraphrase_robustness import ParaphraseRobustness, paraphrase
 from tagxai.metrics.seed_robustness import SeedRobustness
 from tagxai.registering.registry import registry
@@ -117,6 +118,19 @@ def test_other_audio_is_explained_otherwise_by_methods_that_hear_it_alone(genera
     for method in (Reads(), Reads(blind=0.6), registry().method("random")()):
         found.append(OtherAudio().score_method(generator, generation, method.attribute(generator, generation), method))
     assert found[0] < found[1] < found[2] == 1.0
+
+
+def test_the_other_audio_of_a_clip_is_made_once_for_all_methods_but_anew_by_changed_weights(generator, generation):
+    copied = deepcopy(generator)
+    first = other_audio(copied, generation)
+    (expected,) = copied.generate_many([Request.again(generation, seed=generation.seed + 1, branch="unconditional")])
+    assert all(torch.equal(first.record[name], tensor) for name, tensor in expected.record.items())
+    assert first.prompt == generation.prompt
+    assert other_audio(copied, generation) is first
+    assert other_audio(copied, replace(generation)) is not first
+    with torch.no_grad():
+        next(copied.model.parameters()).mul_(1)
+    assert other_audio(copied, generation) is not first
 
 
 # -- robustness ------------------------------------------------------------------------------------------------------

@@ -152,6 +152,28 @@ def test_metrics_of_one_mask_share_its_clips(model, tones):
     assert len(made) == 3
 
 
+@pytest.mark.parametrize("name", ["kl_f", "fid_cf", "kl_cf_paper", "removal_1", "removal_2"])
+def test_what_is_prepared_is_what_would_be_made_one_by_one(name, tones):
+    metric = registry().metric(name)()
+    masks = [torch.rand(1, 10, 5, generator=torch.Generator().manual_seed(seed)) for seed in range(3)]
+
+    def values(*, prepare):
+        """The metric's values on a model that remembers nothing yet, and how many batches of clips these took."""
+        model, batches = load_generator("analytic"), []
+        clip = model.generate("the bell of it", duration=1.0, seed=3)
+        explained = [Attribution(clip, mask, "random", is_mask=True) for mask in masks]
+        generate = model.generate_many
+        model.generate_many = lambda requests, **options: batches.append(len(requests)) or generate(requests, **options)
+        if prepare:
+            metric.prepare(model, explained)
+            assert len(batches) == 1
+        return [metric.score(model, clip, each) for each in explained], len(batches)
+
+    alone, together = values(prepare=False), values(prepare=True)
+    assert together[0] == alone[0]
+    assert together[1] == 1
+
+
 def test_without_noise_there_is_no_floor_to_divide_by(tones):
     linear = load_generator("analytic:linear")
     clip = linear.generate("the bell", duration=1.0)

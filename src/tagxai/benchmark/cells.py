@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tagxai.benchmark import models
 from tagxai.benchmark.artefacts import clips_on, explanations_of
@@ -109,6 +109,7 @@ def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, cells: CellWrit
     except TagxaiError as error:
         cells.fail(todo, str(error))
         return cells.failed
+    explained: list[_Explained] = []
     for entry, metrics in todo:
         begin(spec, ((entry, metrics),), limit)
         try:
@@ -124,6 +125,9 @@ def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, cells: CellWrit
             "seconds": seconds,
             "passes": passes_in_words(attribution.cost),
         }
+        explained.append(_Explained(entry, metrics, attribution, cost))
+    sentinel = _prepared(job, spec, explained, sentinel, cache)
+    for entry, metrics, attribution, cost in explained:
         for metric in metrics:
             key = spec.cell(entry, metric)
             begin(spec, ((entry, (metric,)),), limit)
@@ -136,6 +140,35 @@ def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, cells: CellWrit
                 cells.write(entry, metric, error=str(error), **cost)
                 sentinel = _unharmed(job, sentinel)
     return cells.failed
+
+
+class _Explained(NamedTuple):
+    """An explanation of the clip, with the metrics that wait for it and what it cost."""
+
+    entry: PlanEntry
+    metrics: tuple[PlanEntry, ...]
+    attribution: Attribution
+    cost: dict[str, Any]
+
+
+def _prepared(job: Job, spec: ClipSpec, explained: Sequence[_Explained], sentinel: Sentinel, cache: Path) -> Sentinel:
+    """Let each metric of tagxai's own prepare for all explanations of the clip. Where that fails, each is scored, and
+    blamed, in its turn."""
+    waiting: dict[str, tuple[PlanEntry, list[Attribution]]] = {}
+    for each in explained:
+        for metric in each.metrics:
+            waiting.setdefault(metric.label, (metric, []))[1].append(each.attribution)
+    for metric, attributions in waiting.values():
+        if metric.distribution or len(attributions) < 2:
+            continue
+        limit = job.time_limit and job.time_limit * len(attributions)
+        try:
+            with blaming(f"metric {metric.label!r}", limit), cached(cache), seeded(seed_of(spec.key)):
+                metric.metric().prepare(sentinel.generator, attributions)
+                sentinel.check(outputs=False)
+        except TagxaiError:
+            sentinel = _unharmed(job, sentinel)
+    return sentinel
 
 
 class CellWriter:

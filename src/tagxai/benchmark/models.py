@@ -12,7 +12,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.request import read_settings
 from tagxai.errors import TagxaiError
 from tagxai.explaining.identifying import model_identity
-from tagxai.explaining.loading import Device, Dtype, choose_device, choose_dtype, load_generator
+from tagxai.explaining.loading import choose_device, choose_dtype, load_generator
 from tagxai.lazy import torch
 from tagxai.registering.registry import registry
 
@@ -22,8 +22,8 @@ class ModelSpec:
     """How a generator is loaded."""
 
     spec: str
-    device: Device
-    dtype: Dtype
+    device: str
+    dtype: str
     threads: int | None
 
     def load(self) -> Generator:

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tagxai.benchmark.plan_entry import PlanEntry
-from tagxai.explaining.loading import Device, Dtype
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class Plan:
     duration: float | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     reference: str = ""
-    device: Device = "auto"
-    dtype: Dtype = "auto"
+    device: str = "auto"
+    dtype: str = "auto"
     threads: int | None = None
     time_limit: float | None = None
 

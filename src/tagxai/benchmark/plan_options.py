@@ -17,7 +17,7 @@ from tagxai.benchmark.plan import Plan
 from tagxai.benchmark.plan_entry import control_entries
 from tagxai.benchmark.prompts import find_prompts
 from tagxai.errors import TagxaiError, UnknownNameError
-from tagxai.explaining.loading import Device, Dtype
+from tagxai.explaining.loading import device_named, dtype_named
 from tagxai.registering.registry import registry
 
 DEFAULT_PROMPTS = "laboratory:test:60"
@@ -93,9 +93,10 @@ class PlanOptions:
             check_number(name, getattr(self, name))
         if self.reference is not None and not isinstance(self.reference, str):
             raise TagxaiError(f"reference takes the name of a method, not {self.reference!r}")
-        for name, choices in (("device", Device), ("dtype", Dtype), ("executor", ExecutorName)):
-            if getattr(self, name) not in get_args(choices):
-                raise UnknownNameError(name, str(getattr(self, name)), get_args(choices))
+        device_named(self.device)
+        dtype_named(self.dtype)
+        if self.executor not in get_args(ExecutorName):
+            raise UnknownNameError("executor", str(self.executor), get_args(ExecutorName))
 
 
 def read_options(path: Path) -> dict[str, Any]:

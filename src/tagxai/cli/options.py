@@ -18,7 +18,7 @@ from tagxai.contract.values import Conditioning
 from tagxai.errors import TagxaiError
 from tagxai.explaining.estimate import estimate
 from tagxai.explaining.explanation import Interval
-from tagxai.explaining.loading import Device, Dtype, choose_device, choose_dtype, load_generator
+from tagxai.explaining.loading import DTYPES, choose_device, choose_dtype, device_named, dtype_named, load_generator
 from tagxai.explaining.prompts import duration_warnings, prompt_warnings
 from tagxai.lazy import torch
 from tagxai.registering.registry import registry
@@ -41,12 +41,20 @@ DurationOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", "-s", min=0, max=2**32 - 1, help="Each seed gives another clip.")]
 DeviceOption = Annotated[
-    Device, typer.Option("--device", help="auto: cuda if available, else cpu; sharded: all devices.")
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda[:N]|mps|sharded",
+        parser=device_named,
+        help="auto: cuda if available, else cpu; sharded: all devices.",
+    ),
 ]
 DtypeOption = Annotated[
-    Dtype,
+    str,
     typer.Option(
         "--dtype",
+        metavar="|".join(DTYPES),
+        parser=dtype_named,
         help="Type of the weights; auto: bfloat16 on a cuda device that supports it, else float32; int8: 8 bits.",
     ),
 ]
@@ -122,7 +130,7 @@ def check_memory(
         needed.check()
 
 
-def load_model(spec: str, device: Device, dtype: Dtype = "auto") -> Generator:
+def load_model(spec: str, device: str, dtype: str = "auto") -> Generator:
     """The generator, with the number of threads that suits it unless OMP_NUM_THREADS is set."""
     chosen = choose_device(device)
     model = load_generator(spec, device=chosen, dtype=choose_dtype(dtype, chosen))

@@ -49,7 +49,7 @@ def kept_scores(folder: Path) -> AbstractContextManager[Any]:
     return cached(folder / "scores") if os.access(folder, os.W_OK) else nullcontext()
 
 
-def model_of(clip: Generation, spec: str | None, device: options.Device) -> Generator:
+def model_of(clip: Generation, spec: str | None, device: str) -> Generator:
     """The model that made the clip. Raises TagxaiError where it clearly is another."""
     if spec is not None:
         options.check_generator(spec)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tagxai.contract.devices import check_device, check_dtype
 from tagxai.contract.finite import check_found, check_weights
+from tagxai.contract.request import check_prompts, check_requests
 from tagxai.contract.shortage import naming_shortage
 from tagxai.contract.state import neutral_state, neutral_torch
 
@@ -29,6 +30,12 @@ CALLS: Mapping[str, str] = {
 }
 """The methods that are guarded, and what a tensor that they give is called."""
 
+_GIVEN: Mapping[str, tuple[str, Callable[[object], None]]] = {
+    "generate_many": ("requests", check_requests),
+    "encode_prompt": ("prompts", check_prompts),
+}
+"""Their first arguments that are easily mistaken, and what looks at them."""
+
 
 def guard(cls: type) -> None:
     """Guard the methods that a class of generators itself defines."""
@@ -43,9 +50,12 @@ def guard(cls: type) -> None:
 
 def _guarded(function: Callable[..., Any], what: str) -> Callable[..., Any]:
     makes_audio = function.__name__.startswith("generate")
+    name, check_given = _GIVEN.get(function.__name__, ("", None))
 
     @wraps(function)
     def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        if check_given is not None:
+            check_given(arguments[0] if arguments else options.get(name))
         # Passes leave it to their caller, who may try a smaller batch.
         shortage = (
             naming_shortage("to make audio", "use a shorter --duration, --dtype bfloat16 or a smaller model")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from tagxai.contract.attribution import Attribution
@@ -29,6 +30,13 @@ class Metric(Configurable, ABC):
 
     @abstractmethod
     def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float: ...
+
+    def prepare(self, generator: Generator, attributions: Sequence[Attribution]) -> None:
+        """Make in one batch what `score` of each of these explanations needs, and remember it; by default nothing.
+
+        It saves time and changes no value: `score` makes whatever is missing. A benchmark calls it for the explanations
+        of a clip, where the metric is tagxai's own.
+        """
 
     def check_supported(self, generator: Generator) -> None:
         """Raises UnsupportedError naming what is missing."""

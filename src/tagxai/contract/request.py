@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any, get_args
@@ -74,7 +74,9 @@ def read_settings(declared: Iterable[Setting], given: Mapping[str, Any], owner: 
 
 
 def check_prompt(prompt: str) -> None:
-    """Raises TagxaiError for a prompt without words, or one that is no text (it holds half of a surrogate pair)."""
+    """Raises TagxaiError for a prompt without words, or one that is no text (or holds half of a surrogate pair)."""
+    if not isinstance(prompt, str):
+        raise TagxaiError(f"the prompt must be text, not {type(prompt).__name__} {shown(prompt)}")
     try:
         prompt.encode()
     except UnicodeEncodeError:
@@ -106,6 +108,8 @@ class Request:
             raise UnknownNameError("branch", str(self.branch), get_args(Branch))
         if not 0 <= self.seed < 2**63:
             raise TagxaiError(f"the seed must be between 0 and 2^63 - 1, not {self.seed}")
+        if self.mask is not None and not isinstance(self.mask, torch.Tensor):
+            raise TagxaiError(f"the mask must be a tensor [positions, tokens], not {type(self.mask).__name__}")
 
     @classmethod
     def again(
@@ -130,6 +134,29 @@ class Request:
             settings,
             conditioning,
         )
+
+
+def check_requests(requests: object) -> None:
+    """Raises TagxaiError for anything but a list of requests, for which prompts are easily taken."""
+    remedy = "for a prompt, write Request(prompt), or call generate(prompt)"
+    if isinstance(requests, (str, bytes)) or not isinstance(requests, Sequence):
+        raise TagxaiError(f"clips are made from a list of Request, not {type(requests).__name__}; {remedy}")
+    for each in requests:
+        if not isinstance(each, Request):
+            raise TagxaiError(f"clips are made from Request, not {type(each).__name__} {shown(each)}; {remedy}")
+
+
+def check_prompts(prompts: object) -> None:
+    """Raises TagxaiError for anything but a list of at least one text."""
+    if isinstance(prompts, (str, bytes)) or not isinstance(prompts, Sequence):
+        raise TagxaiError(
+            f"prompts to encode come as a list, such as ['rain'], not as {type(prompts).__name__} {shown(prompts)}"
+        )
+    if not prompts:
+        raise TagxaiError("there is nothing to encode in an empty list of prompts; give at least one, such as ['rain']")
+    for each in prompts:
+        if not isinstance(each, str):
+            raise TagxaiError(f"each prompt to encode must be text, not {type(each).__name__} {shown(each)}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, Literal
+from typing import Any
 
-from tagxai.contract.devices import check_device
+from tagxai.contract.devices import DEVICES, check_device, check_device_name
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.errors import TagxaiError, UnknownNameError, UnsupportedError
@@ -14,11 +14,23 @@ from tagxai.generators.quantised import check_torchao, keep_in_eight_bits
 from tagxai.lazy import torch
 from tagxai.registering.registry import registry
 
-Device = Literal["auto", "cpu", "cuda", "mps", "sharded"]
-Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 
 
-def choose_device(device: Device) -> str:
+def device_named(name: str) -> str:
+    """The name, `auto` or a device's. Raises UnknownNameError, without torch and whatever this machine has."""
+    check_device_name(name, ("auto", *DEVICES))
+    return name
+
+
+def dtype_named(name: str) -> str:
+    """The name, `auto` or a dtype's. Raises UnknownNameError."""
+    if name not in DTYPES:
+        raise UnknownNameError("dtype", str(name), DTYPES)
+    return name
+
+
+def choose_device(device: str) -> str:
     """The device to load a model on. Loads torch."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -26,11 +38,11 @@ def choose_device(device: Device) -> str:
     return device
 
 
-def choose_dtype(dtype: Dtype, device: str) -> str:
+def choose_dtype(dtype: str, device: str) -> str:
     """The dtype of the weights on a device from `choose_device`. Loads torch only for cuda."""
     if dtype != "auto":
         return dtype
-    on_cuda = device == "cuda" or (device == "sharded" and torch.cuda.is_available())
+    on_cuda = device.startswith("cuda") or (device == "sharded" and torch.cuda.is_available())
     return "bfloat16" if on_cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
 

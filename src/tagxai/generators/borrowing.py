@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from tagxai.errors import UnsupportedError
+
+_lock = Lock()
+_blocks: WeakKeyDictionary[Borrower, int] = WeakKeyDictionary()
+"""How many blocks of `borrowed` are open. Not an attribute: a copy of a generator is in none of them."""
 
 
 class Borrower:
@@ -35,14 +41,22 @@ class Borrower:
         """
         for part, flag, value in self._before or ():
             setattr(part, flag, value)
-        self._before = None
+        vars(self).pop("_before", None)  # back to the class's None: a generator's own None would be a setting of it
 
     @contextmanager
     def borrowed(self) -> Iterator[Self]:
-        """The models are the generator's inside the block, and the caller's again after it, whatever happens."""
-        if self._before is None:
-            self._borrow(*self._borrowed)
+        """The models are the generator's inside the block, and the caller's again after it, whatever happens.
+
+        Of nested blocks, and of those of several threads, the last to end gives them back.
+        """
+        with _lock:
+            if self._before is None:
+                self._borrow(*self._borrowed)
+            _blocks[self] = _blocks.get(self, 0) + 1
         try:
             yield self
         finally:
-            self.release()
+            with _lock:
+                _blocks[self] -= 1
+                if not _blocks[self]:
+                    self.release()

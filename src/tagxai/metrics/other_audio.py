@@ -8,14 +8,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
+from tagxai.contract.identity import changes
 from tagxai.contract.method import Method
 from tagxai.contract.metric import MethodMetric
 from tagxai.contract.request import Request
 from tagxai.contract.values import Generation
 from tagxai.metrics.families.rank_correlation import explanation_agreement
+
+_others: WeakKeyDictionary[Generator, WeakKeyDictionary[Generation, tuple[int, Generation]]] = WeakKeyDictionary()
+"""The other audio of a clip, with the version of the model that made it: every method is asked about the same."""
+
+
+def other_audio(generator: Generator, generation: Generation) -> Generation:
+    """A clip that was sampled without the prompt, presented as one of it."""
+    others, version = _others.setdefault(generator, WeakKeyDictionary()), changes(generator.modules().values())
+    known = others.get(generation)
+    if known is None or known[0] != version:
+        request = Request.again(generation, seed=generation.seed + 1, branch="unconditional")
+        (other,) = generator.generate_many([request])
+        known = version, replace(generation, record=other.record, waveform=other.waveform)
+        others[generation] = known
+    return known[1]
 
 
 @dataclass(frozen=True)
@@ -26,13 +43,11 @@ class OtherAudio(MethodMetric):
     family: ClassVar[str] = "randomisation"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    expense: ClassVar[str] = "1 clip and 1 explanation"
+    expense: ClassVar[str] = "1 clip, shared by all methods, and 1 explanation"
 
     def score_method(
         self, generator: Generator, generation: Generation, attribution: Attribution, method: Method
     ) -> float:
         """The rank correlation over tokens x frames; the prompt of both is the same."""
-        request = Request.again(generation, seed=generation.seed + 1, branch="unconditional")
-        (other,) = generator.generate_many([request])
-        swapped = replace(generation, record=other.record, waveform=other.waveform)
-        return explanation_agreement(method.attribute(generator, swapped), attribution)
+        other = other_audio(generator, generation)
+        return explanation_agreement(method.attribute(generator, other), attribution)

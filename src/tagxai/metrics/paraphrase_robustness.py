@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import ClassVar
 
 from tagxai.contract.attribution import Attribution
@@ -59,6 +60,7 @@ def content_words(attribution: Attribution) -> dict[str, Unit]:
     return {unit.text.lower(): unit for unit in units if count[unit.text.lower()] == 1}
 
 
+@lru_cache(maxsize=256)  # every method is asked about the same
 def paraphrase(prompt: str, seed: int) -> str:
     """Another sentence of the laboratory's grammar for the same scene, with the most words kept.
 

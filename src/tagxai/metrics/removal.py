@@ -5,6 +5,7 @@ The words of an event go together: "dog barks" without "dog" would still make a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -14,7 +15,7 @@ from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
 from tagxai.lazy import torch
 from tagxai.metrics.families.faithfulness import event_units
-from tagxai.metrics.families.sampled_clips import Variant, classifier_for, sampled
+from tagxai.metrics.families.sampled_clips import Samples, Variant, classifier_for, sampled, sampled_together
 from tagxai.scoring import without
 
 
@@ -49,17 +50,23 @@ class Removal(Metric):
         self.require("k", self.k >= 1, "at least 1")
         self.require("repeats", self.repeats >= 1, "at least 1")
 
-    def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
-        """Clips of the whole prompt and of what is left have the same seeds; neither has the original's seed, whose
-        top label would be high by selection."""
+    def _samples(self, generator: Generator, generation: Generation, attribution: Attribution) -> Samples:
+        """Clips of the whole prompt, and of what is left of it."""
         words = attribution.words() if self.units == "word" else event_units(generator, generation, attribution)
         units = [unit for unit in words if not unit.special]
         gone = top_words(attribution.over_time(units).mean(1).tolist(), self.k)
         left = without(generation.prompt, units, [i not in gone for i in range(len(units))])
+        return Samples(generation, self.classifier, self.repeats, [Variant(), Variant(prompt=left)])
+
+    def prepare(self, generator: Generator, attributions: Sequence[Attribution]) -> None:
+        sampled_together(generator, [self._samples(generator, each.generation, each) for each in attributions])
+
+    def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
+        """Clips of the whole prompt and of what is left have the same seeds; neither has the original's seed, whose
+        top label would be high by selection."""
         _, judge = classifier_for(generator, self.classifier)
         top = int(judge([generation.waveform], generation.sample_rate)[0].argmax())
-        variants = [Variant(), Variant(prompt=left)]
-        whole, less = sampled(generator, generation, self.classifier, self.repeats, variants)
+        whole, less = sampled(generator, self._samples(generator, generation, attribution))
         return float((whole[:, top] - less[:, top]).mean())
 
 

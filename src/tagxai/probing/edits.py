@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tagxai.contract.attention import AttentionSite, position
+from tagxai.errors import TagxaiError
 from tagxai.lazy import Float, torch
 
 
@@ -11,9 +12,13 @@ class Gate:
 
     `gate[batch or 1, steps, tokens]`, or `[steps, tokens]` for all rows; shared by all heads and by all sites it is
     installed at. Gradients flow into it. (AudioGenX, Kang et al. 2025: A~[t, i] = M[t, i] * A[t, i].)
+    Raises TagxaiError for a tensor of another rank.
     """
 
     def __init__(self, gate: Float[torch.Tensor, "*batch steps tokens"]) -> None:
+        if not isinstance(gate, torch.Tensor) or gate.ndim not in (2, 3):
+            found = tuple(gate.shape) if isinstance(gate, torch.Tensor) else type(gate).__name__
+            raise TagxaiError(f"a gate is a tensor [steps, tokens] or [batch, steps, tokens], not {found}")
         self.gate = gate if gate.ndim == 3 else gate[None]
 
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> torch.Tensor:

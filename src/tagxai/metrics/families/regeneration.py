@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -12,7 +13,7 @@ from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import Float, torch
-from tagxai.metrics.families.sampled_clips import Seeds, Variant, classifier_for, sampled
+from tagxai.metrics.families.sampled_clips import Samples, Seeds, Variant, classifier_for, sampled, sampled_together
 
 
 def top_share(mask: Float[torch.Tensor, "positions tokens"], share: float) -> Float[torch.Tensor, "positions tokens"]:
@@ -70,18 +71,25 @@ class RegenerationMetric(Metric):
     ) -> float:
         """Whole clips are clips of one frame."""
 
-    def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
-        self.check_supported(generator)
+    def _samples(self, generation: Generation, attribution: Attribution) -> Samples:
         mask = attribution.to_mask()
         if self.mask == "matched":
             mask = top_share(mask, self.size)
         variants = [Variant(mask if self.factual else 1 - mask)]
         if self.unit == "noise_floor":
             variants.append(Variant())
+        return Samples(generation, self.classifier, self.repeats, variants, self.seeds, self.per == "frame")
+
+    def prepare(self, generator: Generator, attributions: Sequence[Attribution]) -> None:
+        self.check_supported(generator)
+        sampled_together(generator, [self._samples(each.generation, each) for each in attributions])
+
+    def score(self, generator: Generator, generation: Generation, attribution: Attribution) -> float:
+        self.check_supported(generator)
         _, judge = classifier_for(generator, self.classifier)
         frames = self.per == "frame"
         original = (judge.over_time if frames else judge)([generation.waveform], generation.sample_rate)[0]
-        clips = sampled(generator, generation, self.classifier, self.repeats, variants, self.seeds, frames=frames)
+        clips = sampled(generator, self._samples(generation, attribution))
         found, *floors = (
             self.compare(original, new, judge.exclusive)
             if frames

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple
 from weakref import WeakKeyDictionary
@@ -19,7 +20,7 @@ from tagxai.contract.request import Request
 from tagxai.contract.values import Branch, Generation
 from tagxai.lazy import Float, torch
 
-REMEMBERED = 256
+REMEMBERED = 1024
 """Sets of clips, of each generator, whose probabilities are kept: several metrics judge the same clips."""
 
 _heard: WeakKeyDictionary[Generator, OrderedDict[object, torch.Tensor]] = WeakKeyDictionary()
@@ -42,44 +43,61 @@ Seeds = Literal["original", "next"]
 """Whether the first new clip has the original's seed or the one after it; the others have the seeds that follow."""
 
 
-def sampled(
-    generator: Generator,
-    generation: Generation,
-    classifier: str | None,
-    repeats: int,
-    variants: Sequence[Variant],
-    seeds: Seeds = "next",
-    *,
-    frames: bool = False,
-) -> list[Float[torch.Tensor, "repeats *frames labels"]]:
-    """How `repeats` new clips of each variant sound, with the original's settings; with `frames`, over time.
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """`repeats` new clips of each variant of a clip, with the original's settings; heard over time with `frames`."""
 
-    Those that are not remembered are made together.
-    """
-    first = generation.seed + (seeds == "next")
-    name, judge = classifier_for(generator, classifier)
-    settings = tuple(sorted(generation.settings.items()))
-    keys: list[object] = []
-    missing: dict[object, list[Request]] = {}
-    heard = _heard.setdefault(generator, OrderedDict())
-    for mask, prompt in variants:
-        text = generation.prompt if prompt is None else prompt
-        branch: Branch = generation.settings.get("branch", "guided") if text else "unconditional"
-        gates = None if mask is None else mask.cpu().float().numpy().tobytes()
-        keys.append((name, text, generation.duration, first, settings, branch, gates, repeats, frames))
-        if keys[-1] not in heard:
-            missing[keys[-1]] = [
-                Request.again(generation, prompt=text or generation.prompt, seed=seed, mask=mask, branch=branch)
-                for seed in range(first, first + repeats)
+    generation: Generation
+    classifier: str | None
+    repeats: int
+    variants: Sequence[Variant]
+    seeds: Seeds = "next"
+    frames: bool = False
+
+    def requests(self, judge: str) -> list[tuple[object, list[Request]]]:
+        """The clips of each variant, with the key under which a classifier's answer is remembered."""
+        original, found = self.generation, list[tuple[object, list[Request]]]()
+        first = original.seed + (self.seeds == "next")
+        settings = tuple(sorted(original.settings.items()))
+        for mask, prompt in self.variants:
+            text = original.prompt if prompt is None else prompt
+            branch: Branch = original.settings.get("branch", "guided") if text else "unconditional"
+            gates = None if mask is None else mask.cpu().float().numpy().tobytes()
+            key = (judge, text, original.duration, first, settings, branch, gates, self.repeats, self.frames)
+            clips = [
+                Request.again(original, prompt=text or original.prompt, seed=seed, mask=mask, branch=branch)
+                for seed in range(first, first + self.repeats)
             ]
+            found.append((key, clips))
+        return found
+
+
+def sampled(generator: Generator, samples: Samples) -> list[Float[torch.Tensor, "repeats *frames labels"]]:
+    """How the clips of each variant sound. Those that are not remembered are made together."""
+    return sampled_together(generator, [samples])[0]
+
+
+def sampled_together(
+    generator: Generator, wanted: Sequence[Samples]
+) -> list[list[Float[torch.Tensor, "repeats *frames labels"]]]:
+    """As `sampled`, for several: all that is not remembered is made in one batch."""
+    heard = _heard.setdefault(generator, OrderedDict())
+    missing: dict[object, tuple[list[Request], Samples]] = {}
+    keys: list[list[object]] = []
+    for samples in wanted:
+        name, _ = classifier_for(generator, samples.classifier)
+        asked = samples.requests(name)
+        keys.append([key for key, _ in asked])
+        missing |= {key: (requests, samples) for key, requests in asked if key not in heard}
     if missing:
-        clips = iter(generator.generate_many([request for requests in missing.values() for request in requests]))
-        for key, requests in missing.items():
+        clips = iter(generator.generate_many([request for requests, _ in missing.values() for request in requests]))
+        for key, (requests, samples) in missing.items():
             mine = list(islice(clips, len(requests)))
-            listen = judge.over_time if frames else judge
+            _, judge = classifier_for(generator, samples.classifier)
+            listen = judge.over_time if samples.frames else judge
             heard[key] = listen([clip.waveform for clip in mine], mine[0].sample_rate)
-    found = [heard[key] for key in keys]
-    for key in keys:
+    found = [[heard[key] for key in own] for own in keys]
+    for key in (key for own in keys for key in own):
         heard.move_to_end(key)
     while len(heard) > REMEMBERED:
         heard.popitem(last=False)
