@@ -79,6 +79,10 @@ def test_methods_that_look_at_attention_keep_their_contract_on_it(name, generato
 @pytest.mark.parametrize("name", registry().methods)
 def test_every_method_keeps_its_contract_on_it(name, generator):
     method = registry().method(name).configure(QUICK.get(name, {}))
+    if name == "attn_lrp":  # its feed-forward networks are gated, which the rules do not cover
+        with pytest.raises(UnsupportedError, match="AttnLRP has no rules for DiaDecoderLayer"):
+            method.attribute(generator, generator.generate("[S1] dog", duration=0.4))
+        return
     check_method(method, generator, prompts=("[S1] dog", "a bell"), duration=0.4)
 
 
