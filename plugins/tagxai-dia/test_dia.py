@@ -6,6 +6,7 @@ from tagxai_dia import DiaGenerator
 
 from tagxai import load_generator
 from tagxai.contract.attention import edit_attention
+from tagxai.errors import UnsupportedError
 from tagxai.generators.parts import quiet
 from tagxai.probing.edits import Gate
 from tagxai.registering.registry import registry
