@@ -131,7 +131,7 @@ def test_a_triple_tells_shapley_from_banzhaf_and_from_leave_one_out(linear):
 LAYERED = {
     *("alti", "attention_grad_cam", "generic_attention"),
     *("gradient_x_attention", "value_norms", "value_zeroing"),
-    *("alti_logit", "share_x_alti_logit", "share_x_effect"),
+    *("alti_logit", "attn_lrp", "share_x_alti_logit", "share_x_effect"),
 }
 
 

@@ -42,7 +42,7 @@ def short(generator):
 
 @contextmanager
 def observed(generator, monkeypatch) -> Iterator[Seen]:
-    seen, inside = Seen(), [0]
+    seen, inside, directions = Seen(), [0], [0]
 
     def count_gradient(gradient):
         seen.backward_passes += int(gradient.flatten(1).any(1).sum())
@@ -62,6 +62,9 @@ def observed(generator, monkeypatch) -> Iterator[Seen]:
                 return run(*arguments, **named)
             seen.model_calls += 1
             seen.forward_passes += 1 if conditioning is None else len(conditioning)
+            if conditioning is not None and not directions[0]:  # dual numbers, a direction a row
+                tangent = torch.autograd.forward_ad.unpack_dual(conditioning.embeddings).tangent
+                seen.forward_mode_passes += 0 if tangent is None else len(conditioning)
             inside[0] += 1
             try:
                 found = run(*arguments, **named)
@@ -80,9 +83,11 @@ def observed(generator, monkeypatch) -> Iterator[Seen]:
     def counted_vmap(function, *options, **named):
         def over(along):
             at_once = []
+            directions[0] += 1
             with monkeypatch.context() as patch:
                 patch.setattr(torch.func, "jvp", lambda *rest: at_once.append(len(along)) or jvp(*rest))
                 found = vmap(function, *options, **named)(along)
+            directions[0] -= 1
             seen.forward_mode_passes += sum(at_once)
             return found
 

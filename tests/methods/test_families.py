@@ -19,7 +19,7 @@ from tagxai.probing.edits import Gate
 from tagxai.testing import check_generator, check_method
 
 PAGE = Path(__file__).parents[2] / "docs" / "families.md"
-NOT_ON_LATENT = {"alti", "alti_logit", "share_x_alti_logit"}
+NOT_ON_LATENT = {"alti", "alti_logit", "attn_lrp", "share_x_alti_logit"}
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-4}
 
 

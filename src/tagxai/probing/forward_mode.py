@@ -6,8 +6,8 @@ one for each direction of the input. Directions fit into one batch, and the poin
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cache
 from threading import RLock
@@ -31,6 +31,13 @@ class NoForwardModeError(UnsupportedError):
     """A model with an operation that torch can differentiate in reverse alone, as those of quantised weights."""
 
 
+def no_forward_mode(generator: Generator, error: NotImplementedError) -> NoForwardModeError:
+    """What to raise when an operation of the generator has raised `error`."""
+    return NoForwardModeError(
+        f"generator {generator.name!r} cannot be differentiated in forward mode: {str(error).splitlines()[0]}"
+    )
+
+
 def directional_derivatives(
     generator: Generator,
     generation: Generation,
@@ -46,8 +53,7 @@ def directional_derivatives(
         return generator.forward(generation, rows, branch=branch).log_prob
 
     count(forward_mode_passes=len(along))
-    with _one_at_a_time, torch.no_grad(), _plain_attention():
-        _prepare()
+    with differentiating():
         try:
             return _from_one_point(log_prob, point.embeddings, along)
         except RuntimeError as error:
@@ -57,9 +63,7 @@ def directional_derivatives(
         try:
             return _row_by_row(log_prob, point.embeddings, along)
         except NotImplementedError as error:
-            raise NoForwardModeError(
-                f"generator {generator.name!r} cannot be differentiated in forward mode: {str(error).splitlines()[0]}"
-            ) from None
+            raise no_forward_mode(generator, error) from None
 
 
 def _from_one_point(log_prob: LogProb, point: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
@@ -81,6 +85,29 @@ def _row_by_row(log_prob: LogProb, point: torch.Tensor, along: torch.Tensor) -> 
     if derivative is None:
         raise NotImplementedError("an operation drops the derivative")
     return derivative.permute(1, 2, 0)
+
+
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """Forward mode is this thread's alone inside the block, and attention is made of operations that know it."""
+    with _one_at_a_time, torch.no_grad(), _plain_attention():
+        _prepare()
+        yield
+
+
+def moving(value: torch.Tensor, tangent: torch.Tensor) -> torch.Tensor:
+    """A dual number: `value`, without the tangent that it may have, with this one."""
+    return torch.autograd.forward_ad.make_dual(value_of(value).contiguous(), tangent.to(value).contiguous())
+
+
+def value_of(number: torch.Tensor) -> torch.Tensor:
+    return torch.autograd.forward_ad.unpack_dual(number).primal
+
+
+def tangent_of(number: torch.Tensor) -> torch.Tensor:
+    """Zeros where nothing moves."""
+    parts = torch.autograd.forward_ad.unpack_dual(number)
+    return torch.zeros_like(parts.primal) if parts.tangent is None else parts.tangent
 
 
 @cache

@@ -35,6 +35,7 @@ def tagxai_methods() -> Sequence[type[Method]]:
     from tagxai.methods.atman import AtMan
     from tagxai.methods.attention_grad_cam import AttentionGradCAM
     from tagxai.methods.attention_rollout import AttentionRollout
+    from tagxai.methods.attn_lrp import AttnLRP
     from tagxai.methods.audiogenx import AudioGenX
     from tagxai.methods.banzhaf import Banzhaf
     from tagxai.methods.context_cite import ContextCite
@@ -60,7 +61,7 @@ def tagxai_methods() -> Sequence[type[Method]]:
 
     return [
         *(AudioGenX, CrossAttention, Random),
-        *(InputXGradient, IntegratedGradients, GradientShap, Saliency, SmoothGrad),
+        *(InputXGradient, IntegratedGradients, GradientShap, Saliency, SmoothGrad, AttnLRP),
         *(Shapley, Banzhaf, KernelShap, Lime, ContextCite, Occlusion),
         *(AttentionRollout, GenericAttention, AttentionGradCAM, GradientXAttention),
         *(ValueNorms, ALTI, ALTILogit, ValueZeroing, AtMan, DAAM),
