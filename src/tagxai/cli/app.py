@@ -41,7 +41,7 @@ def app_command(
 ) -> None:
     """Listen, point, compare and edit in the browser, for one person or several."""
     try:
-        from tagxai.report.app.serving import serve
+        from tagxai.report.app.serving import App
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
             raise
@@ -52,16 +52,14 @@ def app_command(
     names = labels(specs)
     for spec in specs:
         options.check_generator(spec)
+    served = App(host, port)
     models = []
     with stages() as stage:
         for spec, name in zip(specs, names, strict=True):
             stage(f"loading {spec}")
             models.append(Model(name, options.load_model(spec, device, dtype)))
-
-    def ready(address: str) -> None:
-        typer.echo(address)
-        display.note("Ctrl+C stops the app")
-        if open_page and not webbrowser.open(address):
-            display.note("no browser was found; open the address in one")
-
-    serve(models, host, port, ready)
+    typer.echo(served.address)
+    display.note("Ctrl+C stops the app")
+    if open_page and not webbrowser.open(served.address):
+        display.note("no browser was found; open the address in one")
+    served.run(models)

@@ -21,6 +21,7 @@ from tagxai.explaining.kept_answers import Answer
 from tagxai.explaining.listening import listen_many
 from tagxai.explaining.loading import make_method
 from tagxai.explaining.making import generate_each
+from tagxai.explaining.prompts import prompt_warnings
 from tagxai.report.app.jobs import Cancelled
 from tagxai.report.app.models import Model
 from tagxai.report.app.takes import Contrast, Take
@@ -114,7 +115,8 @@ def _explain(
         contrast, heard = contrasts[i], heard_sentence(model.generator, clips[i])
         explanation = Explanation(found[i], (), tracks[i], heard)
         asked = None if contrast is None else Contrast(contrast, _answer(model, clips[i], contrast.prompt))
-        on_take(i, Take(_id(), model, explanation, asked))
+        warned = prompt_warnings(model.generator, clips[i].prompt)
+        on_take(i, Take(_id(), model, explanation, asked, warnings=tuple(warned)))
 
 
 def _each(given: Mapping[int, K], work: Callable[[Sequence[K]], Sequence[T]], on_take: OnTake) -> dict[int, T]:

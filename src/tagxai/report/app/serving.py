@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
@@ -21,6 +21,7 @@ from tagxai.report.app.worker import Worker
 LAST = 5.0
 """Seconds that connections and workers have to end."""
 CONNECTIONS = 128
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 def is_loopback(host: str) -> bool:
@@ -33,22 +34,45 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def serve(models: Sequence[Model], host: str, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `on_ready` is given the address. Raises TagxaiError where the port is taken."""
-    with _bound(host, port) as bound:
-        port = bound.getsockname()[1]
-        token = None if is_loopback(host) else secrets.token_urlsafe(24)
-        shown = f"[{host}]" if ":" in host else host
-        any_name = host in ("0.0.0.0", "::")
-        names = {shown.lower(), "localhost", "127.0.0.1", "[::1]"} if is_loopback(host) else {shown.lower()}
-        hosts = None if any_name else [f"{name}:{port}" for name in names] + ([*names] if port == 80 else [])
+class App:
+    """An app that holds `host` and `port` (0: any free one) until it has run.
+
+    `address` is where a browser finds it. Raises TagxaiError where the port is taken.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._socket = _bound(host, port)
+        port = self._socket.getsockname()[1]
+        name = f"[{host}]" if ":" in host else host.lower()
+        self._hosts = _hosts(host, name, port)
+        self._token = None if is_loopback(host) else secrets.token_urlsafe(24)
+        self.address = f"http://{'127.0.0.1' if host in EVERYWHERE else name}:{port}/"
+        self.address += f"?token={self._token}" if self._token else ""
+        self._stopped = False
+        self._server: uvicorn.Server | None = None
+
+    def run(self, models: Sequence[Model]) -> None:
+        """Serve the models until SIGINT, SIGTERM or `stop`."""
         queue = Queue()
-        visits = Visits(queue)
-        server = _Server(make_app(models, visits, lambda: server.should_exit, hosts, token))
-        with _working(models, queue):
-            name = "127.0.0.1" if any_name else shown
-            on_ready(f"http://{name}:{port}/" + (f"?token={token}" if token else ""))
-            server.run(sockets=[bound])
+        app = make_app(models, Visits(queue), lambda: server.should_exit, self._hosts, self._token)
+        self._server = server = _Server(app)
+        server.should_exit = self._stopped
+        with self._socket, _working(models, queue):
+            server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """May be called from any thread, before `run` too."""
+        self._stopped = True
+        if self._server is not None:
+            self._server.should_exit = True
+
+
+def _hosts(host: str, name: str, port: int) -> list[str] | None:
+    """The names under which the app is asked; None for any, which the token guards."""
+    if host in EVERYWHERE:
+        return None
+    names = {name, "localhost", "127.0.0.1", "[::1]"} if is_loopback(host) else {name}
+    return [f"{each}:{port}" for each in names] + ([*names] if port == 80 else [])
 
 
 class _Server(uvicorn.Server):
@@ -87,12 +111,9 @@ def _working(models: Sequence[Model], queue: Queue) -> Iterator[None]:
             worker.join(LAST)
 
 
-@contextmanager
-def _bound(host: str, port: int) -> Iterator[socket.socket]:
+def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        bound = socket.create_server((host, port), family=family, backlog=CONNECTIONS)
+        return socket.create_server((host, port), family=family, backlog=CONNECTIONS)
     except OSError as error:
         raise TagxaiError(f"cannot listen on {host}:{port}: {error.strerror or error}; try --port 0") from None
-    with bound:
-        yield bound

@@ -31,7 +31,10 @@ class Contrast:
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """An explained clip, perhaps with a contrast, perhaps edited by gains; `origin` is the take that was edited."""
+    """An explained clip, perhaps with a contrast, perhaps edited by gains; `origin` is the take that was edited.
+
+    `warnings` say what the model could not read in the prompt.
+    """
 
     id: str
     model: Model
@@ -39,6 +42,7 @@ class Take:
     contrast: Contrast | None = None
     edit: Edit | None = None
     origin: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def clip(self) -> Generation:
@@ -75,6 +79,7 @@ class Take:
             "contrast": self.contrast.clip.prompt if self.contrast else "",
             "edited": ", ".join(f"{printable(text)} ×{gain:g}" for text, gain in changed.items()),
             "origin": self.origin or self.id,
+            "warnings": [printable(text) for text in self.warnings],
             "words": [printable(word.text) for word in self.words],
             "gains": self.gains,
             "phrases": [self._phrase(each) for each in stretches(clip.prompt, self.words)],

@@ -7,6 +7,7 @@ function hearTakes(found) {
   takes = found;
   fresh.forEach(take => known.add(take.id));
   for (const letter of ["A", "B"]) if (!takes.some(take => take.id === pair[letter])) pair[letter] = null;
+  if (first && fresh.length) fillForm(fresh[0]); // the page was loaded again
   if (fresh.length) show(fresh[0].id, !first);
   else drawHistory();
 }
@@ -20,6 +21,7 @@ function drawHistory() {
     return make("li", { className: current === take.id ? "current" : "", "data-take": take.id },
       make("button", { type: "button", className: "what", dir: "auto", "aria-pressed": String(current === take.id), onclick: () => { fillForm(take); show(take.id); } }, take.shown),
       make("span", { className: "how", dir: "auto" }, take.edited || (take.contrast ? `beside “${take.contrast}” · ${how}` : how)),
+      ...take.warnings.map(text => make("span", { className: "how warning", dir: "auto" }, text)),
       make("span", { className: "row" }, make("span", { className: "how" }, `Take ${take.number}`), ...marks,
         make("a", { className: "small", href: `${addressOf(take.id)}.zip`, download: "", "aria-label": `Zip of take ${take.number}` }, "Zip")));
   }));
