@@ -41,19 +41,22 @@ def make_takes(model: Model, wishes: Sequence[Wish], stage: Stage, on_take: OnTa
     """Clips of all wishes are generated together; edits are ready then, explanations and audio to compare follow."""
     requests = {(i, what): each for i, wish in enumerate(wishes) for what, each in _requests(wish).items()}
     made = generate_each(model.generator, list(requests.values()), on_progress=stage("generating"))
-    clips = dict(zip(requests, made, strict=True))
+    clips: dict[tuple[int, str], Generation] = {}
+    failed: dict[int, TagxaiError] = {}
+    for (i, what), found in zip(requests, made, strict=True):
+        if isinstance(found, TagxaiError):
+            failed[i] = found
+        else:
+            clips[i, what] = found
     new: dict[int, NewClip] = {}
     for i, wish in enumerate(wishes):
-        failed = next((clip for (j, _), clip in clips.items() if i == j and isinstance(clip, TagxaiError)), None)
-        if failed is not None:
-            on_take(i, error_sentence(failed))
+        if i in failed:
+            on_take(i, error_sentence(failed[i]))
         elif isinstance(wish, Gains):
             on_take(i, _edited(wish, clips[i, "edited"]))
         else:
             new[i] = wish
-    _explain(
-        model, new, {i: clips[i, "clip"] for i in new}, {i: clips.get((i, "contrast")) for i in new}, stage, on_take
-    )
+    _explain(model, new, clips, stage, on_take)
 
 
 def _requests(wish: Wish) -> Mapping[str, Request]:
@@ -98,24 +101,23 @@ def _named(wish: Gains) -> dict[str, float]:
 def _explain(
     model: Model,
     wishes: Mapping[int, NewClip],
-    clips: Mapping[int, Generation],
-    contrasts: Mapping[int, Generation | None],
+    clips: Mapping[tuple[int, str], Generation],
     stage: Stage,
     on_take: OnTake,
 ) -> None:
     found: dict[int, Attribution] = {}
     for name in dict.fromkeys(wish.method for wish in wishes.values()):
         method = make_method(name, model.settings(name))
-        mine = {i: clips[i] for i, wish in wishes.items() if wish.method == name}
+        mine = {i: clips[i, "clip"] for i, wish in wishes.items() if wish.method == name}
         progress = stage(f"explaining with {name}")
         found |= _each(mine, partial(attribute_many, method, model.generator, on_progress=progress), on_take)
     listening = stage("generating audio to compare")
     tracks = _each(found, partial(listen_many, model.generator, on_progress=listening), on_take)
     for i in tracks:
-        contrast, heard = contrasts[i], heard_sentence(model.generator, clips[i])
-        explanation = Explanation(found[i], (), tracks[i], heard)
-        asked = None if contrast is None else Contrast(contrast, _answer(model, clips[i], contrast.prompt))
-        warned = prompt_warnings(model.generator, clips[i].prompt)
+        clip, contrast = clips[i, "clip"], clips.get((i, "contrast"))
+        explanation = Explanation(found[i], (), tracks[i], heard_sentence(model.generator, clip))
+        asked = None if contrast is None else Contrast(contrast, _answer(model, clip, contrast.prompt))
+        warned = prompt_warnings(model.generator, clip.prompt)
         on_take(i, Take(_id(), model, explanation, asked, warnings=tuple(warned)))
 
 

@@ -103,8 +103,8 @@ def make_app(
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    statuses = {FullError: 429, GoneError: 404, BodyError: 413}
-    return JSONResponse({"error": str(error)}, statuses.get(type(error), 400))  # type: ignore[call-overload]
+    statuses: dict[type[Exception], int] = {FullError: 429, GoneError: 404, BodyError: 413}
+    return JSONResponse({"error": str(error)}, statuses.get(type(error), 400))
 
 
 async def _content(request: Request) -> dict[str, Any]:
