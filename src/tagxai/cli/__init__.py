@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from tagxai.cli import app as app_in_browser
 from tagxai.cli import ask, bench, catalogue, convert, edit, effects, evaluate, explain, export, generate, plugin, show
 from tagxai.cli.display import complain, note
 from tagxai.errors import TagxaiError
@@ -63,7 +64,9 @@ def _top(
     """Which words of a prompt made which seconds of the audio: heard and measured."""
 
 
-for command in (explain, show, export, ask, effects, edit, generate, bench, evaluate, convert, catalogue, plugin):
+for command in (
+    *(explain, show, app_in_browser, export, ask, effects, edit, generate, bench, evaluate, convert, catalogue, plugin),
+):
     command.register(app)
 
 

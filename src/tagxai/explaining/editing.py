@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -161,13 +161,23 @@ def edit(
         base = Request(prompt, duration, seed, settings=sampling, conditioning=encode(model, prompt))
     assert base.conditioning is not None
     factors = token_gains(gains, base.prompt, base.conditioning.spans[0], base.conditioning.tokens[0])
-    mask = torch.tensor(factors).expand(model.timeline(base.duration).positions, -1)
-    requests = [
-        replace(base, seed=base.seed + i, mask=gate) for i in range(repeats) for gate in (base.mask, mask.clone())
-    ]
+    seeds = [replace(base, seed=base.seed + i) for i in range(repeats)]
+    requests = [each for plain in seeds for each in (plain, gated(plain, model, factors))]
     clips = model.generate_many(requests, on_progress=on_progress)
-    takes = [Take(*pair, _heard(model, *pair)) for pair in zip(clips[::2], clips[1::2], strict=True)]
+    takes = [take_of(model, *pair) for pair in zip(clips[::2], clips[1::2], strict=True)]
     return Edit(dict(gains), factors, tuple(takes))
+
+
+def gated(request: Request, model: Generator, factors: Sequence[float]) -> Request:
+    """The request with the attention to each token multiplied by its factor, at every position."""
+    mask = torch.tensor(factors).expand(model.timeline(request.duration).positions, -1)
+    return replace(request, mask=mask.clone())
+
+
+def take_of(model: Generator, plain: Generation, edited: Generation) -> Take:
+    """The pair, with what the model's detector hears in each."""
+    before, after = model.heard(plain), model.heard(edited)
+    return Take(plain, edited, None if before is None or after is None else (before.sounds, after.sounds))
 
 
 def earlier(folder: Path) -> list[str]:
@@ -178,11 +188,6 @@ def earlier(folder: Path) -> list[str]:
         return [EDIT]
     named = content.get("files")
     return [EDIT, "report.html", *(name for name in named or () if isinstance(name, str) and is_plain(name))]
-
-
-def _heard(model: Generator, plain: Generation, edited: Generation) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    before, after = model.heard(plain), model.heard(edited)
-    return None if before is None or after is None else (before.sounds, after.sounds)
 
 
 def _take(folder: Path, content: Mapping[str, Any]) -> Take:

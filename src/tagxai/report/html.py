@@ -38,8 +38,8 @@ def data_uri(data: bytes, kind: str) -> str:
 
 
 def text_of_script(files: Sequence[str]) -> str:
-    """The script's files as one, in a scope of its own."""
-    parts = "\n".join(resource(f"script/{name}.js") for name in files)
+    """The script's files as one, in a scope of its own; those of another folder have its name before theirs."""
+    parts = "\n".join(resource(f"{name if '/' in name else f'script/{name}'}.js") for name in files)
     return f'(() => {{\n"use strict";\n{parts}}})();\n'
 
 

@@ -25,6 +25,7 @@ from tagxai.scoring.questions import (
     effects,
     interval_difference,
     prompt_and_history,
+    prompt_contrast,
     replacement_contrast,
 )
 from tagxai.scoring.surrogates import banzhaf_values, context_cite, kernel_shap, lime
@@ -54,6 +55,7 @@ __all__ = [
     "minimal_sufficient",
     "permuted",
     "prompt_and_history",
+    "prompt_contrast",
     "random_subsets",
     "replacement_contrast",
     "score",

@@ -64,7 +64,11 @@ def replacement_contrast(generator: Generator, generation: Generation, replaceme
     Every occurrence of a word (or of several in a row) is replaced, whatever its case. Raises TagxaiError for a word
     that the prompt does not have.
     """
-    other = replace_words(generation.prompt, replacements)
+    return prompt_contrast(generator, generation, replace_words(generation.prompt, replacements))
+
+
+def prompt_contrast(generator: Generator, generation: Generation, other: str) -> Contrast:
+    """Why this prompt and not another: log p(code | the prompt) - log p(code | the other)."""
     with torch.no_grad():
         log_prob = generator.forward(generation, generator.encode_prompt([generation.prompt, other])).log_prob
     return Contrast(generation.prompt, other, (log_prob[0] - log_prob[1]).float().cpu())

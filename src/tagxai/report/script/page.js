@@ -42,8 +42,12 @@ function start() {
   drawExports();
   for (const bar of document.querySelectorAll("[role=toolbar]")) bar.renew();
   document.body.classList.add("alive");
-  clock.decode(page.sample_rate).then(() => { drawPlayer(); drawSound(); document.body.classList.add("ready"); },
+  clock.decode(page.sample_rate).then(() => { drawPlayer(); drawSound(); document.body.classList.add("ready"); playIfAsked(); },
     () => announce("This browser cannot decode the page's audio; the clips are beside the page, as FLAC."));
+}
+
+function playIfAsked() {
+  if (new URLSearchParams(location.hash.slice(1)).has("play")) clock.play();
 }
 
 function follow() {

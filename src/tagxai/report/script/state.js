@@ -40,7 +40,7 @@ function shownUnits() {
   return shown.sort((i, j) => scores[j] - scores[i]);
 }
 
-// -- the address's fragment keeps what is chosen: #t=1.2,2.4&by=phrase ------------------------------------------------
+// -- the fragment keeps what is chosen, #t=1.2,2.4&by=phrase; an app also asks for a clip, and to play it -------------
 
 function readFragment() {
   const given = new URLSearchParams(location.hash.slice(1)), found = {};
@@ -49,6 +49,7 @@ function readFragment() {
   if (given.get("by") in page.units) found.by = given.get("by");
   const method = methods.findIndex(each => each.name === given.get("method"));
   if (method >= 0) found.method = method;
+  if (page.clips[given.get("clip") - 1]) found.clip = given.get("clip") - 1;
   set({ selection: null, ...found });
 }
 
@@ -58,6 +59,7 @@ function writeFragment() {
   if (state.by !== "word") parts.set("by", state.by);
   if (state.method > 0) parts.set("method", methods[state.method].name);
   const text = parts.toString().replaceAll("%2C", ",");
+  if (parent !== window) parent.postMessage({ fragment: text }, "*"); // an app shows its next page at the same place
   try {
     history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
   } catch {
