@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,6 +45,14 @@ class PlanEntry:
     def identity(self) -> dict[str, Any]:
         """Everything about it that decides a result."""
         return {"name": self.name, "origin": self.origin, "settings": dict(self.settings), **self.content}
+
+    def unsupported_by(self, generator: str, offers: Iterable[str]) -> str | None:
+        """Why it does not work with a generator that has these capabilities; None where it does."""
+        lacking = sorted(set(self.needs).difference(offers))
+        if not lacking:
+            return None
+        kind = "metric" if self.family else "method"
+        return f"{kind} {self.label!r} needs {', '.join(lacking)}, which generator {generator!r} does not offer"
 
     def with_content(self) -> PlanEntry:
         """The entry with the checksums of its code and files as they are now."""
