@@ -137,7 +137,7 @@ def test_a_run_whose_methods_all_fail_ends_with_status_1_and_keeps_its_results(b
     )
     assert "Leaderboard: analytic" in made.stdout
     assert (tmp_path / "out" / "table.md").is_file()
-    assert invoke("bench", "show", tmp_path / "out").exit_code == 0
+    assert invoke("bench", "show", tmp_path / "out").exit_code == 1
     some = invoke("bench", *given, "-m", "bad,cross_attention", "--out", tmp_path / "out")
     assert some.exit_code == 0, some.output
     assert some.stdout.splitlines()[-1].startswith("2 of 14 cells failed")

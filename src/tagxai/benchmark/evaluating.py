@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tagxai.benchmark.guards import blaming
 from tagxai.benchmark.measurement import Measurement, without_value
-from tagxai.benchmark.plan_entry import PlanEntry, control_entries
+from tagxai.benchmark.plan_entry import SAVED, PlanEntry, control_entries
 from tagxai.benchmark.results import Results
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
@@ -56,7 +56,7 @@ def evaluate(
     for number, (attribution, control) in enumerate(work):
         clip = attribution.generation
         generator = generators[clip.generator]
-        entry = control or PlanEntry(attribution.method, attribution.method, "saved", dict(attribution.settings))
+        entry = control or PlanEntry(attribution.method, attribution.method, SAVED, dict(attribution.settings))
         methods.setdefault(entry.label, entry)
         todo = []
         for metric in metrics:

@@ -86,7 +86,7 @@ def _board(
     cells: Sequence[Measurement], methods: Sequence[PlanEntry], metric: PlanEntry, reference: str
 ) -> Board | None:
     """The board of one generator and metric; None without a value."""
-    absent = _absent(cells)
+    absent = absent_prompts(cells)
     values: dict[str, dict[str, float]] = {}
     for method in methods:
         mine = [(cell.prompt, cell.value) for cell in cells if cell.method == method.label and cell.value is not None]
@@ -121,7 +121,7 @@ def _board(
     )
 
 
-def _absent(cells: Sequence[Measurement]) -> dict[str, dict[Status, int]]:
+def absent_prompts(cells: Sequence[Measurement]) -> dict[str, dict[Status, int]]:
     """For each method, the number of prompts without a value, by the worst that became of their clips."""
     worst: dict[str, dict[str, int]] = {}
     for cell in cells:
@@ -131,7 +131,7 @@ def _absent(cells: Sequence[Measurement]) -> dict[str, dict[Status, int]]:
             of_prompts[cell.prompt] = rank
         elif of_prompts.get(cell.prompt) != WORST.index("value"):
             of_prompts[cell.prompt] = min(rank, of_prompts.get(cell.prompt, rank))
-    found = {}
+    found: dict[str, dict[Status, int]] = {}
     for method, of_prompts in worst.items():
         count = Counter(of_prompts.values())
         found[method] = {status: count[n] for n, status in enumerate(WORST) if count[n] and status != "value"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from tagxai.errors import NotApplicableError
 
@@ -47,7 +47,7 @@ class Measurement:
         return self.error or self.not_applicable or ""
 
 
-def without_value(error: Exception | str) -> dict[str, str]:
+def without_value(error: Exception | str) -> dict[str, Any]:
     """The field of a Measurement that says why it has no value.
 
     >>> without_value("it ran out of memory"), without_value(NotApplicableError("no truth is known"))

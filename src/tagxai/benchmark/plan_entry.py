@@ -9,8 +9,12 @@ from typing import Any
 from tagxai.benchmark.controls import CONTROLS, ORIGIN
 from tagxai.contract.method import Method
 from tagxai.contract.metric import Metric
+from tagxai.errors import TagxaiError
 from tagxai.explaining.identifying import code_of, content_of
 from tagxai.registering.registry import BUILT_IN, registry
+
+SAVED = "saved"
+"""The origin of explanations that were made earlier."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,15 @@ class PlanEntry:
         if not lacking:
             return None
         kind = "metric" if self.family else "method"
-        return f"{kind} {self.label!r} needs {', '.join(lacking)}, which generator {generator!r} does not offer"
+        sentence = f"{kind} {self.label!r} needs {', '.join(lacking)}, which generator {generator!r} does not offer"
+        return f"{sentence}; {remedy}" if (remedy := self._remedy()) else sentence
+
+    def _remedy(self) -> str:
+        """What a method says would help; empty where it says nothing, or its plugin is not installed here."""
+        try:
+            return "" if self.family or self.origin == SAVED else self.method().remedy
+        except TagxaiError:
+            return ""
 
     def with_content(self) -> PlanEntry:
         """The entry with the checksums of its code and files as they are now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -52,20 +53,22 @@ def _prompts(plan: Plan) -> Iterator[str | dict[str, str]]:
         yield {"prompt": prompt, **own} if own else prompt
 
 
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
+
+
 def _value(value: Any) -> str:
     """A value of TOML on one line.
 
     >>> _value({"a b": [1, 0.5, True], "c": 'say "hi"'})
-    '{ "a b" = [1, 0.5, true], "c" = "say \\\\"hi\\\\"" }'
+    '{ "a b" = [1, 0.5, true], c = "say \\\\"hi\\\\"" }'
     """
     if isinstance(value, Mapping):
-        pairs = (f"{_value(str(key))} = {_value(each)}" for key, each in value.items())
+        pairs = (f"{_key(str(key))} = {_value(each)}" for key, each in value.items())
         return f"{{ {', '.join(pairs)} }}" if value else "{}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_value, value))}]"
     if value is None:
         return '"none"'
-    if isinstance(value, float) and value.is_integer():
-        return f"{value!r}"
     text = json.dumps(value, ensure_ascii=False)
     return text.replace("\x7f", "\\u007f")

@@ -62,6 +62,25 @@ class Results:
     def missing(self) -> int:
         return self.counts["missing"]
 
+    def of_metrics(self, labels: Sequence[str]) -> Results:
+        """The same results by some of the metrics, in their order. Raises UnknownNameError."""
+        known = {metric.label: metric for metric in self.metrics}
+        for label in labels:
+            if label not in known:
+                raise UnknownNameError("metric of this benchmark", label, known)
+        cells = [cell for cell in self.cells if cell.metric in labels]
+        return replace(self, cells=cells, metrics=[known[label] for label in labels])
+
+    def sorted_by(self, metric: str) -> Results:
+        """The same results with the methods in the order of their means by a metric, on the first generator that has
+        it; best first, methods without a value last. Raises UnknownNameError."""
+        board = next((board for board in self.boards if board.metric == metric), None)
+        if board is None:
+            raise UnknownNameError("metric with values", metric, {board.metric for board in self.boards})
+        sign = -1 if board.higher_is_better else 1
+        means = {entry.method: sign * entry.interval.mean for entry in board.entries}
+        return replace(self, methods=sorted(self.methods, key=lambda method: means.get(method.label, float("inf"))))
+
     def of_prompts(self, prompts: Collection[str]) -> Results:
         """The same results over some of the prompts."""
         return replace(self, cells=[cell for cell in self.cells if cell.prompt in prompts])

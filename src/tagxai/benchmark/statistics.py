@@ -83,7 +83,7 @@ def sign_flip(differences: Float[torch.Tensor, " prompts"], *, seed: int = 0) ->
     return sign_flips([differences], seed=seed)[0]
 
 
-def sign_flips(tests: Sequence[Float[torch.Tensor, " prompts"]], *, seed: int = 0) -> list[float]:
+def sign_flips(tests: Sequence[Float[torch.Tensor, " _prompts"]], *, seed: int = 0) -> list[float]:
     """`sign_flip` of each of several tests, which may be over different numbers of prompts."""
     found: dict[int, float] = {}
     for n in {len(test) for test in tests}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from tagxai.benchmark.entry_syntax import split
 from tagxai.cli import display, options
 from tagxai.cli.bench_options import ByOption, ReferenceOption
 from tagxai.cli.benchmark_output import print_tables
-from tagxai.errors import UnknownNameError
+from tagxai.errors import TagxaiError, UnknownNameError
 
 if TYPE_CHECKING:
     from tagxai.benchmark.results import Results
@@ -30,12 +32,55 @@ def show(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A benchmark's, finished or not.")],
     reference: ReferenceOption = None,
     by: ByOption = None,
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", metavar="NAMES", help="Show only these, separated by commas.")
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option("--sort", metavar="METRIC", help="Order the methods by this metric, best first.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print only the leaderboard, as CSV.")] = False,
+    as_latex: Annotated[bool, typer.Option("--latex", help="Print only the leaderboards, as LaTeX.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only the results, as JSON.")] = False,
+    as_bibtex: Annotated[bool, typer.Option("--bibtex", help="Print only the references of what was run.")] = False,
 ) -> None:
     """Print the tables of a benchmark, and write its result files again.
 
     Exit status: 0 if every cell that applies has a value, 1 if some failed, 3 if some are still to be computed.
     """
-    finish(folder, reference=reference, by=by)
+    from tagxai.benchmark import results
+
+    forms = {"csv": as_csv, "latex": as_latex, "json": as_json, "bibtex": as_bibtex}
+    chosen = [name for name, wanted in forms.items() if wanted]
+    if len(chosen) > 1:
+        raise TagxaiError(f"give one of --{' and --'.join(chosen)}")
+    found = results.load(folder, reference=reference)
+    shown = found if metrics is None else found.of_metrics(split(metrics))
+    shown = shown if sort is None else shown.sorted_by(sort)
+    if chosen:
+        print(_as_text(shown, chosen[0]), end="")
+        _exit(found)
+    elif metrics is None and sort is None:
+        finish(folder, reference=reference, by=by)
+    else:
+        if by is not None:
+            check_column(by, found.columns)
+        print_tables(shown, by=by)
+        display.out().print(Text(_counts(found)), soft_wrap=True)
+        _exit(found)
+
+
+def _as_text(found: Results, form: str) -> str:
+    """Results in one of the forms of `show`."""
+    from tagxai.benchmark.paper import latex
+    from tagxai.benchmark.paper.bibliography import bibliography
+    from tagxai.benchmark.paper.rows import board_rows
+    from tagxai.benchmark.result_files import csv_text
+
+    if form == "csv":
+        return csv_text(list(board_rows(found)))
+    if form == "json":
+        return json.dumps(found.to_json(), indent=2) + "\n"
+    return latex.document(found) if form == "latex" else bibliography(found)
 
 
 def merge(
@@ -62,6 +107,12 @@ def finish(folder: Path, *, reference: str | None = None, by: str | None = None)
     print_tables(found, by=by)
     display.out().print(Text("\n" + ", ".join(map(str, files))), soft_wrap=True)
     display.out().print(Text(_counts(found)), soft_wrap=True)
+    display.out().print(Text(f"repeat it: tagxai bench {folder / 'plan.toml'} --yes --out NEW"), soft_wrap=True)
+    _exit(found)
+
+
+def _exit(found: Results) -> None:
+    """Leave with the status of what became of the cells, unless all that apply have a value."""
     if found.counts["failed"]:
         errors = [cell.error for cell in found.cells if cell.method not in found.controls and not cell.not_applicable]
         if all(error is not None for error in errors):

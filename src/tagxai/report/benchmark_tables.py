@@ -155,7 +155,7 @@ def _comparisons(board: Board) -> Table:
     title = f"{board.title} on {board.generator}: against {board.reference}"
     text = (
         f"Paired by prompt. Methods with a letter in common cannot be told apart: no two of them differ with p < "
-        f"{SIGNIFICANT:g} by Holm's correction for all {len(board.pairs)} pairs of methods."
+        f"{SIGNIFICANT:g} by Holm's correction over all pairs of methods ({len(board.pairs)})."
     )
     return Table(title, text, header, rows)
 
@@ -164,12 +164,11 @@ def _spreads(spreads: Sequence[Spread]) -> list[Table]:
     """For each generator, how far prompts and seeds spread the values of each method."""
     tables = []
     for generator in dict.fromkeys(each.generator for each in spreads):
-        rows = [
-            [each.metric, each.method, f"{c.prompt:.3g}", f"{c.seed:.3g}", "–" if c.share is None else f"{c.share:.0%}"]
-            + [f"{c.prompts}", f"{c.clips}"]
-            for each in spreads
-            if each.generator == generator and (c := each.components)
-        ]
+        rows = []
+        for metric, method, found in (each[1:] for each in spreads if each.generator == generator):
+            share = "–" if found.share is None else f"{found.share:.0%}"
+            sizes = [f"{found.prompts}", f"{found.clips}"]
+            rows.append([metric, method, f"{found.prompt:.3g}", f"{found.seed:.3g}", share, *sizes])
         text = "Standard deviations of prompts' means and of the seeds of one prompt (a random-effects model)."
         header = ["metric", "method", "over prompts", "over seeds", "variance by prompts", "prompts", "clips"]
         tables.append(Table(f"Prompts and seeds: {generator}", text, header, rows))
