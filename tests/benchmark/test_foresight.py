@@ -9,6 +9,7 @@ from registered import register_method
 from tagxai import TagxaiError
 from tagxai.benchmark import results
 from tagxai.benchmark.cells import Job
+from tagxai.benchmark.clip_spec import ClipSpec
 from tagxai.benchmark.foresight import forecast, foreseeing, trial
 from tagxai.benchmark.foresight.prompts_needed import least_p, prompts_needed
 from tagxai.benchmark.foresight.schedule import makespan
@@ -80,7 +81,7 @@ def test_what_a_trial_stops_has_not_failed(tmp_path, monkeypatch):
 
 
 def test_a_forecast_adds_up_what_jobs_take():
-    job = Job("", ModelSpec("a", "cpu", "auto", None), (("clip", ()),) * 4, None)
+    job = Job("", ModelSpec("a", "cpu", "auto", None), ((ClipSpec("a", {}, "rain", 0, None, {}), ()),) * 4, None)
     made = trial.Trial((trial.Tried((trial.Timing(1, 9.0), trial.Timing(1, 2.0)), True, 4),), 0)
     two = forecast.forecast([job, job, job], [job], made, workers=2, start_seconds=1.0)
     assert two.seconds == 1.0 + makespan([8.0, 8.0, 8.0], [0.0, 1.0])

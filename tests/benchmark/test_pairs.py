@@ -9,8 +9,8 @@ import torch
 
 from tagxai.benchmark.measurement import Measurement
 from tagxai.benchmark.pairs import Pair, every_pair, places
-from tagxai.benchmark.paper.variance import components, spreads
 from tagxai.benchmark.statistics import holm, sign_flip, sign_flips
+from tagxai.benchmark.variance import components, spreads
 from tagxai.metrics.intervals import Interval
 
 

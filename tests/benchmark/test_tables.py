@@ -115,4 +115,4 @@ def test_what_rounds_to_zero_has_no_sign():
     made = plan(methods=[{"name": "occlusion", "label": "a"}, {"name": "shapley", "label": "b"}])
     board, compared = tables(results.Results(rows, made.methods, made.metrics, "a"))[:2]
     assert dict(board.rows)["b"] == "0.000 (n=2)"
-    assert compared.rows[0][1] == "+0.000"
+    assert {row[0]: row[3] for row in compared.rows} == {"a": "–", "b": "+0.000"}

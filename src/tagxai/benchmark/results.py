@@ -8,10 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tagxai.benchmark import leaderboard, summaries
+from tagxai.benchmark import leaderboard, summaries, variance
 from tagxai.benchmark.clip_spec import content_key
 from tagxai.benchmark.measurement import Measurement, Status
-from tagxai.benchmark.paper import variance
 from tagxai.benchmark.plan_entry import PlanEntry
 from tagxai.benchmark.planned_run import PlannedRun
 from tagxai.benchmark.store import Store

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from tagxai.benchmark.leaderboard import Board
-from tagxai.benchmark.paper.variance import Spread
 from tagxai.benchmark.results import Results
+from tagxai.benchmark.variance import Spread
 from tagxai.report.absence_table import ABSENCE_HEADER, ABSENT, absence_rows
 from tagxai.report.benchmark_clips import ClipPages
 from tagxai.report.board_plot import plot_boards
