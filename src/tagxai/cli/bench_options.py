@@ -50,7 +50,7 @@ ReferenceOption = Annotated[
     typer.Option("--reference", metavar="METHOD", help="Compare all others with this one; default: the first."),
 ]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, mps or sharded.")]
-DtypeOption = Annotated[str | None, typer.Option("--dtype", help="auto, float32, bfloat16 or float16.")]
+DtypeOption = Annotated[str | None, typer.Option("--dtype", help="auto, float32, bfloat16, float16 or int8.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads of torch in each process.")]
 TimeLimitOption = Annotated[
     float | None,
