@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=24)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    lines = ["# Foreseen and measured time of benchmarks", "", f"{arguments.prompts} prompts; {machine()}.", ""]
+    lines = ["# Foreseen and measured time of benchmarks", "", f"{arguments.prompts} prompts; {machine(1)}.", ""]
     lines += ["| plan | foreseen (s) | measured (s) | ratio |", "| --- | --- | --- | --- |"]
     kept = True
     for name, content in PLANS.items():
