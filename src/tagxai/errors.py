@@ -29,7 +29,14 @@ class DuplicateNameError(TagxaiError):
     """Two plugins that register one name."""
 
 
-class UnsupportedError(TagxaiError):
+class NotApplicableError(TagxaiError):
+    """A question that has no answer here, through no fault of anybody: a metric of a truth that is not known, say.
+
+    In a benchmark such a cell is "not applicable", which is neither failed nor missing.
+    """
+
+
+class UnsupportedError(NotApplicableError):
     """A method that needs what a generator does not offer, or a model of a shape that is not handled."""
 
 

@@ -16,7 +16,7 @@ from tagxai.benchmark import models
 from tagxai.benchmark.artefacts import clips_on, explanations_of
 from tagxai.benchmark.clip_spec import ClipSpec
 from tagxai.benchmark.guards import blaming
-from tagxai.benchmark.measurement import Measurement
+from tagxai.benchmark.measurement import Measurement, without_value
 from tagxai.benchmark.models import ModelSpec
 from tagxai.benchmark.plan_entry import PlanEntry
 from tagxai.benchmark.sentinel import Sentinel
@@ -107,7 +107,7 @@ def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, cells: CellWrit
             clip, clip_seconds = store.remembered(clips_on(device), spec.key, partial(_generate, generator, spec))
             sentinel = Sentinel(generator, clip)
     except TagxaiError as error:
-        cells.fail(todo, str(error))
+        cells.fail(todo, error)
         return cells.failed
     explained: list[_Explained] = []
     for entry, metrics in todo:
@@ -117,7 +117,7 @@ def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, cells: CellWrit
                 make = partial(_explain, entry, clip, sentinel)
                 attribution, seconds = store.remembered(explanations_of(clip), spec.explanation(entry), make)
         except TagxaiError as error:
-            cells.fail([(entry, metrics)], str(error))
+            cells.fail([(entry, metrics)], error)
             sentinel = _unharmed(job, sentinel)
             continue
         cost = {
@@ -137,7 +137,7 @@ def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, cells: CellWrit
                     sentinel.check(outputs=False)
                 cells.write(entry, metric, value=value, **cost)
             except TagxaiError as error:
-                cells.write(entry, metric, error=str(error), **cost)
+                cells.write(entry, metric, **without_value(error), **cost)
                 sentinel = _unharmed(job, sentinel)
     return cells.failed
 
@@ -179,18 +179,18 @@ class CellWriter:
         self.failed = 0
 
     def write(self, method: PlanEntry, metric: PlanEntry, **outcome: Any) -> None:
-        """`outcome` holds the fields of a Measurement: its value or error, and costs."""
+        """`outcome` holds the fields of a Measurement: its value, or why there is none, and costs."""
         cell = Measurement(self.clip.label, self.clip.prompt, self.clip.seed, method.label, metric.label, **outcome)
         self.store.write_cell(self.clip.cell(method, metric), cell)
         self.failed += cell.error is not None
         if self.on_cell is not None:
             self.on_cell(cell)
 
-    def fail(self, todo: Iterable[tuple[PlanEntry, Iterable[PlanEntry]]], error: str) -> None:
+    def fail(self, todo: Iterable[tuple[PlanEntry, Iterable[PlanEntry]]], error: str | TagxaiError) -> None:
         """The same error in all cells of `todo`."""
         for method, metrics in todo:
             for metric in metrics:
-                self.write(method, metric, error=error)
+                self.write(method, metric, **without_value(error))
 
 
 def unfinished(store: Store, clip: ClipSpec, pairs: Iterable[tuple[PlanEntry, Sequence[PlanEntry]]]) -> Todo:

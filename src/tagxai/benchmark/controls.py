@@ -13,7 +13,7 @@ from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.values import Generation
 from tagxai.contract.workload import Workload
-from tagxai.errors import TagxaiError
+from tagxai.errors import NotApplicableError
 from tagxai.lazy import Float, torch
 
 ORIGIN = "control"
@@ -75,7 +75,7 @@ class Oracle(Control):
     def mask(self, generator: Generator, generation: Generation) -> Float[torch.Tensor, "1 frames tokens"]:
         truth = generator.truth(generation)
         if truth is None:
-            raise TagxaiError(f"nothing is known about what the words of {generation.prompt!r} cause")
+            raise NotApplicableError(f"nothing is known about what the words of {generation.prompt!r} cause")
         mask = torch.zeros_like(_uniform(generation))
         for unit, row in zip(truth.units(generation), truth.mask.cpu(), strict=False):  # the last unit is no word
             mask[0, :, list(unit.tokens)] = row.float()[:, None]

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tagxai.benchmark.guards import blaming
-from tagxai.benchmark.measurement import Measurement
-from tagxai.benchmark.plan_entry import PlanEntry, control_entries
+from tagxai.benchmark.measurement import Measurement, without_value
+from tagxai.benchmark.plan_entry import SAVED, PlanEntry, control_entries
 from tagxai.benchmark.results import Results
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
@@ -56,16 +56,16 @@ def evaluate(
     for number, (attribution, control) in enumerate(work):
         clip = attribution.generation
         generator = generators[clip.generator]
-        entry = control or PlanEntry(attribution.method, attribution.method, "saved", dict(attribution.settings))
-        if not generator.offers.issuperset(entry.needs):
-            continue
+        entry = control or PlanEntry(attribution.method, attribution.method, SAVED, dict(attribution.settings))
         methods.setdefault(entry.label, entry)
-        todo = [
-            (metric, cell)
-            for metric in metrics
-            if generator.offers.issuperset(metric.needs)
-            and (cell := (clip.generator, clip.prompt, clip.seed, entry.label, metric.label)) not in measured
-        ]
+        todo = []
+        for metric in metrics:
+            cell = (clip.generator, clip.prompt, clip.seed, entry.label, metric.label)
+            why = (each.unsupported_by(clip.generator, generator.offers) for each in (entry, metric))
+            if (lacking := next(filter(None, why), None)) is not None:
+                measured.setdefault(cell, Measurement(*cell, not_applicable=lacking))
+            elif cell not in measured:
+                todo.append((metric, cell))
         if todo:
             measured |= _measured(todo, entry, attribution, generator, explain_again=control is not None)
         if on_progress is not None:
@@ -98,12 +98,12 @@ def _measured(
             method = entry.method() if explain_again else make_method(entry.name, entry.settings)
             measured = attribute(method, generator, clip) if explain_again else attribution
     except TagxaiError as error:
-        return {cell: Measurement(*cell, error=str(error)) for _, cell in todo}
+        return {cell: Measurement(*cell, **without_value(error)) for _, cell in todo}
     found = {}
     for metric, cell in todo:
         try:
             with blaming(f"metric {metric.label!r}"), seeded(clip.seed):
                 found[cell] = Measurement(*cell, value=measure(metric.metric(), generator, measured, method))
         except TagxaiError as error:
-            found[cell] = Measurement(*cell, error=str(error))
+            found[cell] = Measurement(*cell, **without_value(error))
     return found

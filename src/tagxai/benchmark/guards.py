@@ -8,18 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tagxai.errors import TagxaiError, error_sentence
+from tagxai.errors import NotApplicableError, TagxaiError, error_sentence
 
 
 @contextmanager
 def blaming(what: str, limit: float | None = None) -> Iterator[None]:
     """Whatever goes wrong in the block becomes a TagxaiError of one sentence that begins with `what`.
 
-    `limit` is a time limit in seconds.
+    What does not apply remains a NotApplicableError. `limit` is a time limit in seconds.
     """
     try:
         with time_limit(limit):
             yield
+    except NotApplicableError as error:
+        text = error_sentence(error)
+        raise NotApplicableError(text if text.startswith(what) else f"{what} does not apply: {text}") from error
     except (Exception, SystemExit) as error:  # a plugin may raise anything
         text = error_sentence(error)
         raise TagxaiError(text if text.startswith(what) else f"{what} failed: {text}") from error

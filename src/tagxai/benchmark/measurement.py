@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from tagxai.errors import NotApplicableError
+
+Status = Literal["value", "not applicable", "failed", "missing"]
+"""What has become of a cell. Not applicable: the question has no answer here. Missing: still to be computed."""
+
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A metric's value, or the error that took its place; neither where the cell is yet to be computed.
+    """A metric's value, or the sentence that took its place; neither where the cell is yet to be computed.
 
-    `seconds` and `passes` are what the explanation cost, `generate_seconds` what its clip cost. The fields are the
-    columns of results.csv and costs.csv.
+    `error` says what failed, `not_applicable` why there can be no value. `seconds` and `passes` are what the
+    explanation cost, `generate_seconds` what its clip cost.
     """
 
     generator: str
@@ -23,3 +31,26 @@ class Measurement:
     generate_seconds: float | None = None
     seconds: float | None = None
     passes: str = ""
+    not_applicable: str | None = None
+
+    @property
+    def status(self) -> Status:
+        if self.value is not None:
+            return "value"
+        if self.not_applicable is not None:
+            return "not applicable"
+        return "missing" if self.error is None else "failed"
+
+    @property
+    def why(self) -> str:
+        """Why there is no value; empty where there is one, or where it is still to be computed."""
+        return self.error or self.not_applicable or ""
+
+
+def without_value(error: Exception | str) -> dict[str, Any]:
+    """The field of a Measurement that says why it has no value.
+
+    >>> without_value("it ran out of memory"), without_value(NotApplicableError("no truth is known"))
+    ({'error': 'it ran out of memory'}, {'not_applicable': 'no truth is known'})
+    """
+    return {"not_applicable" if isinstance(error, NotApplicableError) else "error": str(error)}

@@ -26,6 +26,8 @@ class Plan:
     dtype: str = "auto"
     threads: int | None = None
     time_limit: float | None = None
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What the other columns of the file of prompts say: by the column's name, a value for each prompt."""
 
     def metrics_of(self, prompt: str) -> tuple[PlanEntry, ...]:
         """The metrics of one prompt: all but those that are limited to earlier prompts."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tagxai.benchmark.controls import CONTROLS, ORIGIN
 from tagxai.contract.method import Method
 from tagxai.contract.metric import Metric
+from tagxai.errors import TagxaiError
 from tagxai.explaining.identifying import code_of, content_of
 from tagxai.registering.registry import BUILT_IN, registry
+
+SAVED = "saved"
+"""The origin of explanations that were made earlier."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,22 @@ class PlanEntry:
     def identity(self) -> dict[str, Any]:
         """Everything about it that decides a result."""
         return {"name": self.name, "origin": self.origin, "settings": dict(self.settings), **self.content}
+
+    def unsupported_by(self, generator: str, offers: Iterable[str]) -> str | None:
+        """Why it does not work with a generator that has these capabilities; None where it does."""
+        lacking = sorted(set(self.needs).difference(offers))
+        if not lacking:
+            return None
+        kind = "metric" if self.family else "method"
+        sentence = f"{kind} {self.label!r} needs {', '.join(lacking)}, which generator {generator!r} does not offer"
+        return f"{sentence}; {remedy}" if (remedy := self._remedy()) else sentence
+
+    def _remedy(self) -> str:
+        """What a method says would help; empty where it says nothing, or its plugin is not installed here."""
+        try:
+            return "" if self.family or self.origin == SAVED else self.method().remedy
+        except TagxaiError:
+            return ""
 
     def with_content(self) -> PlanEntry:
         """The entry with the checksums of its code and files as they are now."""

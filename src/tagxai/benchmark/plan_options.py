@@ -15,7 +15,7 @@ from tagxai.benchmark.executors import ExecutorName
 from tagxai.benchmark.number_checks import check_number, check_seeds
 from tagxai.benchmark.plan import Plan
 from tagxai.benchmark.plan_entry import control_entries
-from tagxai.benchmark.prompts import find_prompts
+from tagxai.benchmark.prompts import columns_of, planned_prompts
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.explaining.loading import device_named, dtype_named
 from tagxai.registering.registry import registry
@@ -34,7 +34,7 @@ class PlanOptions:
     generators: Any = ("tiny",)  # a list of names
     methods: Any = DEFAULT_METHODS  # text, or a list of texts and tables: see `entry_syntax`
     metrics: Any = ALL  # likewise
-    prompts: Any = DEFAULT_PROMPTS  # text, a list of texts, or a table: see `find_prompts`
+    prompts: Any = DEFAULT_PROMPTS  # text, a list of texts, or a table: see `planned_prompts`
     seeds: Any = (0,)  # a list of whole numbers
     duration: Any = None
     sampling: Any = field(default_factory=dict)  # a table of settings that every generator of the plan declares
@@ -57,6 +57,7 @@ class PlanOptions:
                     f"{entry.label!r} is a control, which every table has: leave it out, or give it another label"
                 )
         methods_and_controls = (*control_entries(), *methods)
+        prompts = planned_prompts(self.prompts, folder)
         reference = self.reference or methods[0].label
         labels = [entry.label for entry in methods_and_controls]
         if reference not in labels:
@@ -65,7 +66,8 @@ class PlanOptions:
             generators=tuple(dict.fromkeys(self.generators)),
             methods=tuple(entry.with_content() for entry in methods_and_controls),
             metrics=tuple(entry.with_content() for entry in parse_metrics(self.metrics)),
-            prompts=tuple(find_prompts(self.prompts, folder)),
+            prompts=tuple(prompt.text for prompt in prompts),
+            columns=columns_of(prompts),
             seeds=tuple(dict.fromkeys(self.seeds)),
             duration=self.duration,
             sampling=dict(self.sampling),

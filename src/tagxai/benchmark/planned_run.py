@@ -29,8 +29,11 @@ class PlannedRun:
 
     def supported(self, label: str, entries: tuple[PlanEntry, ...]) -> list[PlanEntry]:
         """The methods or metrics that work with what a generator offers."""
-        offers = set(self.generators[label]["offers"])
-        return [entry for entry in entries if offers.issuperset(entry.needs)]
+        return [entry for entry in entries if self.unsupported(label, entry) is None]
+
+    def unsupported(self, label: str, entry: PlanEntry) -> str | None:
+        """Why a method or metric does not work with a generator; None where it does."""
+        return entry.unsupported_by(label, self.generators[label]["offers"])
 
     def work_on(self, clip: ClipSpec) -> list[tuple[PlanEntry, list[PlanEntry]]]:
         """The methods that explain a clip, each with the metrics that measure its explanation."""
@@ -43,6 +46,17 @@ class PlannedRun:
             for method, metrics in self.work_on(clip):
                 for metric in metrics:
                     yield clip, method, metric
+
+    def all_cells(self) -> Iterator[tuple[ClipSpec, PlanEntry, PlanEntry, str | None]]:
+        """As `cells`, with those that cannot be computed because of what the generator lacks, and why."""
+        plan = self.plan
+        entries = (*plan.methods, *plan.metrics)
+        why = {(label, id(each)): self.unsupported(label, each) for label in plan.generators for each in entries}
+        for clip in self.clips():
+            metrics = plan.metrics_of(clip.prompt)
+            for method in plan.methods:
+                for metric in metrics:
+                    yield clip, method, metric, why[clip.label, id(method)] or why[clip.label, id(metric)]
 
     def named(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """(kind, label, identity) of every generator, method and metric."""

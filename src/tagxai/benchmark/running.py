@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from tagxai import storage
@@ -41,6 +43,20 @@ class Status(NamedTuple):
 OnStatus = Callable[[Status], None]
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A run that may begin: its models are known. `start_seconds` is what loading one of them took."""
+
+    planned: PlannedRun
+    store: Store
+    pool: Executor
+    start_seconds: float
+
+    def jobs(self) -> list[cells.Job]:
+        """What is still to be computed."""
+        return _jobs(self.planned, self.store, self.pool)
+
+
 def run(
     plan: Plan,
     folder: str | Path,
@@ -49,13 +65,37 @@ def run(
     workers: int | None = None,
     retry_failed: bool = False,
     force: bool = False,
+    on_open: Callable[[Opened], None] | None = None,
     on_status: OnStatus | None = None,
 ) -> PlannedRun:
     """Compute all cells of the plan that are not in `folder`. A cell that fails holds its error; the run continues.
 
-    Raises TagxaiError where a generator cannot be loaded, where no method or metric works with any generator, where
-    another run is writing into the folder, or where it holds anything but a benchmark, unless `force` is given.
+    `on_open` is called before the first job; what it raises ends the run. Raises TagxaiError where a generator cannot
+    be loaded, where no method or metric works with any generator, where another run is writing into the folder, or
+    where it holds anything but a benchmark, unless `force` is given.
     """
+    with opened(plan, folder, executor=executor, workers=workers, force=force) as found:
+        planned, store = found.planned, found.store
+        store.write_runs([planned])
+        if retry_failed:
+            for clip, method, metric in planned.cells():
+                store.forget_failure(clip.cell(method, metric))
+        if on_open is not None:
+            on_open(found)
+        _compute(found.pool, found.jobs(), sum(1 for _ in planned.cells()), on_status)
+    return planned
+
+
+@contextmanager
+def opened(
+    plan: Plan,
+    folder: str | Path,
+    *,
+    executor: str | Executor = "local",
+    workers: int | None = None,
+    force: bool = False,
+) -> Iterator[Opened]:
+    """The folder claimed, the workers started, and the plan checked against its models. Raises TagxaiError."""
     gpus = 1 if plan.device == "cuda" else 0
     models.forget_loaded()  # by an earlier run: its files may have been replaced since
     with ExitStack() as stack:
@@ -65,19 +105,16 @@ def run(
         made = make_executor(executor, workers, gpus=gpus) if isinstance(executor, str) else executor
         pool = stack.enter_context(closing(made))
         asked = [models.Inspection(_model(plan, spec), plan.sampling) for spec in plan.generators]
+        started = perf_counter()
         found = {each.model.spec: result for each, result in pool.map(models.inspect, asked)}
+        seconds = (perf_counter() - started) / len(asked)
         for result in found.values():
             if isinstance(result, Exception):
                 raise result
         planned = PlannedRun(plan, found, provenance())
         check(planned)
-        store.write_runs([planned])
-        if retry_failed:
-            for clip, method, metric in planned.cells():
-                store.forget_failure(clip.cell(method, metric))
         stack.callback(nursery.close)  # that of this process; workers end with theirs
-        _compute(pool, _jobs(planned, store, pool), sum(1 for _ in planned.cells()), on_status)
-    return planned
+        yield Opened(planned, store, pool, seconds)
 
 
 def check(planned: PlannedRun) -> None:

@@ -61,7 +61,7 @@ def compare(
             pairs[name] = tuple(
                 torch.tensor([each[prompt] for prompt in shared], dtype=torch.float64) for each in (values, base)
             )
-    tests = {name: sign_flip(a - b) for name, (a, b) in pairs.items()}
+    tests = dict(zip(pairs, sign_flips([a - b for a, b in pairs.values()]), strict=True))
     corrected = dict(zip(tests, holm(list(tests.values())), strict=True))
     return {
         name: Difference(mean_interval(a, b, bounds=most), len(a), tests[name], corrected[name], paired_delta(a - b))
@@ -78,22 +78,37 @@ def sign_flip(differences: Float[torch.Tensor, " prompts"], *, seed: int = 0) ->
     >>> sign_flip(torch.tensor([1.0, 2.0, 3.0]))
     0.25
     """
-    values = differences.double()
-    n = len(values)
+    return sign_flips([differences], seed=seed)[0]
+
+
+def sign_flips(tests: Sequence[Float[torch.Tensor, " _prompts"]], *, seed: int = 0) -> list[float]:
+    """`sign_flip` of each of several tests, which may be over different numbers of prompts."""
+    found: dict[int, float] = {}
+    for n in {len(test) for test in tests}:
+        places = [place for place, test in enumerate(tests) if len(test) == n]
+        values = torch.stack([tests[place].double() for place in places])
+        found |= dict(zip(places, _sign_flips(values, seed), strict=True))
+    return [found[place] for place in range(len(tests))]
+
+
+def _sign_flips(values: Float[torch.Tensor, "tests prompts"], seed: int) -> list[float]:
+    n = values.shape[1]
     if 2**n <= PERMUTATIONS:
         bits = torch.arange(2**n)[:, None] >> torch.arange(n) & 1
-        return _extreme(1 - 2 * bits.double(), values) / 2**n
+        return (_extreme(1 - 2 * bits.double(), values) / 2**n).tolist()
     random = torch.Generator().manual_seed(seed)
-    found = 0
+    found = torch.zeros(len(values), dtype=torch.float64)
     for _ in range(0, PERMUTATIONS, 1000):
         found += _extreme(1 - 2 * torch.randint(2, (1000, n), generator=random).double(), values)
-    return (found + 1) / (PERMUTATIONS + 1)
+    return ((found + 1) / (PERMUTATIONS + 1)).tolist()
 
 
-def _extreme(signs: torch.Tensor, values: torch.Tensor) -> int:
+def _extreme(
+    signs: Float[torch.Tensor, "draws prompts"], values: Float[torch.Tensor, "tests prompts"]
+) -> Float[torch.Tensor, " tests"]:
     """The number of sums at least as far from zero as the observed one, with a margin for rounding."""
-    far = (signs @ values).abs() >= values.sum().abs() - 1e-9 * values.abs().sum()
-    return int(far.sum())
+    far = (values @ signs.T).abs() >= (values.sum(1).abs() - 1e-9 * values.abs().sum(1))[:, None]
+    return far.sum(1).double()
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

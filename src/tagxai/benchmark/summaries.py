@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from statistics import median
 from typing import NamedTuple
 
-from tagxai.benchmark.measurement import Measurement
+from tagxai.benchmark.measurement import STATUSES, Measurement, Status
 
 
 class MethodCost(NamedTuple):
@@ -18,6 +18,7 @@ class MethodCost(NamedTuple):
     seconds: float
     ratio: float | None
     passes: str
+    clips: int
 
 
 def costs(cells: Iterable[Measurement]) -> list[MethodCost]:
@@ -31,8 +32,29 @@ def costs(cells: Iterable[Measurement]) -> list[MethodCost]:
         last = list(of_clips.values())
         ratios = [cell.seconds / cell.generate_seconds for cell in last if cell.seconds and cell.generate_seconds]
         seconds = median(cell.seconds or 0.0 for cell in last)
-        found.append(MethodCost(generator, method, seconds, median(ratios) if ratios else None, last[0].passes))
+        found.append(
+            MethodCost(generator, method, seconds, median(ratios) if ratios else None, last[0].passes, len(last))
+        )
     return found
+
+
+class Absence(NamedTuple):
+    """Why some cells of a method or metric on a generator have no value, and how many."""
+
+    generator: str
+    method: str
+    metric: str
+    status: Status
+    why: str
+    cells: int
+
+
+def absences(cells: Iterable[Measurement]) -> list[Absence]:
+    """What failed, is missing or does not apply: each sentence once for each generator, method and metric."""
+    count = Counter(
+        (cell.generator, cell.method, cell.metric, cell.status, cell.why) for cell in cells if cell.status != "value"
+    )
+    return [Absence(*key, number) for key, number in count.items()]
 
 
 def failures(cells: Iterable[Measurement]) -> list[tuple[str, str, int]]:
@@ -41,6 +63,7 @@ def failures(cells: Iterable[Measurement]) -> list[tuple[str, str, int]]:
     return [(method, error or "", number) for (method, error), number in count.items()]
 
 
-def missing(cells: Iterable[Measurement]) -> int:
-    """The number of cells that are still to be computed."""
-    return sum(cell.value is None and cell.error is None for cell in cells)
+def counts(cells: Iterable[Measurement]) -> dict[Status, int]:
+    """The number of cells of each status, those without any too."""
+    count = Counter(cell.status for cell in cells)
+    return {status: count[status] for status in STATUSES}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,26 +11,33 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
-from tagxai import storage
-from tagxai.cli import display, options
-from tagxai.cli.benchmark_output import MetricsOption, print_tables
+from tagxai.cli import bench_options as given
+from tagxai.cli import bench_show, display, options
+from tagxai.cli.bench_options import OUT
+from tagxai.cli.benchmark_output import MetricsOption
 from tagxai.cli.progress import stages
-from tagxai.cli.sampling import EPILOG, SamplingCommand, given_sampling
+from tagxai.cli.sampling import EPILOG, SamplingCommand
 from tagxai.contract.values import Progress
 from tagxai.errors import TagxaiError
 
 if TYPE_CHECKING:
-    from tagxai.benchmark.results import Results
-    from tagxai.benchmark.running import Status
+    from tagxai.benchmark.foresight.foreseeing import Foresight
+    from tagxai.benchmark.running import Opened, Status
 
-OUT = Path("tagxai-out", "bench")
-WRITTEN = ("run.json", "results.*", "costs.csv", "table.md", "report.html", "*.png")
-"""The files of results, which no input may be."""
+TRIAL_SECONDS = 10.0
+"""What the trial before a run may take; what it computes is part of the run."""
 
-ReferenceOption = Annotated[
-    str | None,
-    typer.Option("--reference", metavar="METHOD", help="Compare all others with this one; default: the first."),
-]
+INTRODUCTION = """\
+tagxai bench runs generators x methods x metrics x prompts x seeds, and resumes where it stopped.
+Nothing was started: say what to run. Everything else has a default: the generator tiny, four methods, all metrics, 60
+prompts of the laboratory and the seed 0.
+
+  tagxai bench plan --suite tiny                                    what a run would do, and how long it would take
+  tagxai bench --methods audiogenx,shapley --prompts captions.csv   your own captions, in a column caption or prompt
+  tagxai bench PLAN.toml --out results                              a plan in a file
+  tagxai bench show results --by COLUMN                             the tables of a run, finished or not
+
+tagxai bench --help lists all options."""
 
 
 class Bench(TyperGroup):
@@ -51,163 +59,139 @@ def register(app: typer.Typer) -> None:
         "[bold]tagxai bench --prompts captions.csv --limit 50 --executor processes --workers 2[/]\n\n"
         f"The same command resumes a run that was interrupted. {EPILOG}",
     )(run)
-    bench.command(epilog="Example: [bold]tagxai bench show results[/]")(show)
-    bench.command(epilog="Example: [bold]tagxai bench merge machine-a machine-b --out both[/]")(merge)
+    bench.command("plan", cls=SamplingCommand, epilog=f"Example: [bold]tagxai bench plan --suite tiny[/]\n\n{EPILOG}")(
+        plan
+    )
+    bench_show.register(bench)
     app.add_typer(bench, name="bench")
 
 
 def run(
     context: typer.Context,
-    plan: Annotated[
-        Path | None,
-        typer.Argument(metavar="[PLAN.toml]", help="What to run. Command-line options override the file's."),
-    ] = None,
-    suite: Annotated[
-        str | None, typer.Option("--suite", metavar="NAME", help="A plan that comes with tagxai: tiny.")
-    ] = None,
-    generators: Annotated[
-        str | None, typer.Option("--generators", "-g", metavar="NAMES", help="Separated by commas.")
-    ] = None,
-    methods: Annotated[
-        str | None,
-        typer.Option("--methods", "-m", metavar="NAMES", help="Separated by commas, as NAME(key=value); or all."),
-    ] = None,
+    plan: given.PlanArgument = None,
+    suite: given.SuiteOption = None,
+    generators: given.GeneratorsOption = None,
+    methods: given.MethodsOption = None,
     metrics: MetricsOption = None,
-    prompts: Annotated[
-        str | None,
-        typer.Option("--prompts", "-p", metavar="WHAT", help="A .csv, .tsv or .txt file, or laboratory:test:60."),
-    ] = None,
-    column: Annotated[
-        str | None, typer.Option("--column", help="Column of the prompts; default: caption or prompt.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Take only the first prompts of a file.")] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option("--seeds", metavar="NUMBERS", help="Separated by commas; each gives a clip per prompt."),
-    ] = None,
+    prompts: given.PromptsOption = None,
+    column: given.ColumnOption = None,
+    limit: given.LimitOption = None,
+    seeds: given.SeedsOption = None,
     duration: options.DurationOption = None,
-    reference: ReferenceOption = None,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, mps or sharded.")] = None,
-    dtype: Annotated[str | None, typer.Option("--dtype", help="auto, float32, bfloat16, float16 or int8.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch in each process.")] = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option("--time-limit", metavar="SECONDS", help="Limit for one explanation, and for one metric of it."),
-    ] = None,
-    executor: Annotated[str | None, typer.Option("--executor", help="local, processes or ray; default: local.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one per CPU.")] = None,
+    reference: given.ReferenceOption = None,
+    device: given.DeviceOption = None,
+    dtype: given.DtypeOption = None,
+    threads: given.ThreadsOption = None,
+    time_limit: given.TimeLimitOption = None,
+    executor: given.ExecutorOption = None,
+    workers: given.WorkersOption = None,
+    by: given.ByOption = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Start at once, however long it takes: no trial, no question.")
+    ] = False,
     out: Annotated[Path, options.out_option("The folder of the results.")] = OUT,
     force: options.ForceOption = False,
 ) -> None:
-    """Run or resume a benchmark: generators x methods x metrics x prompts x seeds."""
-    from tagxai.benchmark import entry_syntax, plan_options
+    """Run or resume a benchmark: generators x methods x metrics x prompts x seeds.
+
+    Exit status: 0 if every cell that applies has a value, 1 if some failed, 2 if it could not run.
+    """
     from tagxai.benchmark.running import run as run_plan
 
-    if suite is not None:
-        if plan is not None:
-            raise TagxaiError(f"give --suite {suite} or the plan {str(plan)!r}, not both")
-        plan = plan_options.find_suite(suite)
-    content = plan_options.read_options(plan) if plan is not None else {}
-    given: dict[str, Any] = {
-        "generators": generators and entry_syntax.split(generators),
-        "methods": methods,
-        "metrics": metrics,
-        "prompts": prompts,
-        "seeds": seeds and _numbers(seeds),
-        "duration": duration,
-        "reference": reference,
-        "device": device,
-        "dtype": dtype,
-        "threads": threads,
-        "time_limit": time_limit,
-        "executor": executor,
-        "workers": workers,
-    }
-    if methods not in (None, entry_syntax.ALL):
-        content.pop("reference", None)  # that of the plan is one of its own methods
-    content |= {key: value for key, value in given.items() if value is not None}
-    if isinstance(table := content.get("sampling", {}), dict):  # else the plan's own check refuses it
-        content["sampling"] = {**table, **given_sampling(context)}
-    if column is not None or limit is not None:
-        if prompts is None:
-            raise TagxaiError("--column and --limit only apply with --prompts FILE")
-        content["prompts"] = {"file": prompts, "column": column, "limit": limit}
-    folder = plan.parent if plan is not None and prompts is None else Path()
-    storage.input_files(out, WRITTEN, _inputs(plan, content, folder))
-    written = plan_options.PlanOptions(**content)
-    made = written.make(folder=folder)
-    with stages(counted=True) as stage:
-        on_progress = stage("loading the models")
+    if given.says_nothing(context):
+        display.out().print(Text(INTRODUCTION), soft_wrap=True)
+        return
+    asked = given.read(context, out)
+    if by is not None:
+        bench_show.check_column(by, asked.plan.columns)
+    with ExitStack() as loading, ExitStack() as running:
+        loading.enter_context(stages())("loading the models")
+        bar: list[Any] = []
+
+        def on_open(opened: Opened) -> None:
+            loading.close()
+            _say_and_ask(opened, out, yes)
+            bar.append(running.enter_context(stages(counted=True))("cells"))
+
         try:
             run_plan(
-                made,
+                asked.plan,
                 out,
-                executor=written.executor,
-                workers=written.workers,
+                executor=asked.executor,
+                workers=asked.workers,
                 retry_failed=retry_failed,
                 force=force,
-                on_status=lambda status: on_progress(_progress(status)),
+                on_open=on_open,
+                on_status=lambda status: bar[0](_progress(status)),
             )
         except KeyboardInterrupt:
             display.note(f"finished cells are kept in {out}: the same command resumes the run")
             raise
-    found = _finish(out, None)
-    controls = {method.label for method in found.methods if method.is_control}
-    errors = [cell.error for cell in found.cells if cell.method not in controls]
-    if errors and all(error is not None for error in errors):
-        display.complain(f"all {len(errors)} cells of the methods failed, the first because {errors[0]}")
-        raise typer.Exit(1)
+    bench_show.finish(out, by=by)
 
 
-def show(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A benchmark's, finished or not.")],
-    reference: ReferenceOption = None,
+def plan(
+    context: typer.Context,
+    plan: given.PlanArgument = None,
+    suite: given.SuiteOption = None,
+    generators: given.GeneratorsOption = None,
+    methods: given.MethodsOption = None,
+    metrics: MetricsOption = None,
+    prompts: given.PromptsOption = None,
+    column: given.ColumnOption = None,
+    limit: given.LimitOption = None,
+    seeds: given.SeedsOption = None,
+    duration: options.DurationOption = None,
+    reference: given.ReferenceOption = None,
+    device: given.DeviceOption = None,
+    dtype: given.DtypeOption = None,
+    threads: given.ThreadsOption = None,
+    time_limit: given.TimeLimitOption = None,
+    executor: given.ExecutorOption = None,
+    workers: given.WorkersOption = None,
+    trial: Annotated[
+        float, typer.Option("--trial", min=1, metavar="SECONDS", help="What the trial of a few clips may take.")
+    ] = 30.0,
 ) -> None:
-    """Print the tables of a benchmark, and write its result files again."""
-    _finish(folder, reference)
+    """Print what a run would do, and how long it would take by a short trial; nothing is kept."""
+    from tagxai.benchmark.foresight.foreseeing import foresee
+
+    asked = given.read(context)
+    with stages() as stage:
+        stage("trying a few clips")
+        found = foresee(asked.plan, executor=asked.executor, workers=asked.workers, seconds=trial)
+    for sentence in found.sentences():
+        display.out().print(Text(sentence), soft_wrap=True)
 
 
-def merge(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of benchmarks.")],
-    out: Annotated[Path, options.out_option("The folder that they are merged into.")],
-    force: options.ForceOption = False,
-) -> None:
-    """Merge the results of several runs."""
-    from tagxai.benchmark.merging import merge as join
+def _say_and_ask(opened: Opened, out: Path, yes: bool) -> None:
+    """Print what the run will do. Raises TagxaiError where it may take over an hour and nobody agrees to it."""
+    from tagxai.benchmark.foresight import foreseeing
 
-    join(folders, out, force=force)
-    _finish(out, None)
-
-
-def _inputs(plan: Path | None, content: Mapping[str, Any], folder: Path) -> list[Path]:
-    """The files that a run reads."""
-    prompts = content.get("prompts")
-    named = prompts.get("file") if isinstance(prompts, dict) else prompts
-    return [*([plan] if plan is not None else []), *([folder / named] if isinstance(named, str) else [])]
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError:
-        raise TagxaiError(f"--seeds takes whole numbers separated by commas, such as 0,1,2, not {text!r}") from None
+    found = foreseeing.before_running(opened)
+    _note(found)
+    if yes or found.kept == found.cells:
+        return
+    with stages() as stage:
+        stage("trying a few clips")
+        cost = foreseeing.tried(opened, TRIAL_SECONDS).forecast
+    if cost is None:
+        return
+    for sentence in foreseeing.costs(cost):
+        display.note(sentence)
+    if not cost.over_an_hour:
+        return
+    kept = f"what the trial has computed is kept in {out}"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise TagxaiError(f"a run that may take over an hour needs --yes; {kept}")
+    if not typer.confirm("Start it?", err=True):
+        raise TagxaiError(f"the run was not started; {kept}")
 
 
-def _finish(folder: Path, reference: str | None) -> Results:
-    """Print the tables of a folder and write all its result files."""
-    from tagxai.benchmark import results
-    from tagxai.report.benchmark import write_benchmark
-
-    found = results.load(folder, reference=reference)
-    files = write_benchmark(found, folder)
-    print_tables(found)
-    display.out().print(Text("\n" + ", ".join(map(str, files))), soft_wrap=True)
-    failed = sum(number for *_, number in found.failures)
-    if failed:
-        again = "see the cells without a value; --retry-failed computes them again"
-        display.out().print(Text(f"{failed} of {len(found.cells)} cells failed: {again}"), soft_wrap=True)
-    return found
+def _note(found: Foresight) -> None:
+    for sentence in found.sentences():
+        display.note(sentence)
 
 
 def _progress(status: Status) -> Progress:

@@ -18,11 +18,13 @@ MetricsOption = Annotated[
 ]
 
 
-def print_tables(found: Results) -> None:
+def print_tables(found: Results, by: str | None = None) -> None:
+    """`by` is a column of the prompts whose values have tables of their own."""
     from tagxai.report.benchmark_tables import tables
+    from tagxai.report.strata_tables import strata_tables
 
     console = display.out()
-    for table in tables(found):
+    for table in [*tables(found), *([] if by is None else strata_tables(found, by))]:
         if table.title != "Provenance":
             console.print(Text(f"\n{table.title}", style="bold"))
             if table.text:

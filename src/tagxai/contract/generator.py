@@ -258,6 +258,10 @@ class Generator(ABC):
         """
         return None
 
+    def knows_truth_of(self, prompt: str) -> bool:
+        """Whether the truth about clips of a prompt can be known at all: answered without making one."""
+        return "truth" in self.offers
+
     def twin(self, generation: Generation) -> Twin | None:
         """The clip without one of its events, for the twin test; None where there is none, or its truth is not known.
 

@@ -65,6 +65,12 @@ class KnownTruth(Generator):
             )
         return known[level]
 
+    def knows_truth_of(self, prompt: str) -> bool:
+        """Whether the grammar can say the prompt."""
+        from tagxai.laboratory.language.parsing import parse
+
+        return parse(prompt) is not None
+
     def twin(self, generation: Generation) -> Twin | None:
         """The clip of the prompt without its last event (see `tagxai.laboratory.judging.twins`)."""
         from tagxai.laboratory.judging.twins import twin

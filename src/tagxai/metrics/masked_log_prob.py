@@ -17,7 +17,7 @@ from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
-from tagxai.errors import TagxaiError
+from tagxai.errors import NotApplicableError
 from tagxai.lazy import torch
 from tagxai.metrics.families.regeneration import top_share
 from tagxai.probing.edits import Gate
@@ -31,7 +31,7 @@ def shares(whole: float, kept: float, left: float, none: float) -> tuple[float, 
     """
     effect = abs(whole - none)
     if effect < 1e-6:
-        raise TagxaiError("without its words the prompt's clip is as likely as with them, so no mask matters")
+        raise NotApplicableError("without its words the prompt's clip is as likely as with them, so no mask matters")
     return (kept - none) / effect, (whole - left) / effect
 
 

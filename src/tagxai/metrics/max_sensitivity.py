@@ -13,7 +13,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.metric import MethodMetric
 from tagxai.contract.values import Conditioning, Generation
-from tagxai.errors import TagxaiError
+from tagxai.errors import NotApplicableError
 from tagxai.lazy import torch
 
 
@@ -47,7 +47,7 @@ class MaxSensitivity(MethodMetric):
             moved.append((noisy.scores.double() - attribution.scores.double()).norm())
         largest = float(torch.stack(moved).max())
         if largest and not size:
-            raise TagxaiError("scores that are all zero have no relative change")
+            raise NotApplicableError("scores that are all zero have no relative change")
         return largest / float(size) if largest else 0.0
 
 

@@ -13,7 +13,7 @@ from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
 from tagxai.contract.metric import MethodMetric
 from tagxai.contract.values import Generation
-from tagxai.errors import TagxaiError
+from tagxai.errors import NotApplicableError
 from tagxai.metrics.families.rank_correlation import rank_agreement
 from tagxai.text.words import Unit
 
@@ -46,7 +46,9 @@ class ParaphraseRobustness(MethodMetric):
         mine, its = content_words(attribution), content_words(other)
         shared = [word for word in mine if word in its]
         if not shared:
-            raise TagxaiError(f"{generation.prompt!r} and its paraphrase {text!r} have no word of meaning in common")
+            raise NotApplicableError(
+                f"{generation.prompt!r} and its paraphrase {text!r} have no word of meaning in common"
+            )
         return rank_agreement(
             attribution.over_time([mine[word] for word in shared]).flatten(),
             other.over_time([its[word] for word in shared]).flatten(),
@@ -64,7 +66,7 @@ def content_words(attribution: Attribution) -> dict[str, Unit]:
 def paraphrase(prompt: str, seed: int) -> str:
     """Another sentence of the laboratory's grammar for the same scene, with the most words kept.
 
-    Raises TagxaiError for a prompt that the grammar does not know.
+    Raises NotApplicableError for a prompt that the grammar does not know.
     """
     import numpy as np
 
@@ -73,11 +75,13 @@ def paraphrase(prompt: str, seed: int) -> str:
 
     parsed = parse(prompt)
     if parsed is None:
-        raise TagxaiError(f"the laboratory's grammar cannot paraphrase {prompt!r}; give a paraphrase in `given`")
+        raise NotApplicableError(f"the laboratory's grammar cannot paraphrase {prompt!r}; give a paraphrase in `given`")
     rng = np.random.default_rng(seed)
     drawn = [compose(parsed.scene, rng).text.rstrip(".") for _ in range(TRIES)]
     said = {word.text for word in parsed.words() if word.kind in ("event", "attribute", "negation")}
     others = [text for text in drawn if text != prompt.rstrip(".") and said & set(text.split())]
     if not others:
-        raise TagxaiError(f"the laboratory's grammar found no paraphrase of {prompt!r}; give a paraphrase in `given`")
+        raise NotApplicableError(
+            f"the laboratory's grammar found no paraphrase of {prompt!r}; give a paraphrase in `given`"
+        )
     return max(others, key=lambda text: len(said & set(text.split())))

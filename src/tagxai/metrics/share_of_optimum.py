@@ -11,7 +11,7 @@ from typing import ClassVar
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.values import Generation
-from tagxai.errors import TagxaiError
+from tagxai.errors import NotApplicableError
 from tagxai.lazy import Float, torch
 from tagxai.metrics.families.faithfulness import ScoringMetric, SetValue
 from tagxai.metrics.families.word_sets import rankings
@@ -43,7 +43,7 @@ def share_of_optimum(scores: Float[torch.Tensor, " words"], value: SetValue) -> 
         rows = [sum(1 << word for word in order[:size]) for size in range(1, n)]
         areas.append(sum(gap[row] for row in rows))
     if best < 1e-9:
-        raise TagxaiError("no ranking of this prompt's words is better than another")
+        raise NotApplicableError("no ranking of this prompt's words is better than another")
     return max(-1.0, min(1.0, sum(areas) / len(areas) / best))  # rounding
 
 
@@ -62,7 +62,7 @@ class ShareOfOptimum(ScoringMetric):
             units = attribution.phrases()
         words = sum(not unit.special for unit in units)
         if not 2 <= words <= MOST_WORDS:
-            raise TagxaiError(
+            raise NotApplicableError(
                 f"metric {self.name!r} tries every set of phrases: expected 2 to {MOST_WORDS} of them, not {words} "
                 f"as in {generation.prompt!r}"
             )

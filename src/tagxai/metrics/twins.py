@@ -16,7 +16,7 @@ from tagxai.contract.method import Method
 from tagxai.contract.metric import MethodMetric
 from tagxai.contract.truth import Twin
 from tagxai.contract.values import Generation
-from tagxai.errors import TagxaiError
+from tagxai.errors import NotApplicableError
 from tagxai.lazy import Float, torch
 from tagxai.metrics.families.localisation import Gaps, align
 from tagxai.metrics.families.word_time import average_precision
@@ -50,11 +50,11 @@ class _TwinTest(MethodMetric):
     expense: ClassVar[str] = "1 clip, shared by all methods, and 1 explanation"
 
     def twin_of(self, generator: Generator, generation: Generation) -> Twin:
-        """Raises TagxaiError for a prompt without a twin."""
+        """Raises NotApplicableError for a prompt without a twin."""
         self.check_supported(generator)
         found = generator.twin(generation)
         if found is None:
-            raise TagxaiError(
+            raise NotApplicableError(
                 f"metric {self.name!r} needs a clip that lacks one of two events, and there is none for "
                 f"{generation.prompt!r}"
             )

@@ -13,6 +13,9 @@ from tagxai.report.benchmark_tables import FAILED, Table, tables
 from tagxai.report.html import content_hash, data_uri, resource, template, text_of_script
 from tagxai.text.printable import printable
 
+_OWN = re.compile(r"(results|leaderboard|pairs)\.parquet|plan(-\d+)?\.toml")
+"""Files that one plan writes, and another may not."""
+
 
 def write_benchmark(results: Results, folder: Path) -> list[Path]:
     """Write all files from the results, in place of earlier ones: all, or none; nothing is computed.
@@ -33,7 +36,8 @@ def write_benchmark(results: Results, folder: Path) -> list[Path]:
 
 def _earlier(folder: Path) -> list[str]:
     """What an earlier plan wrote and this one may not write again; other pictures are left alone."""
-    return [*_pictures(folder / "table.md"), "results.parquet"]
+    own = [file.name for file in folder.iterdir() if _OWN.fullmatch(file.name)] if folder.is_dir() else []
+    return [*_pictures(folder / "table.md"), *own]
 
 
 def _pictures(table: Path) -> list[str]:

@@ -8,8 +8,10 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
-from tagxai.benchmark.leaderboard import Board, BoardEntry
+from tagxai.benchmark.leaderboard import Board
 from tagxai.benchmark.results import Results
+from tagxai.benchmark.variance import Spread
+from tagxai.report.absence_table import ABSENCE_HEADER, ABSENT, absence_rows
 from tagxai.report.benchmark_clips import ClipPages
 from tagxai.report.board_plot import plot_boards
 
@@ -46,20 +48,26 @@ def tables(results: Results, pages: ClipPages | None = None) -> list[Table]:
         for group in groups
     ]
     shown += [_comparisons(board) for board in boards if any(entry.difference for entry in board.entries)]
+    shown += _spreads(results.spreads)
     broken = [[board.generator, board.title, board.failed or ""] for board in boards if board.failed]
     if broken:
         shown.append(
             Table("Metrics that failed", "Their controls are out of order.", ["generator", "metric", "why"], broken)
         )
-    if results.failures or results.missing:
-        rows = _failures(results.failures)
-        rows += [["", "not computed yet", str(results.missing)]] if results.missing else []
-        shown.append(Table("Cells without a value", "", ["method", "error", "cells"], rows))
+    if results.absences:
+        shown.append(Table("Cells without a value", ABSENT, ABSENCE_HEADER, absence_rows(results.absences)))
     cost_rows = [
-        [c.generator, c.method, f"{c.seconds:.3g}", "–" if c.ratio is None else f"{c.ratio:.2g}×", c.passes]
+        [
+            c.generator,
+            c.method,
+            f"{c.seconds:.3g}",
+            "–" if c.ratio is None else f"{c.ratio:.2g}×",
+            c.passes,
+            f"{c.clips}",
+        ]
         for c in results.costs
     ]
-    header = ["generator", "method", "seconds", "of generating", "passes"]
+    header = ["generator", "method", "seconds", "of generating", "passes", "clips"]
     shown.append(Table("Cost of an explanation", "Medians over clips.", header, cost_rows))
     if pages:
         clips = [[prompt, generator, str(seed)] for generator, prompt, seed in pages]
@@ -71,22 +79,17 @@ def tables(results: Results, pages: ClipPages | None = None) -> list[Table]:
 
 def _leaderboard(generator: str, family: str, boards: list[Board], results: Results, pages: ClipPages) -> Table:
     methods = [method.label for method in results.methods]
-    present = [m for m in methods if any(board.entry(m) or board.failed for board in boards)]
+    present = [m for m in methods if any(board.entry(m) or board.failed or m in board.absent for board in boards)]
     reference = results.reference
     text = (
         f"Means over n prompts with 95 % intervals, where so few prompts allow one. * differs from {reference} "
         f"(sign-flip test, Holm-corrected, p < {SIGNIFICANT:g}). Controls are in italics or between asterisks."
     )
-    if any(len({entry.prompts for entry in board.entries}) > 1 for board in boards):
-        text += " Fewer prompts than others: it failed on the rest, or they are still to be computed."
     for why in dict.fromkeys(board.unjudged for board in boards if board.unjudged):
         titles = ", ".join(board.title for board in boards if board.unjudged == why)
         text += f" Not judged by controls, because {why}: {titles}."
     controls = {method.label for method in results.methods if method.is_control}
-    rows = [
-        [_named(method, method in controls), *(_cell(board, board.entry(method)) for board in boards)]
-        for method in present
-    ]
+    rows = [[named(method, method in controls), *(cell_text(board, method) for board in boards)] for method in present]
     judged = next((board for board in boards if not board.failed), None)
     links = [_worst(method, judged, results, pages) for method in present]
     if any(links) and judged is not None:
@@ -122,44 +125,54 @@ def _worst(method: str, board: Board | None, results: Results, pages: ClipPages)
     return f"{pages[worst.generator, worst.prompt, worst.seed]}#{urlencode({'method': method})}"
 
 
-def _failures(found: Sequence[tuple[str, str, int]]) -> list[list[str]]:
-    """A row for each error: what a metric cannot do with a prompt fails for every method.
-
-    >>> _failures([("a", "too long", 2), ("b", "too long", 2), ("b", "a bug", 1)])
-    [['a, b', 'too long', '4'], ['b', 'a bug', '1']]
-    """
-    by_error: dict[str, list[tuple[str, int]]] = {}
-    for method, error, number in found:
-        by_error.setdefault(error, []).append((method, number))
-    return [
-        [", ".join(m for m, _ in of) if len(of) <= 5 else f"{len(of)} methods", error, str(sum(n for _, n in of))]
-        for error, of in by_error.items()
-    ]
-
-
-def _named(method: str, is_control: bool) -> str:
+def named(method: str, is_control: bool) -> str:
+    """A method as tables show it: controls are marked."""
     return f"*{method}*" if is_control else method
 
 
-def _cell(board: Board, entry: BoardEntry | None) -> str:
+def cell_text(board: Board, method: str) -> str:
+    """A method's mean on a board, with its interval and n; else what became of it."""
     if board.failed:
         return FAILED
+    entry = board.entry(method)
     if entry is None:
-        return "–"
+        return board.absent.get(method, "–")
     star = "*" if entry.difference is not None and entry.difference.holm < SIGNIFICANT else ""
-    return f"{entry.interval.text()}{star} (n={entry.prompts})"
+    return f"{entry.interval.text()}{star} ({entry.count})"
 
 
 def _comparisons(board: Board) -> Table:
     rows = []
     for entry in board.entries:
-        found = entry.difference
+        found, place = entry.difference, entry.place
+        figures = [str(place.rank), place.groups] if place is not None else ["–", "–"]
         if found is not None:
-            figures = [found.interval.text(sign="+"), f"{found.p:.4f}", f"{found.holm:.4f}"]
-            rows.append([_named(entry.method, entry.is_control), *figures, f"{found.delta:+z.2f}", str(found.prompts)])
-    header = ["method", "difference", "p", "p (Holm)", "Cliff's delta", "prompts"]
+            figures += [found.interval.text(sign="+"), f"{found.p:.4f}", f"{found.holm:.4f}", f"{found.delta:+z.2f}"]
+            rows.append([named(entry.method, entry.is_control), *figures, f"{found.prompts}"])
+        elif place is not None:
+            rows.append([entry.method, *figures, "–", "–", "–", "–", f"{entry.prompts}"])
+    header = ["method", "rank", "groups", "difference", "p", "p (Holm)", "Cliff's delta", "n"]
     title = f"{board.title} on {board.generator}: against {board.reference}"
-    return Table(title, "Paired by prompt.", header, rows)
+    text = (
+        f"Paired by prompt. Methods with a letter in common cannot be told apart: no two of them differ with p < "
+        f"{SIGNIFICANT:g} by Holm's correction over all pairs of methods ({len(board.pairs)})."
+    )
+    return Table(title, text, header, rows)
+
+
+def _spreads(spreads: Sequence[Spread]) -> list[Table]:
+    """For each generator, how far prompts and seeds spread the values of each method."""
+    tables = []
+    for generator in dict.fromkeys(each.generator for each in spreads):
+        rows = []
+        for metric, method, found in (each[1:] for each in spreads if each.generator == generator):
+            share = "–" if found.share is None else f"{found.share:.0%}"
+            sizes = [f"{found.prompts}", f"{found.clips}"]
+            rows.append([metric, method, f"{found.prompt:.3g}", f"{found.seed:.3g}", share, *sizes])
+        text = "Standard deviations of prompts' means and of the seeds of one prompt (a random-effects model)."
+        header = ["metric", "method", "over prompts", "over seeds", "variance by prompts", "prompts", "clips"]
+        tables.append(Table(f"Prompts and seeds: {generator}", text, header, rows))
+    return tables
 
 
 def _provenance(results: Results) -> list[list[str]]:

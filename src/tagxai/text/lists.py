@@ -62,29 +62,45 @@ def _read_lines(text: str) -> list[Prompt]:
     return [Prompt(line.strip(), number) for number, line in enumerate(lines, 1)] if text.strip() else []
 
 
+class Row(NamedTuple):
+    """The fields of a row of a table, as many as its header has, and the line that the row starts on."""
+
+    fields: list[str]
+    line: int
+
+
 def read_column(path: Path, name: str | None = None) -> list[Prompt]:
     """One column of a table, and the line of each row; without a name, the column of the prompts."""
+    header, rows = read_table(path)
+    if not header:
+        return []
+    column = find_column(path, header, name)
+    return [Prompt(row.fields[column], row.line) for row in rows]
+
+
+def read_table(path: Path) -> tuple[list[str], list[Row]]:
+    """The header of a CSV or TSV file and its rows, without empty lines. Raises TagxaiError naming a bad line."""
     text, delimiter = _read_text(path), DELIMITERS.get(path.suffix.lower(), ",")
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    values: list[Prompt] = []
-    column = None
+    header: list[str] = []
+    rows: list[Row] = []
     before = 0
     try:
         for row in lines:
             first, before = before + 1, lines.line_num  # a quoted field may span lines: the row starts after the last
-            if not row:
-                continue
-            if column is None:
-                column = _find_column(path, row, COLUMNS if name is None else (name.lower(),))
-            else:
-                values.append(Prompt(row[column].strip() if column < len(row) else "", first))
+            fields = [field.strip() for field in row]
+            if header and fields:
+                rows.append(Row((fields + [""] * len(header))[: len(header)], first))
+            header = header or fields
     except csv.Error as error:
         raise TagxaiError(f"{path}, line {lines.line_num}: {error}") from None
-    return values
+    return header, rows
 
 
-def _find_column(path: Path, header: list[str], wanted: Sequence[str]) -> int:
-    names = [name.strip().lower() for name in header]
+def find_column(path: Path, header: Sequence[str], name: str | None = None) -> int:
+    """The place of a column by its name in any case; without a name, of the prompts. Raises TagxaiError."""
+    wanted = COLUMNS if name is None else (name.lower(),)
+    names = [each.lower() for each in header]
     for name in wanted:
         if name in names:
             return names.index(name)

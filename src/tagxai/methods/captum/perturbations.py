@@ -8,7 +8,7 @@ from typing import Any, ClassVar, get_args
 
 from tagxai.contract.generator import Capability
 from tagxai.contract.run import Run
-from tagxai.errors import TagxaiError
+from tagxai.errors import NotApplicableError, TagxaiError
 from tagxai.lazy import Float, torch
 from tagxai.methods.captum.method import CaptumMethod, WindowFunction
 from tagxai.scoring import NEEDS_ATTENTION, Operator, Target, score
@@ -62,12 +62,12 @@ class CoalitionFunction(WindowFunction):
         self.units = words.units(method.by, clip.prompt, clip.spans, clip.tokens)
         most = MOST_UNITS.get(method.name)
         if most is not None and len(self.units) > most:
-            raise TagxaiError(
+            raise NotApplicableError(
                 f"method {method.name!r} goes through all n! orders: expected at most {most} units, not "
                 f"{len(self.units)}; take captum:ShapleyValueSampling"
             )
         if len(self.units) < 2:
-            raise TagxaiError(f"method {method.name!r} compares at least 2 units of a prompt; this one has 1")
+            raise NotApplicableError(f"method {method.name!r} compares at least 2 units of a prompt; this one has 1")
         samples, usual = getattr(method, "n_samples", 0), getattr(type(method), "n_samples", 0)
         if method.name in FITTED and samples <= len(self.units) and samples < usual:
             raise TagxaiError(

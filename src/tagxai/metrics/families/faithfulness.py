@@ -19,7 +19,7 @@ from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
-from tagxai.errors import TagxaiError, UnsupportedError
+from tagxai.errors import NotApplicableError, UnsupportedError
 from tagxai.lazy import Bool, Float, torch
 from tagxai.scoring import Operator, score
 from tagxai.text.words import Unit
@@ -136,9 +136,9 @@ def beside_absences(value: SetValue, distance: int) -> SetValue:
 def whole_effect(value: SetValue, words: int) -> tuple[float, float]:
     """The value of all words, and how much it exceeds that of none.
 
-    Raises TagxaiError where the prompt changes nothing, because nothing can be normalised by zero.
+    Raises NotApplicableError where the prompt changes nothing, because nothing can be normalised by zero.
     """
     every, none = value(torch.tensor([[True], [False]]).expand(2, words)).tolist()
     if abs(every - none) < 1e-6:
-        raise TagxaiError("without its words the prompt's clip is as likely as with them, so no ranking matters")
+        raise NotApplicableError("without its words the prompt's clip is as likely as with them, so no ranking matters")
     return every, every - none

@@ -15,7 +15,7 @@ from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.truth import Level, Truth, WordKind
 from tagxai.contract.values import Generation
-from tagxai.errors import TagxaiError
+from tagxai.errors import NotApplicableError
 from tagxai.lazy import Bool, Float, torch
 
 Gaps = Literal["false", "neither"]
@@ -29,12 +29,13 @@ def align(
 ]:
     """Scores, truth and which words count, for the words of one kind; with `gaps="neither"`, which cells count.
 
-    Tokens of no word (`</s>`) are one more row, true nowhere. Raises TagxaiError where no word of the kind is causal.
+    Tokens of no word (`</s>`) are one more row, true nowhere. Raises NotApplicableError where no word of the
+    kind is causal.
     """
     units = truth.units(attribution.generation)
     mask, scored = (truth.rows if gaps == "false" else truth.cells)(kind, len(units))
     if not mask.any():
-        raise TagxaiError(f"no {kind} word is known to make sound in {attribution.generation.prompt!r}")
+        raise NotApplicableError(f"no {kind} word is known to make sound in {attribution.generation.prompt!r}")
     return attribution.over_time(units).cpu(), mask, scored
 
 
@@ -69,7 +70,7 @@ class Localisation(Metric):
         self.check_supported(generator)
         truth = generator.truth(generation, self.level)
         if truth is None:
-            raise TagxaiError(
+            raise NotApplicableError(
                 f"metric {self.name!r} needs the truth, which generator {generator.name!r} does not know for "
                 f"{generation.prompt!r}"
             )

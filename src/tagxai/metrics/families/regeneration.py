@@ -11,7 +11,7 @@ from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.metric import Metric
 from tagxai.contract.values import Generation
-from tagxai.errors import TagxaiError
+from tagxai.errors import NotApplicableError, TagxaiError
 from tagxai.lazy import Float, torch
 from tagxai.metrics.families.sampled_clips import Samples, Seeds, Variant, classifier_for, sampled, sampled_together
 
@@ -100,5 +100,7 @@ class RegenerationMetric(Metric):
             return found
         (floor,) = floors
         if floor < 1e-9:
-            raise TagxaiError("two samples of this prompt sound the same to the classifier: there is no noise floor")
+            raise NotApplicableError(
+                "two samples of this prompt sound the same to the classifier: there is no noise floor"
+            )
         return found / floor

@@ -1,0 +1,182 @@
+"""A short trial: the first clips of each kind of work, in growing batches, timed where the run itself will work."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+from tagxai.benchmark import rooms
+from tagxai.benchmark.cells import Job
+from tagxai.benchmark.measurement import Measurement
+from tagxai.benchmark.store import Store
+from tagxai.explaining.making import AT_ONCE
+from tagxai.lazy import torch
+
+PATIENCE = 120.0
+"""Seconds that the first clip of a kind may take: without one whole clip little can be said."""
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """The work of a run by its kind: every clip of a job needs the same methods and metrics.
+
+    `seconds` is what the trial may take; the first clip of each kind may take up to `PATIENCE`.
+    """
+
+    kinds: tuple[Job, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Some clips of one kind, worked on together."""
+
+    clips: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one kind of work took. `complete` is False where the time was over before even one clip was done."""
+
+    timings: tuple[Timing, ...]
+    complete: bool
+    cells: int = 0
+    generating: float = 0.0
+    explaining: float = 0.0
+
+    @property
+    def clips(self) -> int:
+        return sum(each.clips for each in self.timings)
+
+    @property
+    def seconds(self) -> float:
+        return sum(each.seconds for each in self.timings)
+
+    @property
+    def seconds_per_clip(self) -> float:
+        """Of later clips: the first one also pays for what is loaded once, so it counts only where it is the only one.
+
+        >>> Tried((Timing(1, 9.0), Timing(1, 2.0), Timing(2, 2.0)), True).seconds_per_clip
+        1.3333333333333333
+        """
+        later = self.timings[1:] or self.timings
+        return sum(each.seconds for each in later) / max(1, sum(each.clips for each in later))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of each kind of work, and the bytes of memory that the process took at its peak."""
+
+    tried: tuple[Tried, ...]
+    memory: int
+
+
+class _TimeIsOver(Exception):
+    """Ends work that has cells left."""
+
+
+def try_out(task: TrialTask) -> Trial:
+    """Work on a few clips of each kind. What is finished stays in the folder; what the trial itself stopped does not
+    count as failed."""
+    end = perf_counter() + task.seconds
+    tried = []
+    for number, kind in enumerate(task.kinds):
+        share = max(1.0, (end - perf_counter()) / (len(task.kinds) - number))
+        tried.append(_try_kind(kind, share))
+    return Trial(tuple(tried), _peak_memory())
+
+
+def _try_kind(kind: Job, seconds: float) -> Tried:
+    """Batches of 1, 1, 2, 4 ... clips, while the next one is likely to fit into the time; at least one clip."""
+    timings: list[Timing] = []
+    cells: list[Measurement] = []
+    at, size, spent = 0, 1, 0.0
+    while at < len(kind.clips):
+        size = min(size, AT_ONCE, len(kind.clips) - at)
+        if timings and spent + size * timings[-1].seconds / timings[-1].clips > seconds:
+            break
+        part = replace(kind, clips=kind.clips[at : at + size])
+        started = perf_counter()
+        complete = _work(part, seconds - spent if timings else max(seconds, PATIENCE), cells)
+        timings.append(Timing(size, perf_counter() - started))
+        spent += timings[-1].seconds
+        if not complete:
+            if len(timings) == 1:
+                return Tried(tuple(timings), False, len(cells))
+            timings.pop()
+            break
+        size, at = size * 2 if at else 1, at + size
+    generated = {(cell.prompt, cell.seed): cell.generate_seconds or 0.0 for cell in cells}
+    explained = {(cell.prompt, cell.seed, cell.method): cell.seconds or 0.0 for cell in cells}
+    return Tried(tuple(timings), True, len(cells), sum(generated.values()), sum(explained.values()))
+
+
+def _work(job: Job, seconds: float, cells: list[Measurement]) -> bool:
+    """Work on a job for about so many seconds at most; returns whether all its cells were computed."""
+    end = perf_counter() + max(1.0, seconds)
+    limit = min(job.time_limit or float("inf"), max(1.0, seconds)) if _can_limit() else job.time_limit
+    stopped: list[Measurement] = []
+    before = len(cells)
+
+    def watch(cell: Measurement) -> None:
+        cells.append(cell)
+        if cell.error is not None and limit != job.time_limit and f"than the limit of {limit:g} s" in cell.error:
+            stopped.append(cell)
+        if perf_counter() > end and job.cells > len(cells) - before:
+            raise _TimeIsOver
+
+    try:
+        rooms.work(replace(job, time_limit=limit), watch)
+    except _TimeIsOver:
+        return False
+    finally:
+        if stopped:
+            _forget(job)
+    return not stopped
+
+
+def _can_limit() -> bool:
+    import signal
+    import threading
+
+    return hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+
+
+def _forget(job: Job) -> None:
+    """Leave no cell behind that failed: the trial's own time limit may have stopped it."""
+    store = Store(job.folder)
+    for clip, todo in job.clips:
+        for method, metrics in todo:
+            for metric in metrics:
+                store.forget_failure(clip.cell(method, metric))
+
+
+def _peak_memory() -> int:
+    """Bytes at the peak of this process, or of its GPU's memory where it has one."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def kinds_of(jobs: Sequence[Job]) -> list[Job]:
+    """The clips of some jobs as one job for each kind of work: a model, a room, and the same methods and metrics."""
+    found: dict[tuple[object, ...], list[Job]] = {}
+    for job in jobs:
+        for clip in job.clips:
+            single = replace(job, clips=(clip,))
+            found.setdefault(kind_of(single), []).append(single)
+    return [replace(parts[0], clips=tuple(part.clips[0] for part in parts)) for parts in found.values()]
+
+
+def kind_of(job: Job) -> tuple[object, ...]:
+    """What the first clip of a job needs."""
+    _, todo = job.clips[0]
+    return job.model, job.room, tuple((method.label, tuple(metric.label for metric in of)) for method, of in todo)

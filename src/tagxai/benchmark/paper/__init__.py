@@ -1,0 +1,1 @@
+"""What a paper needs of a benchmark: tests of all pairs, ranks, what varies, tables in LaTeX, and references."""
