@@ -107,8 +107,8 @@ class AudioLDM2Generator(PipelineGenerator):
     def _written(
         self, prompt: str, tokens: Float[torch.Tensor, "1 tokens dim"], length: int | None = None
     ) -> Float[torch.Tensor, "1 vectors width"]:
-        """The vectors that GPT-2 writes after T5's and CLAP's encodings of one prompt. Of T5's tokens, the first `length`
-        count (None: all)."""
+        """The vectors that GPT-2 writes after T5's and CLAP's encodings of one prompt. The first `length` of T5's count
+        (None: all)."""
         from diffusers import AudioLDM2Pipeline
 
         words = as_typed(normalise(prompt).text, self.clap_tokenizer.all_special_tokens)
