@@ -36,13 +36,34 @@ def table(models) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def pipelines():
+    """Small random generators of diffusers' pipelines, by name."""
+    import small_pipelines as small
+
+    from tagxai.generators.diffusers.ace_step import AceStepGenerator
+    from tagxai.generators.diffusers.audioldm2 import AudioLDM2Generator
+    from tagxai.generators.diffusers.stable_audio import StableAudioGenerator
+    from tagxai.generators.diffusers.stable_audio_3 import StableAudio3Generator
+
+    made = {
+        "stable_audio": StableAudioGenerator(small.stable_audio()),
+        "stable_audio_3": StableAudio3Generator(small.stable_audio_3()),
+        "ace_step": AceStepGenerator(small.ace_step()),
+        "audioldm2": AudioLDM2Generator(small.audioldm2()),
+    }
+    for model in made.values():
+        model.default_denoising_steps = 8
+    return made
+
+
 def models():
     from small_latent import small_latent
 
     from tagxai.testing.checkpoints import random_generator
 
-    both = {"`tiny`, MusicGen, AudioGen": random_generator(), "`latent`": small_latent()}
-    return {name: (each, each.generate("a dog barks", duration=0.2, seed=1)) for name, each in both.items()}
+    every = {"`tiny`, MusicGen, AudioGen": random_generator(), "`latent`": small_latent()}
+    every |= {f"`{name}`": model for name, model in pipelines().items()}
+    return {name: (each, each.generate("a dog barks", duration=0.2, seed=1)) for name, each in every.items()}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tagxai.cli import options
+from tagxai.cli import display, options
 from tagxai.cli.answers import Asked, mean_per_unit, print_units
 from tagxai.cli.progress import stages
 from tagxai.cli.questions import (
@@ -22,7 +22,7 @@ from tagxai.cli.questions import (
 )
 from tagxai.cli.saved import ByOption, FolderArgument
 from tagxai.errors import TagxaiError
-from tagxai.scoring import Operator, effects
+from tagxai.scoring import Operator, effects, ways_in
 
 
 def register(app: typer.Typer) -> None:
@@ -60,6 +60,8 @@ def show_effects(
             score_left_out(model, clip, units, operator, stage(f"scoring by {operator}"))
             for operator in (direct, total)
         ]
+        stage("closing one way in at a time")
+        ways = ways_in(model, clip)
     found = effects(*tables)
     rows = {
         "total": mean_per_unit(found.total, frames),
@@ -69,3 +71,6 @@ def show_effects(
     title = f"lost without each {by}: total ({total}), directly ({direct}), and the rest"
     question = f"What does each {by} do itself, and through others?" + (f" ({interval} s)" if interval else "")
     print_units(Asked(folder, clip, question, title, as_json), units, rows)
+    if len(ways.lost) > 1 and not as_json:
+        shares = ", ".join(f"{way} {share:.0%}" for way, share in ways.shares().items())
+        display.note(f"What is lost where nothing is said by one way into the model alone, as shares: {shares}.")

@@ -15,15 +15,20 @@ from tagxai.cli.saved import ByOption, FolderArgument, attributions_of
 from tagxai.contract import saved_folder
 from tagxai.contract.saved_folder import COMPARISON
 from tagxai.contract.values import Generation
+from tagxai.errors import TagxaiError
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation, Interval
 from tagxai.explaining.kept_scores import KeptScores, kept_scores
 from tagxai.explaining.saved import load_saved
+from tagxai.scoring import by_stream
 from tagxai.text import words
 from tagxai.text.printable import printable
 from tagxai.text.words import By
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print explanation.json on stdout instead of the table.")]
+LevelsOption = Annotated[
+    bool, typer.Option("--levels", help="When in denoising each word acts: a column for each noise level, from noise.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,9 +40,13 @@ def show(
     folder: FolderArgument,
     interval: options.IntervalOption = None,
     by: ByOption = "word",
+    levels: LevelsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the scores of a saved explanation, or comparison, again."""
+    if levels:
+        print_levels(load_saved(folder), by)
+        return
     asked = parsing.parse_intervals(interval or [], None)
     kept = kept_scores(folder, asked) if by == "word" or as_json else None
     if kept is not None and as_json:
@@ -60,6 +69,28 @@ def write_pictures(folder: Path) -> list[Path]:
     from tagxai.report import write_report
 
     return write_report(folder)
+
+
+def print_levels(saved: Explanation | Comparison, by: By) -> None:
+    """The words by noise level. Raises TagxaiError where no method has scores for each of them."""
+    console, attributions = display.out(), attributions_of(saved)
+    found = {
+        name: each for name, each in attributions.items() if len(each.scores) == each.generation.timeline.levels > 1
+    }
+    if not found:
+        raise TagxaiError(
+            f"{', '.join(attributions)} has no scores for each noise level; expected a method that has them, "
+            "such as occlusion, and a model that denoises latents"
+        )
+    for name, attribution in found.items():
+        clip = attribution.generation
+        units = words.units(by, clip.prompt, clip.spans, clip.tokens)
+        noise = clip.record["levels"].tolist()
+        columns = {f"level {i} ({noise[i]:.3g})": row.tolist() for i, row in enumerate(by_stream(attribution, units))}
+        labels = [(unit.text, unit.function or unit.special) for unit in units]
+        masks = columns if attribution.is_mask else ()
+        console.print(Text(f"{name}: when in denoising each word acts, from noise on", style="bold"))
+        console.print(display.bar_table("word", labels, columns, console, masks))
 
 
 def print_scores(

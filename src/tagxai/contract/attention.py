@@ -258,7 +258,7 @@ def is_scaled(site: AttentionSite) -> bool:
 def _edits(site: AttentionSite) -> list[Edit]:
     edits = [each.edit for each in _here(site) if each.edit is not None]
     own = position().edit
-    return edits if own is None or site.kind == "self" else [*edits, own]
+    return edits if own is None or site.kind == "self" or site.reads != "prompt" else [*edits, own]
 
 
 def scale_rows(site: AttentionSite, values: Float[torch.Tensor, "batch *heads keys width"]) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
@@ -158,7 +159,12 @@ class Generator(ABC):
 
     def cross_attention(self) -> Sequence[AttentionSite]:
         """The sites whose keys are the prompt's tokens."""
-        return [site for site in self.attention_sites() if site.kind != "self"]
+        return [site for site in self.attention_sites() if site.kind != "self" and site.reads == "prompt"]
+
+    def ways_in(self, generation: Generation) -> Mapping[str, Conditioning]:
+        """For each way by which a clip's texts reach the network: its conditioning, with nothing said by that way."""
+        conditioning = self.encode_prompt([generation.prompt])
+        return {"cross-attention": replace(conditioning, embeddings=torch.zeros_like(conditioning.embeddings))}
 
     # -- what causal models can besides --------------------------------------------------------------------------
 

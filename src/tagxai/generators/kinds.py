@@ -17,6 +17,8 @@ _OTHER_GENERATORS = {
 _PIPELINES = {
     "StableAudioPipeline": "the generator 'stable_audio' reads it",
     "StableAudio3Pipeline": "the generator 'stable_audio_3' reads it",
+    "AudioLDM2Pipeline": "the generator 'audioldm2' reads it",
+    "AceStepPipeline": "the generators 'ace_step' and 'ace_step_lyrics' read it",
 }
 _AUDIOCRAFT = {"state_dict.bin", "compression_state_dict.bin"}
 

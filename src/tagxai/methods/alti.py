@@ -18,6 +18,7 @@ from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import torch
 from tagxai.methods.families.one_pass import OnePassMethod
+from tagxai.probing.carrying import carrying_sites
 from tagxai.probing.stream_flow import Flow, check_followed, follow
 
 
@@ -29,7 +30,7 @@ class ALTI(OnePassMethod):
     expense: ClassVar[str] = "one forward pass, with each token's share of every layer"
 
     def sites(self, generator: Generator) -> Sequence[AttentionSite]:
-        return generator.attention_sites()
+        return carrying_sites(generator)
 
     def check_supported(self, generator: Generator) -> None:
         super().check_supported(generator)

@@ -20,6 +20,7 @@ from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import Float, torch
 from tagxai.methods.families.one_pass import Observer, OnePassMethod, mean_over_heads
+from tagxai.probing.carrying import carrying_sites
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class AttentionRollout(OnePassMethod):
         self.require("residual", 0 <= self.residual < 1, "at least 0 and below 1")
 
     def sites(self, generator: Generator) -> Sequence[AttentionSite]:
-        return generator.attention_sites()
+        return carrying_sites(generator)
 
     def observer(self, run: Run, sites: Sequence[AttentionSite]) -> Observer:
         return Rollout(self.residual, torch.zeros(run.generation.positions, len(run.generation.tokens)))

@@ -24,6 +24,7 @@ from tagxai.lazy import Float, torch
 from tagxai.methods.families.gradient_attention import GradientAttentionMethod
 from tagxai.methods.families.one_pass import mean_over_heads
 from tagxai.probing.attention_gradients import WeightObserver
+from tagxai.probing.carrying import carrying_sites
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class GenericAttention(GradientAttentionMethod):
     as the decoder does. Transposed, a position also gathers what later positions of its window have read."""
 
     def sites(self, generator: Generator) -> Sequence[AttentionSite]:
-        return generator.attention_sites()
+        return carrying_sites(generator)
 
     def observer(
         self,

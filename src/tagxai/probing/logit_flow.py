@@ -8,6 +8,7 @@ from tagxai.contract.attention import AttentionSite
 from tagxai.contract.cost import count
 from tagxai.contract.run import Run
 from tagxai.lazy import Float, torch
+from tagxai.probing.carrying import carrying_sites
 from tagxai.probing.hooks import hook_after
 from tagxai.probing.stream_flow import Flow, check_followed, follow, transformed_values
 from tagxai.probing.zeroed_values import stream_of
@@ -15,7 +16,7 @@ from tagxai.probing.zeroed_values import stream_of
 
 def logit_contributions(run: Run, *, feed_forward: bool = False) -> Float[torch.Tensor, "streams frames tokens"]:
     """What each token adds to each outcome; with `feed_forward`, also through feed-forward networks."""
-    sites = run.model.attention_sites()
+    sites = carrying_sites(run.model)
     check_followed(sites)
     leaving, directions = last_stream(run, sites[-1].block)
     flow = LogitFlow(directions, len(run.generation.tokens), feed_forward=feed_forward)

@@ -19,14 +19,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.cost import count
 from tagxai.contract.run import Run
 from tagxai.contract.workload import ROWS_AT_ONCE
 from tagxai.errors import UnsupportedError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.forward_mode import differentiating, moving, no_forward_mode, tangent_of
 from tagxai.probing.hooks import hook_after
 from tagxai.probing.logit_flow import last_stream

@@ -9,11 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal, TypeAlias
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
 from tagxai.errors import UnsupportedError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.forward_mode import moving, tangent_of, value_of
 from tagxai.probing.hooks import hook_after, hook_before
 

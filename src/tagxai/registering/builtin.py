@@ -15,6 +15,8 @@ from tagxai.registering.hookspecs import MethodFamily, hookimpl
 @hookimpl
 def tagxai_generators() -> Sequence[type[Generator]]:
     from tagxai.generators.audiocraft.model import AudiocraftMusicGenGenerator, AudioGenGenerator
+    from tagxai.generators.diffusers.ace_step import AceStepGenerator, AceStepLyricsGenerator
+    from tagxai.generators.diffusers.audioldm2 import AudioLDM2Generator
     from tagxai.generators.diffusers.stable_audio import StableAudioGenerator
     from tagxai.generators.diffusers.stable_audio_3 import StableAudio3Generator
     from tagxai.generators.latent import LatentEmbedded
@@ -25,6 +27,7 @@ def tagxai_generators() -> Sequence[type[Generator]]:
         *(TinyGenerator, LatentEmbedded),
         *(TransformersGenerator, AudioGenGenerator, AudiocraftMusicGenGenerator),
         *(StableAudioGenerator, StableAudio3Generator),
+        *(AceStepGenerator, AceStepLyricsGenerator, AudioLDM2Generator),
     ]
 
 

@@ -30,6 +30,7 @@ from tagxai.scoring.questions import (
 )
 from tagxai.scoring.surrogates import banzhaf_values, context_cite, kernel_shap, lime
 from tagxai.scoring.table import NEEDS_ATTENTION, Operator, Prefix, ScoreTable, Target
+from tagxai.scoring.ways import WaysIn, by_stream, ways_in
 
 __all__ = [
     "NEEDS_ATTENTION",
@@ -40,9 +41,11 @@ __all__ = [
     "PromptAndHistory",
     "ScoreTable",
     "Target",
+    "WaysIn",
     "all_subsets",
     "banzhaf_interactions",
     "banzhaf_values",
+    "by_stream",
     "cached",
     "context_cite",
     "effects",
@@ -63,5 +66,6 @@ __all__ = [
     "shapley_interactions",
     "shapley_values",
     "token_masks",
+    "ways_in",
     "without",
 ]

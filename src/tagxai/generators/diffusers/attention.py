@@ -43,8 +43,9 @@ class Editing(ABC):
         self,
         pairs: Sequence[tuple[torch.Tensor, torch.Tensor]],
         value: Float[torch.Tensor, "rows heads keys width"],
+        bias: Float[torch.Tensor, "#rows #heads #queries keys"] | None = None,
     ) -> Float[torch.Tensor, "rows queries heads_width"]:
-        """Attention after this call's edits, heads side by side.
+        """Attention after this call's edits, heads side by side; `bias` is added to its logits.
 
         `pairs` are queries and keys, `[rows, heads, queries or keys, width]`; of two, as in differential attention, the
         weights of the second are subtracted from those of the first.
@@ -52,11 +53,12 @@ class Editing(ABC):
         values = self.site.scaled(value) if is_scaled(self.site) else value
         if is_edited(self.site):
             logits = [query @ key.transpose(2, 3) * query.shape[-1] ** -0.5 for query, key in pairs]
+            logits = logits if bias is None else [each + bias for each in logits]
             weights = self.site.edited(_difference([each.softmax(-1) for each in logits]), logits[0], value)
             mix = weights.to(values.dtype) @ values
         else:
             fused = torch.nn.functional.scaled_dot_product_attention
-            mix = _difference([fused(query, key, values) for query, key in pairs])
+            mix = _difference([fused(query, key, values, attn_mask=bias) for query, key in pairs])
         return mix.transpose(1, 2).flatten(2)
 
 

@@ -89,7 +89,7 @@ def _check(folder: Path, pipeline: str, parts: Mapping[str, str]) -> None:
             raise FileNotFoundError(f"the {pipeline} has no {name}")
         if wanted and cls != wanted:
             raise TagxaiError(f"the {name} of {str(folder)!r} is a {cls}; expected a {wanted}")
-        if wanted and (folder / name / "config.json").is_file() and not list((folder / name).glob("*.safetensors")):
+        if (folder / name / "config.json").is_file() and not list((folder / name).glob("*.safetensors")):
             pickles = [each.name for each in (folder / name).iterdir() if each.suffix in (".bin", ".pt", ".ckpt")]
             if pickles:
                 raise TagxaiError(

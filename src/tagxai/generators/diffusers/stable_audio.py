@@ -11,8 +11,8 @@ from tagxai.contract.timeline import LatentFrames
 from tagxai.contract.values import Conditioning
 from tagxai.errors import UnsupportedError
 from tagxai.generators.diffusers.attention import Editing, ProcessorSite
-from tagxai.generators.diffusers.cosine import CosineDPM
-from tagxai.generators.diffusers.pipelines import PipelineGenerator
+from tagxai.generators.diffusers.schedulers import CosineDPM
+from tagxai.generators.diffusers.timed import TimedPipelineGenerator
 from tagxai.generators.latents.model import Prediction
 from tagxai.generators.latents.solvers import Solver
 from tagxai.generators.parts import layers_of
@@ -28,7 +28,7 @@ _PARTS = {
 }
 
 
-class StableAudioGenerator(PipelineGenerator):
+class StableAudioGenerator(TimedPipelineGenerator):
     """Stable Audio through diffusers, from a local folder or a hub id (default stabilityai/stable-audio-open-1.0).
 
     After a prompt's tokens come two that say when the clip starts and ends. The network always denoises its longest
@@ -40,7 +40,7 @@ class StableAudioGenerator(PipelineGenerator):
     parts: ClassVar[Mapping[str, str]] = _PARTS
     default_source: ClassVar[str] = "stabilityai/stable-audio-open-1.0"
     timing: ClassVar[tuple[str, ...]] = ("<starts at>", "<total seconds>")
-    offers: ClassVar[frozenset[Capability]] = PipelineGenerator.offers | {"closes"}
+    offers: ClassVar[frozenset[Capability]] = TimedPipelineGenerator.offers | {"closes"}
     default_duration: ClassVar[float] = 10.0
     default_guidance_scale = 7.0
     default_denoising_steps = 100

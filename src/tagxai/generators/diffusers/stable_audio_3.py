@@ -11,7 +11,7 @@ from tagxai.contract.values import Conditioning
 from tagxai.errors import UnsupportedError
 from tagxai.generators.diffusers.attention import Editing, ProcessorSite
 from tagxai.generators.diffusers.ping_pong import PingPong
-from tagxai.generators.diffusers.pipelines import PipelineGenerator
+from tagxai.generators.diffusers.timed import TimedPipelineGenerator
 from tagxai.generators.latents.model import Prediction
 from tagxai.generators.latents.solvers import Euler, Solver
 from tagxai.generators.parts import layers_of
@@ -27,7 +27,7 @@ _PARTS = {
 }
 
 
-class StableAudio3Generator(PipelineGenerator):
+class StableAudio3Generator(TimedPipelineGenerator):
     """Stable Audio 3 through diffusers, from a local folder or a hub id (default stabilityai/stable-audio-3-medium).
 
     Its weights are differences of two attentions, and may be negative. After a prompt's tokens come its duration, and

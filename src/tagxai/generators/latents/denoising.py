@@ -42,6 +42,8 @@ def denoise(
     latents = solver.start(noise.to(model.device))
     given = together([job.conditioning for job in jobs])
     null = model.null(given, settings) if branch != "conditional" and not _is_plain(branch, settings) else None
+    given = model.completed(given, settings, timeline)
+    null = None if null is None else model.completed(null, settings, timeline)
     mix = model.guidance(settings)
     gate = Gate(gates(jobs, timeline.positions)) if first.is_gated else None
     read: list[torch.Tensor] = []

@@ -80,6 +80,12 @@ class LatentGenerator(PromptedGenerator):
         """What stands for no prompt, a row for each row: embeddings of zeros."""
         return replace(conditioning, embeddings=torch.zeros_like(conditioning.embeddings))
 
+    def completed(
+        self, conditioning: Conditioning, settings: Mapping[str, Any], timeline: LatentFrames
+    ) -> Conditioning:
+        """With what else the network reads of a clip: its length, say, and other texts among its settings."""
+        return conditioning
+
     def guidance(self, settings: Mapping[str, Any]) -> Guidance:
         """How the two branches are mixed; a new one for each batch."""
         scale = settings["guidance_scale"]
@@ -158,6 +164,9 @@ class LatentGenerator(PromptedGenerator):
         conditioning = conditioning or conditioning_of(self, generation)
         return self._states(generation, self._replayed(generation, conditioning, branch), len(conditioning))
 
+    def ways_in(self, generation: Generation) -> Mapping[str, Conditioning]:
+        return {"cross-attention": self.null(conditioning_of(self, generation), generation.settings)}
+
     def distance(self, clip: Generation, other: Generation) -> Float[torch.Tensor, " frames"]:
         """The root mean square, over a frame, of the difference of final latents."""
         mine, theirs = (each.record["latents"][: clip.frames] for each in (clip, other))
@@ -184,6 +193,7 @@ class LatentGenerator(PromptedGenerator):
         if branch == "unconditional":
             conditioning = self.null(conditioning, generation.settings)
             where = replace(where, conditional_rows=0)
+        conditioning = self.completed(conditioning, generation.settings, timeline)
         return self.predicted(read.repeat(len(conditioning), 1, 1), levels, conditioning, timeline, where)
 
     def _record(self, generation: Generation) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

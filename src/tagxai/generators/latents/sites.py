@@ -2,7 +2,8 @@
 
 A model runs `batch * levels` rows, levels innermost. Edits see `[batch, levels * heads, frames, tokens]`, the noisiest
 level first. Keys beyond the prompt's tokens (padding) and queries that are no frame of the clip (a prepended token,
-memory tokens, frames after the clip's end) are hidden; such a query takes the mean of the frames' gates.
+memory tokens, frames after the clip's end) are hidden; such a query takes the mean of the frames' gates. Where a query
+stands for several frames, or a frame has several queries (a spectrogram's bands), frames are shown the mean of theirs.
 """
 
 from __future__ import annotations
@@ -43,12 +44,24 @@ class LatentSite(AttentionSite):
 
     prepended: int = field(default=0, kw_only=True)
     """Queries before those of the frames."""
+    stride: int = field(default=1, kw_only=True)
+    """Latent frames to a query."""
+    bands: int = field(default=1, kw_only=True)
+    """Queries side by side at each time, such as the bands of a spectrogram."""
 
     def framed(
         self, states: Float[torch.Tensor, "rows queries dim"], positions: int
     ) -> Float[torch.Tensor, "batch levels positions dim"]:
-        frames = slice(self.prepended, self.prepended + positions)
-        return states[:, frames].unflatten(0, (-1, self.levels))
+        own = states[:, self._queries(positions)]
+        return by_frame(own, 1, positions, self.stride, self.bands).unflatten(0, (-1, self.levels))
+
+    def _columns(self, tokens: int, keys: int) -> slice:
+        """The keys that are shown: the prompt's tokens, or all of another text."""
+        return slice(0, tokens if self.reads == "prompt" else keys)
+
+    def _queries(self, frames: int) -> slice:
+        """Those of the clip's frames."""
+        return slice(self.prepended, self.prepended + -(-frames // self.stride) * self.bands)
 
     def edited(
         self,
@@ -58,27 +71,52 @@ class LatentSite(AttentionSite):
     ) -> Float[torch.Tensor, "rows heads queries keys"]:
         """The weights of a call after its edits."""
         frames, tokens = _shown.get()
-        rows = slice(self.prepended, self.prepended + frames)
-        columns = rows if self.kind == "self" else slice(0, tokens)
-        shown = folded(weights[:, :, rows, columns])
-        edited = run_edits(self, shown, folded(logits[:, :, rows, columns]), folded(values[:, :, columns]))
+        rows = self._queries(frames)
+        columns = rows if self.kind == "self" else self._columns(tokens, weights.shape[3])
+        shape = frames, self.stride, self.bands
+        shown, seen = (folded(by_frame(each[:, :, rows, columns], 2, *shape)) for each in (weights, logits))
+        edited = run_edits(self, shown, seen, folded(values[:, :, columns]))
         if edited is shown:
             return weights
-        if edited.shape[2:] == weights.shape[2:]:
+        own, is_fine = weights[:, :, rows], self.stride == self.bands == 1
+        if is_fine and edited.shape[2:] == weights.shape[2:]:
             return unfolded(edited)
-        whole = weights
+        whole, part = weights, unfolded(edited)
         if self.kind != "self":
             tiny = torch.finfo(shown.dtype).tiny
-            gates = torch.where(shown.abs() > tiny, edited / torch.where(shown == 0, 1, shown), 1)
-            whole = _replaced(whole, weights[..., columns] * unfolded(gates.mean(2, keepdim=True)), 3, columns)
-        return _replaced(whole, _replaced(weights[:, :, rows], unfolded(edited), 3, columns), 2, rows)
+            gates = unfolded(torch.where(shown.abs() > tiny, edited / torch.where(shown == 0, 1, shown), 1))
+            whole = _replaced(whole, weights[..., columns] * gates.mean(2, keepdim=True), 3, columns)
+            part = part if is_fine else own[..., columns] * by_query(gates, 2, self.stride, self.bands)
+        return _replaced(whole, _replaced(own, part, 3, columns), 2, rows)
 
     def scaled(
         self, values: Float[torch.Tensor, "rows heads keys width"]
     ) -> Float[torch.Tensor, "rows heads keys width"]:
         """The values of a call's cross-attention, as they are scaled in it."""
-        tokens = slice(0, _shown.get().tokens)
+        tokens = self._columns(_shown.get().tokens, values.shape[2])
         return _replaced(values, unfolded(scale_rows(self, folded(values[:, :, tokens]))), 2, tokens)
+
+
+def by_frame(states: torch.Tensor, dim: int, frames: int, stride: int, bands: int) -> torch.Tensor:
+    """What queries have along `dim`, as each frame's: the mean over its bands, the same for all frames of a query."""
+    if bands > 1:
+        states = states.unflatten(dim, (-1, bands)).mean(dim + 1)
+    if stride == 1:
+        return states
+    shape = (*states.shape[: dim + 1], stride, *states.shape[dim + 1 :])
+    return states.unsqueeze(dim + 1).expand(shape).flatten(dim, dim + 1).narrow(dim, 0, frames)
+
+
+def by_query(gates: torch.Tensor, dim: int, stride: int, bands: int) -> torch.Tensor:
+    """What frames have along `dim`, as each query's: the mean over its frames, the same for all bands."""
+    if stride > 1:
+        frames = gates.shape[dim]
+        pieces = [gates.narrow(dim, at, min(stride, frames - at)).mean(dim) for at in range(0, frames, stride)]
+        gates = torch.stack(pieces, dim)
+    if bands == 1:
+        return gates
+    shape = (*gates.shape[: dim + 1], bands, *gates.shape[dim + 1 :])
+    return gates.unsqueeze(dim + 1).expand(shape).flatten(dim, dim + 1)
 
 
 def folded(rows: Float[torch.Tensor, "rows heads *rest"]) -> Float[torch.Tensor, "batch levels_heads *rest"]:

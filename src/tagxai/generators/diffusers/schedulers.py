@@ -1,4 +1,4 @@
-"""Stable Audio's solver: diffusers' own scheduler, with noise that is the same on every device and in every batch."""
+"""Solvers that are diffusers' own schedulers, with noise that is the same on every device and in every batch."""
 
 from __future__ import annotations
 
@@ -9,23 +9,37 @@ from tagxai.generators.latents.solvers import Solver
 from tagxai.lazy import Float, torch
 
 
-class CosineDPM(Solver):
-    """`CosineDPMSolverMultistepScheduler`, which adds noise of a Brownian tree of each clip's own seed.
-
-    `levels` are 2/pi times the angle whose tangent is sigma.
-    """
+class Scheduled(Solver):
+    """A scheduler that adds no noise; its timesteps are the levels."""
 
     def __init__(self, scheduler: Any, steps: int, device: torch.device) -> None:
         """A new run of a scheduler configured like this one, which is left as it is."""
         self._scheduler = type(scheduler).from_config(scheduler.config)
         self._scheduler.set_timesteps(steps, device=device)
-        self.levels = self._scheduler.timesteps
+        self._times = self._scheduler.timesteps
+        self.levels = self._times.float()
 
     def start(self, noise: Float[torch.Tensor, "clips frames width"]) -> torch.Tensor:
         return noise * self._scheduler.init_noise_sigma
 
     def read(self, latents: Float[torch.Tensor, "clips frames width"], step: int) -> torch.Tensor:
-        return self._scheduler.scale_model_input(latents, self.levels[step])
+        return self._scheduler.scale_model_input(latents, self._times[step])
+
+    def step(
+        self,
+        latents: Float[torch.Tensor, "clips frames width"],
+        velocity: Float[torch.Tensor, "clips frames width"],
+        step: int,
+        randoms: Sequence[torch.Generator],
+    ) -> Float[torch.Tensor, "clips frames width"]:
+        return self._scheduler.step(velocity, self._times[step], latents).prev_sample
+
+
+class CosineDPM(Scheduled):
+    """`CosineDPMSolverMultistepScheduler`, which adds noise of a Brownian tree of each clip's own seed.
+
+    `levels` are 2/pi times the angle whose tangent is sigma.
+    """
 
     def step(
         self,
@@ -36,7 +50,7 @@ class CosineDPM(Solver):
     ) -> Float[torch.Tensor, "clips frames width"]:
         if step == 0:
             self._scheduler.noise_sampler = self._noise(latents, randoms)
-        return self._scheduler.step(velocity, self.levels[step], latents).prev_sample
+        return super().step(latents, velocity, step, randoms)
 
     def _noise(self, latents: torch.Tensor, randoms: Sequence[torch.Generator]) -> Any:
         from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler

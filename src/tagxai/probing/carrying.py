@@ -1,0 +1,21 @@
+"""Attention sites of methods that carry what a layer has gathered on to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tagxai.contract.attention import AttentionSite
+from tagxai.contract.generator import Generator
+from tagxai.errors import UnsupportedError
+
+
+def carrying_sites(generator: Generator) -> Sequence[AttentionSite]:
+    """All sites. Raises UnsupportedError for a generator that shows no self-attention, where nothing can be carried."""
+    sites = generator.attention_sites()
+    if sites and all(site.kind == "cross" for site in sites):
+        raise UnsupportedError(
+            f"generator {generator.name!r} does not show its self-attention frame by frame, because a query stands for "
+            "several frames or a frame has several queries; expected self-attention that carries on what earlier "
+            "layers have gathered"
+        )
+    return sites

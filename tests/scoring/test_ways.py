@@ -1,0 +1,35 @@
+"""The share of each way in, and when in denoising a word acts."""
+
+import torch
+from small_latent import small_latent
+
+from tagxai.contract.attribution import Attribution
+from tagxai.scoring import by_stream, ways_in
+
+PROMPT = "a dog barks while rain falls"
+
+
+def test_a_model_with_one_way_in_loses_everything_by_it(generator):
+    """Of both families: closing it is the unconditional branch."""
+    for model in (generator, small_latent()):
+        clip = model.generate(PROMPT, duration=0.4, seed=1)
+        found = ways_in(model, clip)
+        expected = model.forward(clip).log_prob - model.forward(clip, branch="unconditional").log_prob
+        assert list(found.lost) == ["cross-attention"]
+        torch.testing.assert_close(found.lost["cross-attention"], expected[0].mean(-1), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(found.together, expected[0].mean(-1), atol=1e-4, rtol=1e-4)
+        assert found.shares() == {"cross-attention": 1.0 if found.together.sum() > 0 else 0.0}
+
+
+def test_words_by_noise_level_are_means_over_the_clip():
+    model = small_latent()
+    clip = model.generate(PROMPT, duration=0.4, seed=1)
+    scores = torch.rand(model.levels, clip.frames, len(clip.tokens), generator=torch.Generator().manual_seed(0))
+    for merge in ("sum", "mean"):
+        attribution = Attribution(clip, scores, "random", merge=merge)
+        units, found = attribution.words(), by_stream(attribution, attribution.words())
+        for level in range(model.levels):
+            for column, unit in enumerate(units):
+                own = [scores[level, :, token].mean() for token in unit.tokens]
+                expected = sum(own) if merge == "sum" else sum(own) / len(own)
+                torch.testing.assert_close(found[level, column], expected)
