@@ -76,6 +76,11 @@ def test_the_detector_says_how_surely_each_event_is_heard():
     assert Detector(model).labels == ("dog", "rain", "bell")
 
 
+def test_the_detector_takes_no_weights_of_others():
+    with pytest.raises(TagxaiError, match="takes no source, not 'other.safetensors'"):
+        load_classifier("detector:other.safetensors")
+
+
 def test_the_embedded_detector_is_loaded_once():
     assert load_classifier("detector") is load_classifier("detector")
 

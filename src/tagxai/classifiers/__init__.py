@@ -104,7 +104,7 @@ def _loaded(spec: str, state: contents.State) -> Classifier:
     if name == "detector":
         from tagxai.classifiers.detector import Detector
 
-        return Detector.load()
+        return Detector.load(source or None)
     if name in ("passt", "passt_sigmoid"):
         from tagxai.classifiers.passt import Passt
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tagxai.classifiers import Classifier
+from tagxai.errors import TagxaiError
 from tagxai.lazy import Float, torch
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ class Detector(Classifier):
         self.model, self.labels, self.sample_rate = model, tuple(model.events), model.sample_rate
 
     @classmethod
-    def load(cls) -> Detector:
+    def load(cls, source: str | None = None) -> Detector:
+        if source is not None:
+            raise TagxaiError(f"classifier 'detector' comes with its own weights, and takes no source, not {source!r}")
         from tagxai.laboratory.judging.detector import EventDetector
 
         with torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them

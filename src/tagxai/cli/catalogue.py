@@ -56,7 +56,11 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
         "methods": known.methods,
         "generators": known.generators,
         "metrics": known.metrics,
-    } | {kind: each for kind, each in (("classifiers", known.classifiers), ("prompt sets", known.prompt_sets)) if each}
+    }
+    if known.classifiers:
+        kinds["classifiers"] = known.classifiers
+    if known.prompt_sets:
+        kinds["prompt sets"] = known.prompt_sets
     if as_json:
         rows = {
             kind: {name: {"summary": entry.summary, "from": entry.origin} for name, entry in entries.items()}

@@ -102,7 +102,7 @@ class Method(Configurable, ABC):
         """
         if self.needed() <= set(offers) or not self.fallback or not self.fallback.keys().isdisjoint(given):
             return self
-        other = type(self).configure(self.settings() | self.fallback)
+        other = type(self).configure({**self.settings(), **self.fallback})
         return other if other.needed() <= set(offers) else self
 
     def check_supported(self, generator: Generator) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.request import Setting
 from tagxai.generators.diffusers.ace_step_model import AceStep
 from tagxai.generators.diffusers.ace_step_text import Written, caption_text, lyrics_text
 from tagxai.generators.diffusers.remembering import remembered
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 _LANGUAGE = Setting("vocal_language", str, "en", "The language of the lyrics, by its code.")
 

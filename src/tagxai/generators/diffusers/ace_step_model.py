@@ -8,8 +8,6 @@ from dataclasses import replace
 from math import ceil
 from typing import Any, ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.request import Setting
@@ -24,7 +22,7 @@ from tagxai.generators.diffusers.remembering import remembered
 from tagxai.generators.latents.model import Guidance, Prediction
 from tagxai.generators.latents.solvers import Euler, Solver
 from tagxai.generators.parts import layers_of
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.text.normalising import as_typed, normalise
 
 _PARTS = {
@@ -215,7 +213,7 @@ class AceStep(PipelineGenerator):
         from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
 
         scale, momentum = settings["guidance_scale"] - 1, MomentumBuffer(-0.75)
-        own = {"eta": 0.0, "norm_threshold": 2.5, "use_original_formulation": True, "norm_dim": (1,)}
+        own: dict[str, Any] = {"eta": 0.0, "norm_threshold": 2.5, "use_original_formulation": True, "norm_dim": (1,)}
         return lambda given, null, step: normalized_guidance(given, null, scale, momentum, **own)
 
     def _predict(

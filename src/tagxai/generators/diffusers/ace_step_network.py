@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxtyping import Float
-
 from tagxai.contract.values import Conditioning
 from tagxai.generators.diffusers.attention import Editing
 from tagxai.generators.latents.model import Prediction
 from tagxai.generators.latents.sites import by_frame
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 def predict(

@@ -7,8 +7,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, ClassVar, NamedTuple
 
-from jaxtyping import Float
-
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.request import Setting
@@ -20,7 +18,7 @@ from tagxai.generators.diffusers.pipelines import NEGATIVE_PROMPT, PipelineGener
 from tagxai.generators.diffusers.schedulers import Scheduled
 from tagxai.generators.latents.model import Prediction
 from tagxai.generators.latents.solvers import Solver
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.probing.hooks import hook_before
 from tagxai.text.normalising import as_typed, normalise
 

@@ -11,7 +11,7 @@ from tagxai.errors import UnsupportedError
 from tagxai.generators.diffusers.loading import load_pipeline, to_dtype
 from tagxai.generators.latents.model import LatentGenerator
 from tagxai.generators.quantised import dtype_of
-from tagxai.lazy import Float, torch
+from tagxai.lazy import torch
 
 NEGATIVE_PROMPT = Setting(
     "negative_prompt", str, "", "What guidance leads away from; the unconditional branch is then this prompt's."

@@ -6,13 +6,11 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from jaxtyping import Float
-
 from tagxai.contract.request import Setting
 from tagxai.contract.values import Conditioning
 from tagxai.errors import TagxaiError
 from tagxai.generators.diffusers.pipelines import NEGATIVE_PROMPT, PipelineGenerator
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 
 
 class TimedPipelineGenerator(PipelineGenerator):
