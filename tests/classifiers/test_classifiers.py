@@ -77,7 +77,7 @@ def test_the_detector_says_how_surely_each_event_is_heard():
 
 
 def test_the_detector_takes_no_weights_of_others():
-    with pytest.raises(TagxaiError, match="takes no source, not 'other.safetensors'"):
+    with pytest.raises(TagxaiError, match=r"takes no source, not 'other\.safetensors'"):
         load_classifier("detector:other.safetensors")
 
 
