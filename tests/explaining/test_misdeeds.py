@@ -1,13 +1,20 @@
 """Within one process, a method from outside changes nothing that the next one sees, and ends in its own sentence."""
 
+import hashlib
 import os
+import sys
+import tempfile
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 from survival_misdeeds import MISDEEDS, Misdeed
+from tokenizers.normalizers import Replace
 
 import tagxai
+import tagxai.methods.occlusion  # loaded, and so to be kept
 from tagxai import Method, Metric, TagxaiError
 from tagxai.contract.scores import Scores
 from tagxai.explaining.attributing import attribute
@@ -60,6 +67,105 @@ def test_the_neighbours_of_a_bad_method_are_as_they_are_alone(how, model, clip, 
     assert torch.equal(again.record["codes"], codes)
     assert torch.equal(again.waveform, waveform)
     assert capfd.readouterr().out == ""
+
+
+def every_module(run):
+    return [part for model in run.model.modules().values() for part in model.modules()]
+
+
+def set_in_classes(run, wanted, **names):
+    for cls in {type(part) for part in every_module(run) if wanted in type(part).__name__}:
+        for name, value in names.items():
+            setattr(cls, name, value)
+
+
+class Finder:
+    """Finds another module than was asked for."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "none_such":
+            raise SystemExit(3)
+
+
+QUIET = {
+    "flushes denormals": lambda run: torch.set_flush_denormal(True),
+    "replaces forward of a norm": lambda run: set_in_classes(run, "LayerNorm", forward=lambda self, x: x * 0),
+    "replaces forward of attention": lambda run: set_in_classes(run, "Attention", forward=None),
+    "gives activations a call of their own": lambda run: set_in_classes(run, "ReLU", __call__=lambda self, x: x * 0),
+    "replaces multiplication": lambda run: setattr(torch.Tensor, "__mul__", lambda a, b: a),
+    "replaces a checksum": lambda run: setattr(hashlib, "sha256", hashlib.md5),
+    "replaces writing": lambda run: setattr(Path, "write_bytes", lambda self, content: len(content)),
+    "comes first on the path": lambda run: sys.path.insert(0, os.sep),
+    "finds other modules": lambda run: sys.meta_path.insert(0, Finder),
+    "forbids all files": lambda run: os.umask(0o777),
+    "loses the temporary folder": lambda run: setattr(tempfile, "tempdir", "/none"),
+    "traces": lambda run: sys.settrace(lambda *event: None),
+    "stands in for a module": lambda run: sys.modules.update({"tagxai.none_such": sys}),
+    "replaces a module": lambda run: sys.modules.update({"tagxai.methods.occlusion": sys}),
+    "adds tokens": lambda run: run.model.tokenizer.add_tokens(["dog barks"]),
+    "reads letters as others": lambda run: setattr(
+        run.model.tokenizer.backend_tokenizer, "normalizer", Replace("dog", "cat")
+    ),
+    "forbids a kernel": lambda run: torch.backends.cuda.enable_math_sdp(False),
+    "gives a layer a class of its own": lambda run: torch.nn.utils.parametrize.register_parametrization(
+        next(part for part in every_module(run) if isinstance(part, torch.nn.Linear)), "weight", torch.nn.Identity()
+    ),
+    "swaps a layer": lambda run: setattr(
+        next(part for part in every_module(run) if hasattr(part, "fc1")), "fc1", torch.nn.Identity()
+    ),
+    "turns warnings off": lambda run: warnings.simplefilter("ignore"),
+}
+"""Misdeeds that raise nothing at once, each of something that another method or a save depends on."""
+
+
+@dataclass(frozen=True)
+class Quiet(Method):
+    """A method that changes something that is not its own."""
+
+    name = "quiet"
+    how: str = ""
+
+    def explain(self, run):
+        found = CrossAttention().explain(run)
+        QUIET[self.how](run)
+        return found
+
+
+def things_of_the_process():
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return {
+        "denormals": (torch.full((1,), 1e-40) * 1).tolist(),
+        "product": torch.Tensor.__mul__,
+        "checksum": hashlib.sha256,
+        "writing": Path.write_bytes,
+        "path": sys.path[0],
+        "finder": sys.meta_path[0],
+        "mask": mask,
+        "temporary": tempfile.tempdir,
+        "trace": sys.gettrace(),
+        "modules": [sys.modules.get(name) for name in ("tagxai.none_such", "tagxai.methods.occlusion")],
+        "kernel": torch.backends.cuda.math_sdp_enabled(),
+        "warnings": list(warnings.filters),
+    }
+
+
+@pytest.mark.parametrize("how", QUIET)
+def test_what_a_method_changes_without_a_word_is_put_back(how, model, clip, alone):
+    before, classes, identity = (
+        things_of_the_process(),
+        [type(part) for part in model.model.modules()],
+        model.identity(),
+    )
+    found = tagxai.explain(clip, method=[Quiet(how), CrossAttention()], generator=model)
+    assert torch.equal(found.explanations["cross_attention"].attribution.scores, alone)
+    again = model.generate("a dog barks", duration=0.4)
+    assert torch.equal(again.waveform, clip.waveform)
+    assert (again.tokens, again.spans) == (clip.tokens, clip.spans)
+    assert [type(part) for part in model.model.modules()] == classes
+    assert model.identity() == identity
+    assert things_of_the_process() == before
 
 
 @dataclass(frozen=True)

@@ -97,13 +97,16 @@ class _Attributes:
     """The attributes of one object, with the contents of its tables and lists."""
 
     def __init__(self, owner: Any) -> None:
-        self.owner, self.before = owner, dict(vars(owner))
+        self.owner, self.before, self.kind = owner, dict(vars(owner)), type(owner)
+        self.rules = {name: value.to_str() for name, value in self.before.items() if _is_backend(value)}
         self.contents = {
             name: type(value)(value) for name, value in self.before.items() if isinstance(value, (dict, list, set))
         }
 
     def restore(self) -> bool:
         """Put them back; whether hooks or the mode were changed."""
+        if type(self.owner) is not self.kind:  # PyTorch's parametrizations give a module a class of its own
+            self.owner.__class__ = self.kind
         now, changed = vars(self.owner), False
         for name in now.keys() - self.before.keys():
             if not _is_cached(self.owner, name):
@@ -112,6 +115,9 @@ class _Attributes:
             if now.get(name, _MISSING) is not value:
                 changed |= name == "training"
                 now[name] = value
+        for name, rules in self.rules.items():
+            if now[name].to_str() != rules:
+                now[name] = type(now[name]).from_str(rules)
         for name, content in self.contents.items():
             found = self.before[name]
             if len(found) != len(content) or not _same_members(found, content):
@@ -122,6 +128,11 @@ class _Attributes:
 
 
 _MISSING = object()
+
+
+def _is_backend(value: Any) -> bool:
+    """Whether it is a tokenizer of the library tokenizers: an object without attributes that is changed in place."""
+    return type(value).__module__.partition(".")[0] == "tokenizers" and hasattr(value, "to_str")
 
 
 def _is_cached(owner: Any, name: str) -> bool:

@@ -11,10 +11,12 @@ import random
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any, NamedTuple
+
+from tagxai.contract.process_names import names_of_process
 
 
 class _Setting(NamedTuple):
@@ -30,7 +32,7 @@ def process_state_kept() -> Iterator[None]:
     functions and constants of tagxai, of the standard library's most used modules, and of PyTorch."""
     settings = [(setting, setting.get()) for setting in _settings()]
     had_torch = "torch" in sys.modules
-    names = [_Names(*owner) for owner in _owners()]
+    names = names_of_process()
     try:
         yield
     finally:
@@ -49,6 +51,13 @@ def _settings() -> Iterator[_Setting]:
     yield _Setting(random.getstate, random.setstate)
     yield _Setting(sys.getrecursionlimit, sys.setrecursionlimit)
     yield _Setting(lambda: (sys.stdout, sys.stderr, sys.excepthook), _put_streams)
+    yield _Setting(_umask, os.umask)
+    yield _Setting(sys.gettrace, sys.settrace)
+    yield _Setting(sys.getprofile, sys.setprofile)
+    yield _Setting(lambda: list(warnings.filters), _put_filters)
+    yield _Setting(lambda: list(sys.path), lambda before: _put_first(sys.path, before))
+    yield _Setting(lambda: list(sys.meta_path), lambda before: _put_first(sys.meta_path, before))
+    yield _Setting(lambda: dict(sys.modules), _put_modules)
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else [])):
             yield _Setting(lambda n=number: signal.getsignal(n), lambda handler, n=number: signal.signal(n, handler))  # type: ignore[misc]
@@ -73,6 +82,10 @@ def _settings_of_torch(torch: Any) -> Iterator[_Setting]:
     yield _Setting(torch.get_default_device, lambda device: torch.set_default_device(None if device == cpu else device))
     yield _Setting(lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on))
     yield _Setting(lambda: torch._C._get_mkldnn_enabled(), lambda on: torch._C._set_mkldnn_enabled(on))
+    yield _Setting(lambda: _flushes_denormals(torch), torch.set_flush_denormal)
+    kernels = torch.backends.cuda
+    for kind in ("flash", "mem_efficient", "math"):  # of attention, also on the CPU
+        yield _Setting(getattr(kernels, f"{kind}_sdp_enabled"), getattr(kernels, f"enable_{kind}_sdp"))
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         yield _Setting(torch.cuda.get_rng_state_all, torch.cuda.set_rng_state_all)
         yield _Setting(lambda: torch.is_autocast_enabled("cuda"), lambda on: torch.set_autocast_enabled("cuda", on))
@@ -107,6 +120,37 @@ def _put_streams(before: tuple[Any, Any, Any]) -> None:
     sys.stdout, sys.stderr, sys.excepthook = before
 
 
+def _umask() -> int:
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
+
+
+def _put_filters(before: list[Any]) -> None:
+    warnings.filters[:] = before  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _put_first(listed: list[Any], before: list[Any]) -> None:
+    """What was there comes first again; what was added is found by its own names only."""
+    listed[:] = [*before, *(each for each in listed if each not in before)]
+
+
+def _put_modules(before: Mapping[str, Any]) -> None:
+    for name in [name for name, module in sys.modules.items() if name not in before and _is_false(name, module)]:
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+def _is_false(name: str, module: Any) -> bool:
+    """Whether something else stands for a module of tagxai's own."""
+    return name.partition(".")[0] == "tagxai" and getattr(module, "__name__", None) != name
+
+
+def _flushes_denormals(torch: Any) -> bool:
+    return bool((torch.full((), 1e-40, dtype=torch.float32, device="cpu") * 1).item() == 0)
+
+
 def _same(now: Any, before: Any) -> bool:
     if type(now) is not type(before):
         return False
@@ -115,62 +159,3 @@ def _same(now: Any, before: Any) -> bool:
     if hasattr(now, "numpy") or hasattr(now, "shape"):  # tensors and arrays
         return bool((now == before).all())
     return bool(now == before)
-
-
-_STANDARD = ("builtins", "math", "random", "os", "json", "time", "copy", "functools", "itertools", "statistics")
-_OTHERS = ("numpy", "numpy.random", "torch", "torch.nn.functional", "torch.random", "torch.linalg", "torch.fft")
-_CONTAINERS = (dict, list, set)
-
-
-def _owners() -> Iterator[tuple[Any, bool]]:
-    """The modules and classes whose names are watched, and whether they are tagxai's own."""
-    for name in (*_STANDARD, *_OTHERS):
-        if name in sys.modules:
-            yield sys.modules[name], False
-    if torch := sys.modules.get("torch"):
-        yield from ((each, False) for each in (torch.Tensor, torch.nn.Module, torch.nn.Linear))
-    for name, module in list(sys.modules.items()):
-        if module is not None and name.partition(".")[0] == "tagxai":
-            yield module, True
-            classes = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == name]
-            yield from ((each, True) for each in classes)
-
-
-class _Names:
-    """The names of a module or class; of tagxai's own also the private ones, and the contents of tables and lists."""
-
-    def __init__(self, owner: Any, ours: bool) -> None:
-        self.owner, self.ours = owner, ours
-        hidden = "__" if ours else "_"
-        self.before = {name: value for name, value in vars(owner).items() if not name.startswith(hidden)}
-        self.contents = {
-            name: value.copy() for name, value in self.before.items() if ours and type(value) in _CONTAINERS
-        }
-
-    def restore(self) -> None:
-        now = vars(self.owner)
-        for name, value in self.before.items():
-            if now.get(name, _MISSING) is not value:
-                setattr(self.owner, name, value)
-        if self.ours and not isinstance(self.owner, ModuleType):  # a module may load others, a class gains nothing
-            for name in [name for name in now if name not in self.before and not name.startswith(("__", "_abc"))]:
-                delattr(self.owner, name)
-        for name, content in self.contents.items():
-            _refill(self.before[name], content)
-
-
-_MISSING = object()
-
-
-def _refill(container: Any, content: Any) -> None:
-    """The same object with its earlier content, where that differs."""
-    if isinstance(container, dict):
-        if container.keys() != content.keys() or any(container[key] is not content[key] for key in content):
-            container.clear()
-            container.update(content)
-    elif isinstance(container, list):
-        if len(container) != len(content) or any(a is not b for a, b in zip(container, content, strict=True)):
-            container[:] = content
-    elif container != content:
-        container.clear()
-        container.update(content)
