@@ -23,6 +23,7 @@ from tagxai.benchmark.sentinel import Sentinel
 from tagxai.benchmark.store import Store, seed_of
 from tagxai.benchmark.together import explain_clips, make_clips, request_of
 from tagxai.contract.attribution import Attribution
+from tagxai.contract.foreign import is_built_in
 from tagxai.contract.generator import Generator
 from tagxai.contract.seeding import seeded
 from tagxai.contract.values import Generation
@@ -30,7 +31,7 @@ from tagxai.errors import TagxaiError
 from tagxai.explaining.attributing import attribute
 from tagxai.explaining.comparison import passes_in_words
 from tagxai.explaining.measuring import measure
-from tagxai.scoring import cached
+from tagxai.scoring import cached, shared_scores
 
 T = TypeVar("T")
 OnCell = Callable[[Measurement], None]
@@ -110,22 +111,20 @@ def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, cells: CellWrit
         cells.fail(todo, error)
         return cells.failed
     explained: list[_Explained] = []
-    for entry, metrics in todo:
-        begin(spec, ((entry, metrics),), limit)
-        try:
-            with blaming(f"method {entry.label!r}", limit):
-                make = partial(_explain, entry, clip, sentinel)
-                attribution, seconds = store.remembered(explanations_of(clip), spec.explanation(entry), make)
-        except TagxaiError as error:
-            cells.fail([(entry, metrics)], error)
-            sentinel = _unharmed(job, sentinel)
-            continue
-        cost = {
-            "generate_seconds": clip_seconds,
-            "seconds": seconds,
-            "passes": passes_in_words(attribution.cost),
-        }
-        explained.append(_Explained(entry, metrics, attribution, cost))
+    with shared_scores():
+        for entry, metrics in todo:
+            begin(spec, ((entry, metrics),), limit)
+            try:
+                with blaming(f"method {entry.label!r}", limit):
+                    make = partial(_explain, entry, clip, sentinel)
+                    attribution, seconds = store.remembered(explanations_of(clip), spec.explanation(entry), make)
+            except TagxaiError as error:
+                cells.fail([(entry, metrics)], error)
+                sentinel = _unharmed(job, sentinel)
+                continue
+            passes = passes_in_words(attribution.cost)
+            cost = {"generate_seconds": clip_seconds, "seconds": seconds, "passes": passes}
+            explained.append(_Explained(entry, metrics, attribution, cost))
     sentinel = _prepared(job, spec, explained, sentinel, cache)
     for entry, metrics, attribution, cost in explained:
         for metric in metrics:
@@ -207,6 +206,8 @@ def _explain(entry: PlanEntry, clip: Generation, sentinel: Sentinel) -> tuple[At
     method = entry.method()
     attribution, seconds = _timed(lambda: attribute(method, sentinel.generator, clip, label=entry.label))
     sentinel.check()
+    if is_built_in(type(method)):
+        seconds = attribution.cost.seconds  # with what it shared with others
     return replace(attribution, generation=clip), seconds
 
 

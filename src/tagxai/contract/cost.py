@@ -56,8 +56,10 @@ class Counter:
     forward_mode_passes: int = 0
     layer_passes: int = 0
     clips: int = 0
+    seconds: float = 0.0
+    """What the work took that another did before, and whose result was at hand: it counts as if done again."""
 
-    def add(self, **passes: int) -> None:
+    def add(self, **passes: float) -> None:
         for name, number in passes.items():
             setattr(self, name, getattr(self, name) + number)
 
@@ -75,7 +77,7 @@ def counting(counter: Counter) -> Iterator[None]:
         _counter.reset(token)
 
 
-def count(**passes: int) -> None:
+def count(**passes: float) -> None:
     """Add to the counter of the block around, if there is one: `count(backward_passes=3)`."""
     counter = _counter.get()
     if counter is not None:

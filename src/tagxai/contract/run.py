@@ -112,7 +112,8 @@ class Run:
     def cost(self) -> Cost:
         """What has been counted so far."""
         now = 0.0 if self._started is None else perf_counter() - self._started
-        return Cost(self._seconds + now, **vars(self._counter))
+        counted = dict(vars(self._counter))
+        return Cost(self._seconds + now + counted.pop("seconds"), **counted)
 
 
 @contextmanager

@@ -4,6 +4,9 @@ Forward mode takes a pass for each direction in which the embeddings may move, r
 method asks decides which are fewer: a number for each token is one direction a token (forward, but for the shortest
 clips); a length over all of an embedding's dimensions is as many directions as there are dimensions (reverse, unless
 the model is narrow or the clip long). Both are exact, and give the same up to rounding.
+
+In reverse mode a causal model is run for a few frames at a time, without the later ones, on which they do not depend:
+half of the work of running the whole clip back from each of its codes.
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ GradientTarget = Literal["conditional", "guided"]
 """Whose log-probability. (With the prompt minus without has the derivatives of `conditional`.)"""
 
 
+FRAMES_AT_ONCE = 8
+"""Frames of a causal model whose derivatives are taken from one pass, in reverse mode."""
+
+
 def choose_mode(outputs: int, directions: int) -> Literal["forward", "reverse"]:
     """The mode with fewer passes."""
     return "forward" if outputs > directions else "reverse"
@@ -44,7 +51,6 @@ class Derivatives:
         check_guided_scores(run.model, target)
         self.run, self.target, self.mode, self.calls = run, target, mode, calls
         clip = run.generation
-        self._shape = (clip.streams, clip.frames)
         self.outputs = clip.streams * clip.frames
         self._taken: set[str] = set()
         self._calls_done = 0
@@ -65,12 +71,12 @@ class Derivatives:
                     raise
                 self.mode = "reverse"
                 self._taken.discard("forward")
-        return torch.cat([(rows * along).sum(-1) for rows in self._reverse(point)]).unflatten(0, self._shape)
+        return torch.cat([(rows * along).sum(-1) for rows in self._reverse(point)], dim=1)
 
     def jacobian(self, point: Float[torch.Tensor, "tokens dim"]) -> Float[torch.Tensor, "streams frames tokens dim"]:
         """At the embeddings `point`: the derivative by each of their numbers."""
         if self._chosen(point.numel()) == "reverse":
-            return torch.cat(list(self._reverse(point))).unflatten(0, self._shape)
+            return torch.cat(list(self._reverse(point)), dim=1)
         axes = torch.eye(point.numel(), dtype=point.dtype, device=point.device).unflatten(1, point.shape)
         return torch.cat(list(self._forward(point, axes)), dim=-1).unflatten(-1, point.shape)
 
@@ -92,28 +98,40 @@ class Derivatives:
 
     def _forward(self, point: torch.Tensor, along: torch.Tensor) -> Iterator[torch.Tensor]:
         run, at = self.run, replace(self.run.conditioning, embeddings=point[None])
-        for part in self._batches(along, "forward"):
+        self._taken.add("forward")
+        done = 0
+        for part in self._batches(along):
             yield directional_derivatives(run.model, run.generation, at, part, branch=self.target)
+            done += len(part)
+            self._report(done, len(along), "forward mode")
+        self._calls_done += 1
 
-    def _reverse(self, point: torch.Tensor) -> Iterator[torch.Tensor]:
-        """The gradient of each code's log-probability, `[outputs, tokens, dim]` in parts."""
+    def _reverse(self, point: torch.Tensor) -> Iterator[Float[torch.Tensor, "streams _frames tokens dim"]]:
+        """The gradient of each code's log-probability, some frames at a time."""
+        model, clip = self.run.model, self.run.generation
+        self._taken.add("reverse")
+        done, step = 0, FRAMES_AT_ONCE if "causal" in model.offers else clip.frames
         with torch.enable_grad():
             at = point.detach()[None].clone().requires_grad_()
             conditioning = replace(self.run.conditioning, embeddings=at)
-            outputs = self.run.forward(conditioning, branch=self.target).log_prob[0].flatten()
-            for part in self._batches(outputs, "reverse"):  # one by one: not every backend's operations know `vmap`
-                count(backward_passes=len(part))
-                yield torch.stack([torch.autograd.grad(each, at, retain_graph=True)[0][0] for each in part])
-
-    def _batches(self, rows: torch.Tensor, mode: Literal["forward", "reverse"]) -> Iterator[torch.Tensor]:
-        self._taken.add(mode)
-        size = max(1, ROWS_AT_ONCE // self.run.generation.positions)
-        done = 0
-        for part in rows.split(size):
-            yield part
-            done += len(part)
-            self.run.report(self._calls_done * len(rows) + done, self.calls * len(rows), f"{mode} mode")
+            for start in range(0, clip.frames, step):
+                stop = min(start + step, clip.frames)
+                output = model.forward(model.until(clip, stop), conditioning, branch=self.target)
+                found: list[torch.Tensor] = []
+                for part in self._batches(output.log_prob[0, :, start:stop].flatten()):
+                    count(backward_passes=len(part))
+                    # one by one: not every backend's operations know `vmap`
+                    found += [torch.autograd.grad(each, at, retain_graph=True)[0][0] for each in part]
+                    done += len(part)
+                    self._report(done, self.outputs, "reverse mode")
+                yield torch.stack(found).unflatten(0, (clip.streams, stop - start))
         self._calls_done += 1
+
+    def _batches(self, rows: torch.Tensor) -> Iterator[torch.Tensor]:
+        yield from rows.split(max(1, ROWS_AT_ONCE // self.run.generation.positions))
+
+    def _report(self, done: int, of: int, message: str) -> None:
+        self.run.report(self._calls_done * of + done, self.calls * of, message)
 
     def _effect_of_prompt(self) -> Float[torch.Tensor, "streams frames"]:
         """Log-probability with the prompt minus without it."""

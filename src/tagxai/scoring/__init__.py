@@ -6,7 +6,7 @@ surrogate models, interactions and deletion curves are then arithmetic on it, fo
 group of words, without another pass.
 """
 
-from tagxai.scoring.cache import cached
+from tagxai.scoring.cache import cached, shared_scores
 from tagxai.scoring.coalitions import all_subsets, leave_one_out, permuted, random_subsets, token_masks, without
 from tagxai.scoring.games import (
     banzhaf_interactions,
@@ -65,6 +65,7 @@ __all__ = [
     "shapley",
     "shapley_interactions",
     "shapley_values",
+    "shared_scores",
     "token_masks",
     "ways_in",
     "without",

@@ -1,4 +1,4 @@
-"""Scores kept on disk: a coalition is scored once, by this process or another.
+"""Scores that are kept, on disk or for several methods in memory: a coalition is scored once.
 
 Files are named after the hash of their own content, written under another name and renamed when they are whole. So
 writers never collide, a killed one leaves nothing that is read, and a damaged file is ignored.
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tagxai import storage
 from tagxai.errors import DamagedFileError
@@ -38,6 +38,40 @@ def cached(folder: str | Path) -> Iterator[None]:
 
 def is_active() -> bool:
     return _folder.get() is not None
+
+
+class SharedRow(NamedTuple):
+    """A coalition's row, and the seconds that it took."""
+
+    row: Float[torch.Tensor, "streams frames"]
+    seconds: float
+
+
+_shared: ContextVar[dict[str, dict[str, SharedRow]] | None] = ContextVar("tagxai_shared_scores", default=None)
+
+
+@contextmanager
+def shared_scores() -> Iterator[None]:
+    """Inside the block, `score` runs a coalition of a clip once, whichever methods ask for it.
+
+    Each is charged for it all the same, its row, its call and its seconds, so that the cost of a method does not depend
+    on which others came before it.
+    """
+    token = _shared.set({})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+def is_shared() -> bool:
+    return _shared.get() is not None
+
+
+def shared_rows(question: Mapping[str, Any]) -> dict[str, SharedRow]:
+    """The known rows of one question, by the coalition's key; what is added is known to whoever asks it next."""
+    shared = _shared.get()
+    return {} if shared is None else shared.setdefault(storage.json_sha256(question), {})
 
 
 def digest(tensor: torch.Tensor) -> str:

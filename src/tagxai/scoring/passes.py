@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import get_args
 
 from tagxai.contract.attention import AttentionSite, edit_attention, scale_values
+from tagxai.contract.cost import count
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Generator, check_guided_scores
 from tagxai.contract.shortage import is_out_of_memory
@@ -70,7 +71,7 @@ def score(
         tuple(units),
         masks,
         table,
-        perf_counter() - started,
+        perf_counter() - started + passes.seconds_saved,
         passes.rows,
         passes.calls,
         _peak_memory(device),
@@ -85,11 +86,15 @@ def _run(
     store = cache.ScoreCache(passes.content()) if cache.is_active() else None
     kept = {} if store is None else store.read()
     scored = {key: kept[cache.name(key)] for key in distinct if cache.name(key) in kept} if kept else {}
-    missing = [key for key in distinct if key not in scored]
     size = batch_size or passes.rows_that_fit()
+    shared = cache.shared_rows(passes.question()) if cache.is_shared() else {}
+    known = {key: shared[key] for key in distinct if key not in scored and key in shared}
+    passes.charge(list(known.values()), size)
+    scored |= {key: each.row for key, each in known.items()}
+    missing = [key for key in distinct if key not in scored]
     done = 0
     while done < len(missing):
-        part = missing[done : done + size]
+        part, began = missing[done : done + size], perf_counter()
         try:
             rows = dict(zip(part, passes.batch(part).cpu(), strict=True))
         except (MemoryError, RuntimeError) as error:
@@ -98,6 +103,8 @@ def _run(
             size = max(1, size // 2)
             continue
         scored |= rows
+        each = (perf_counter() - began) / len(part)
+        shared |= {key: cache.SharedRow(row, each) for key, row in rows.items()}
         done += len(part)
         if store is not None:
             store.write({cache.name(key): row for key, row in rows.items()})
@@ -121,6 +128,7 @@ class _Passes:
     prefix_kind: Prefix
     rows: int = field(default=0, init=False)
     calls: int = field(default=0, init=False)
+    seconds_saved: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self.clip = self.generator.until(self.generation, self.span.stop)
@@ -158,6 +166,12 @@ class _Passes:
         elif unconditional is not None:
             result = result - unconditional.log_prob[..., first:]
         return result[..., self.span.start - first : self.span.stop - first]
+
+    def charge(self, known: Sequence[cache.SharedRow], size: int) -> None:
+        """Count rows that another has run as if they were run here, in batches of `size`."""
+        calls, seconds = -(-len(known) // size), sum(each.seconds for each in known)
+        self.rows, self.calls, self.seconds_saved = self.rows + len(known), self.calls + calls, seconds
+        count(forward_passes=len(known), model_calls=calls, seconds=seconds)
 
     @property
     def _branch(self) -> Branch:
@@ -200,8 +214,15 @@ class _Passes:
 
     def content(self) -> dict[str, object]:
         """Everything that a row depends on except its coalition; the scores of the plain pass stand for the weights."""
+        scores = {"hidden": cache.digest(self.plain.hidden), "log_prob": cache.digest(self.plain.log_prob)}
+        return {"format": 2} | self._asked() | scores
+
+    def question(self) -> dict[str, object]:
+        """As `content`, for one process: without a pass."""
+        return self._asked() | {"model": self.generator.identity().to_json()}
+
+    def _asked(self) -> dict[str, object]:
         return {
-            "format": 2,
             "prompt": self.generation.prompt,
             "record": {name: cache.digest(tensor) for name, tensor in self.clip.record.items()},
             "timeline": self.clip.timeline.to_json(),
@@ -211,8 +232,6 @@ class _Passes:
             "prefix": self.prefix_kind,
             "guidance_scale": self.clip.settings.get("guidance_scale") if self.target == "guided" else None,
             "embeddings": cache.digest(self.conditioning.embeddings),
-            "hidden": cache.digest(self.plain.hidden),
-            "log_prob": cache.digest(self.plain.log_prob),
         }
 
 
