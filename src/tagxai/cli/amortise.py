@@ -43,7 +43,7 @@ def amortise(
     duration: options.DurationOption = None,
     seed: options.SeedOption = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first prompts of the list.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Times that all lessons are gone through.")] = 24,
+    epochs: Annotated[int, typer.Option(min=1, help="Times that all lessons are gone through.")] = 48,
     units: Annotated[int, typer.Option(min=1, max=4096, help="Hidden units of the network.")] = 48,
     clusters: Annotated[
         int, typer.Option(min=0, max=64, help="One network for each of so many clusters of frames; 0: one for all.")

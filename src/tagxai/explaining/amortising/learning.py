@@ -26,10 +26,10 @@ class Recipe:
     """How a network is trained."""
 
     units: int = 48
-    epochs: int = 24
-    learning_rate: float = 3e-3
+    epochs: int = 48
+    learning_rate: float = 4e-3
     weight_decay: float = 0.05
-    dropout: float = 0.2
+    dropout: float = 0.1
     batch: int = 4
     seed: int = 0
 
