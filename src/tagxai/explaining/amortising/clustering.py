@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
-
 from tagxai.contract.values import OnProgress, Progress
 from tagxai.errors import TagxaiError
-from tagxai.lazy import torch
+from tagxai.lazy import Float, Int, torch
 from tagxai.methods.amortised.network import embed, memberships
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxtyping import Float
-
 from tagxai import storage
 from tagxai.contract.generator import Generator
 from tagxai.contract.method import Method
@@ -19,7 +17,7 @@ from tagxai.contract.values import OnProgress, Progress
 from tagxai.errors import DamagedFileError
 from tagxai.explaining.attributing import attribute
 from tagxai.explaining.identifying import model_identity
-from tagxai.lazy import torch
+from tagxai.lazy import Float, torch
 from tagxai.methods.amortised.network import Batch, Seen, look
 
 FOLDER = "lessons"

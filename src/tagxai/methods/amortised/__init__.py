@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-from jaxtyping import UInt8
-
 from tagxai import storage
 from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
@@ -82,8 +80,8 @@ def trained(file: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
-def fingerprint(generator: Generator) -> UInt8[torch.Tensor, " bytes"]:
-    """A hash of the heads, which no two trainings share and which stay in float32 whatever the dtype.
+def fingerprint(generator: Generator) -> torch.Tensor:
+    """The 32 bytes of a hash of the heads, which no two trainings share and which stay in float32 whatever the dtype.
 
     Raises UnsupportedError if a generator does not expose them.
     """

@@ -16,11 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jaxtyping import Bool, Float, Int
-
 from tagxai.contract.attention import AttentionSite, edit_attention
 from tagxai.contract.run import Run
-from tagxai.lazy import torch
+from tagxai.lazy import Bool, Float, Int, torch
 
 LEARNED = ("A", "a", "B", "b", "U", "u", "V", "W", "w", "K")
 """What every network learns, with a first axis of clusters but for K; one that reads attention also has `C`."""
