@@ -10,8 +10,22 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from tagxai.cli import (
+    amortise,
+    ask,
+    bench,
+    catalogue,
+    convert,
+    edit,
+    effects,
+    evaluate,
+    explain,
+    export,
+    generate,
+    plugin,
+    show,
+)
 from tagxai.cli import app as app_in_browser
-from tagxai.cli import ask, bench, catalogue, convert, edit, effects, evaluate, explain, export, generate, plugin, show
 from tagxai.cli.display import complain, note
 from tagxai.errors import TagxaiError
 from tagxai.registering.registry import PluginWarning, registry
@@ -65,7 +79,8 @@ def _top(
 
 
 for command in (
-    *(explain, show, app_in_browser, export, ask, effects, edit, generate, bench, evaluate, convert, catalogue, plugin),
+    *(explain, show, app_in_browser, export, ask, effects, edit, generate, bench, evaluate),
+    *(amortise, convert, catalogue, plugin),
 ):
     command.register(app)
 

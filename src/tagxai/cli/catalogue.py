@@ -93,9 +93,7 @@ def methods(
         return
     which.print_methods(console, _asked(for_generator))
     for prefix, family in registry().families.items():
-        console.print(
-            f"{len(family.summaries)} methods of {prefix}, named {prefix}:NAME ({_origin(family)}): tagxai list"
-        )
+        console.print(f"methods of {prefix}, such as {next(iter(family.summaries))} ({_origin(family)}): tagxai list")
 
 
 def metrics(

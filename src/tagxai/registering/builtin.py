@@ -158,12 +158,17 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
 
 
 def method_families() -> Mapping[str, MethodFamily]:
-    """Methods from other libraries, whose classes are created when they are first requested."""
+    """Methods whose classes are created when they are first requested: of other libraries, and of trained networks."""
+    from tagxai.methods import amortised
     from tagxai.methods.captum.factory import captum_method
     from tagxai.methods.captum.names import ALGORITHMS, PREFIX
 
     summaries = {PREFIX + name: algorithm.summary for name, algorithm in ALGORITHMS.items()}
-    return {"captum": MethodFamily("captum", summaries, captum_method)}
+    trained = {amortised.Amortised.name: "a network that `tagxai amortise` trained to predict another method's scores"}
+    return {
+        "captum": MethodFamily("captum", summaries, captum_method),
+        "amortised": MethodFamily("tagxai", trained, amortised.amortised_method),
+    }
 
 
 def tagxai_classifiers() -> Sequence[type[Classifier]]:
