@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 
 import pytest
 from cli_helpers import run
@@ -58,7 +59,6 @@ def test_explain_writes_the_folder_and_prints_the_words(loads, tmp_path):
         "factual.flac",
         "counterfactual.flac",
         "unconditional.flac",
-        "heatmap.png",
         "report.html",
     }
     for text in ("dog", "barks", "</s>", "clip", "0-0.2 s", "report.html"):
@@ -66,6 +66,18 @@ def test_explain_writes_the_folder_and_prints_the_words(loads, tmp_path):
     saved = json.loads((tmp_path / "out" / "explanation.json").read_text())
     assert saved["schema_version"] == 3
     assert [i["end"] for i in saved["intervals"]] == [0.2]
+
+
+def test_a_heat_map_is_drawn_where_it_is_asked_for_and_else_matplotlib_is_not_needed(loads, tmp_path, monkeypatch):
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "matplotlib.figure", None)
+        assert explain(tmp_path).exit_code == 0
+        assert run("report", tmp_path).exit_code == 0
+    assert not (tmp_path / "heatmap.png").exists()
+    assert run("report", tmp_path, "--heatmap").exit_code == 0
+    drawn = (tmp_path / "heatmap.png").read_bytes()
+    assert explain(tmp_path, "--heatmap").exit_code == 0
+    assert (tmp_path / "heatmap.png").read_bytes() == drawn
 
 
 def test_show_and_report_work_from_the_folder_alone(loads, tmp_path):

@@ -61,7 +61,6 @@ def test_each_method_has_a_whole_folder_of_its_own(loads, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {
         "comparison.json",
         "report.html",
-        "heatmaps.png",
         "random",
         "cross_attention",
     }

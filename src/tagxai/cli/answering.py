@@ -10,7 +10,7 @@ from typing import Any
 
 from tagxai import storage
 from tagxai.cli.progress import Stage
-from tagxai.cli.show import write_pictures
+from tagxai.cli.show import write_pages
 from tagxai.contract import saved_folder
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
@@ -28,12 +28,14 @@ from tagxai.explaining.together import Ahead
 
 @dataclass(frozen=True)
 class Question:
-    """Methods by name, the texts of `--set` that they were made with, intervals, and how many clips to compare."""
+    """Methods by name, the texts of `--set` that they were made with, intervals, how many clips to compare, and whether
+    to draw a heat map."""
 
     methods: Mapping[str, Method]
     settings: Sequence[str]
     intervals: Sequence[Interval]
     audio_repeats: int
+    heatmap: bool = False
 
     @cached_property
     def ahead(self) -> Ahead:
@@ -78,7 +80,7 @@ class Question:
             storage.whole_folder(target, saved_folder.earlier) as new,
         ):
             found.write(new)
-            write_pictures(new)
+            write_pages(new, self.heatmap)
         return found
 
     def answer_in_list(self, model: Generator, clip: Generation, folder: Path, seconds: float) -> None:

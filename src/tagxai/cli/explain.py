@@ -81,6 +81,7 @@ def explain(
         list[str] | None,
         typer.Option("--set", metavar="[METHOD.]KEY=VALUE", help="A setting; [bold]tagxai methods NAME[/] lists all."),
     ] = None,
+    heatmap: options.HeatmapOption = False,
     device: options.DeviceOption = "auto",
     dtype: options.DtypeOption = "auto",
     memory_check: options.MemoryOption = True,
@@ -111,7 +112,9 @@ def explain(
         given += [f"{key}={value}" for key, value in added.items()]
         chosen = make_methods(names, parsing.parse_settings(given))
     options.check_duration(duration)
-    question = Question(chosen, tuple(given), tuple(parsing.parse_intervals(interval or [], duration)), audio_repeats)
+    question = Question(
+        chosen, tuple(given), tuple(parsing.parse_intervals(interval or [], duration)), audio_repeats, heatmap
+    )
     sampling = given_sampling(context)
 
     def load() -> Generator:

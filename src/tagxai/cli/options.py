@@ -74,6 +74,9 @@ def folder_given(text: str | Path) -> Path:
     return Path(text)
 
 
+HeatmapOption = Annotated[
+    bool, typer.Option("--heatmap", help="Also draw heatmap.png: words by seconds over the spectrogram.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 ForceOption = Annotated[
     bool, typer.Option(storage.FORCE, help="Write into FOLDER although it holds other files, and replace some of them.")

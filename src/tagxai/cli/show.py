@@ -59,16 +59,16 @@ def show(
     print_scores(folder, saved, asked or saved.intervals, by, as_json)
 
 
-def report(folder: FolderArgument) -> None:
-    """Make report.html and the pictures of a saved explanation, or comparison, again."""
-    for file in write_pictures(folder):
+def report(folder: FolderArgument, heatmap: options.HeatmapOption = False) -> None:
+    """Make report.html of a saved explanation, or comparison, again."""
+    for file in write_pages(folder, heatmap):
         display.out().print(Text(str(file)), soft_wrap=True)
 
 
-def write_pictures(folder: Path) -> list[Path]:
+def write_pages(folder: Path, heatmap: bool) -> list[Path]:
     from tagxai.report import write_report
 
-    return write_report(folder)
+    return write_report(folder, heatmap=heatmap)
 
 
 def print_levels(saved: Explanation | Comparison, by: By) -> None:

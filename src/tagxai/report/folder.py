@@ -20,28 +20,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def write_report(folder: str | Path) -> list[Path]:
-    """Make the pages and pictures of the explanation, comparison or edit in `folder`. Raises DamagedFileError."""
+def write_report(folder: str | Path, *, heatmap: bool = False) -> list[Path]:
+    """Make the pages of the explanation, comparison or edit in `folder`; of the first two with `heatmap` also the
+    pictures, which take a second of matplotlib. Raises DamagedFileError."""
     source = Path(folder)
     storage.settle(source)
     if (source / EDIT).is_file():
         return _write(source, render(content_of(Edit.load(source))))
     if not (source / COMPARISON).is_file():
-        return _write_explanation(source, Explanation.load(source))
+        return _write_explanation(source, Explanation.load(source), heatmap)
     comparison = Comparison.load(source)
     own = [
         file
         for method, explanation in comparison.explanations.items()
-        for file in _write_explanation(source / comparison.folder(method), explanation)
+        for file in _write_explanation(source / comparison.folder(method), explanation, heatmap)
     ]
     attributions = {name: each.attribution for name, each in comparison.explanations.items()}
     content = _with_answers(source, content_of(comparison))
     page = render(content, {name: f"{comparison.folder(name)}/report.html" for name in attributions})
-    return [*_write(source, page, heat_maps(attributions, comparison.intervals), "heatmaps.png"), *own]
+    picture = heat_maps(attributions, comparison.intervals) if heatmap else None
+    return [*_write(source, page, picture, "heatmaps.png"), *own]
 
 
-def _write_explanation(folder: Path, explanation: Explanation) -> list[Path]:
-    picture = explanation.attribution.plot(intervals=explanation.intervals)
+def _write_explanation(folder: Path, explanation: Explanation, heatmap: bool) -> list[Path]:
+    picture = explanation.attribution.plot(intervals=explanation.intervals) if heatmap else None
     page = render(_with_answers(folder, content_of(explanation)))
     return _write(folder, page, picture, "heatmap.png")
 
@@ -53,8 +55,10 @@ def _with_answers(folder: Path, content: Content) -> Content:
 
 def _write(folder: Path, page: str, picture: Figure | None = None, name: str = "") -> list[Path]:
     """The picture, then the page, which says that all is there."""
+    files = [folder / "report.html"]
     if picture is not None:
+        files.append(folder / name)
         with storage.whole_file(folder / name) as temporary:
             picture.savefig(temporary, format="png")
-    storage.write_text(folder / "report.html", page)
-    return [folder / "report.html", *([folder / name] if name else [])]
+    storage.write_text(files[0], page)
+    return files

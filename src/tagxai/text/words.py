@@ -50,7 +50,7 @@ def _pipeline() -> Language:
     import spacy
 
     try:
-        return spacy.load(SPACY_MODEL, exclude=["ner"])
+        return spacy.load(SPACY_MODEL, exclude=["ner", "lemmatizer"])
     except OSError:  # the model package is not installed
         return spacy.blank("en")
 
