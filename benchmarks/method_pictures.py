@@ -12,7 +12,7 @@ from tagxai.explaining.loading import make_method
 from tagxai.report.figures.heat_map import heat_maps
 
 PROMPT, SEED = "a dog barks followed by rain falling", 0
-BESIDE = {"operator": "delete", "beside": 4}
+BESIDE = {"operator": "delete", "beside": 3}
 FAMILIES = {
     "attention": {name: {} for name in ("cross_attention", "daam", "attention_rollout")},
     "attention-x-gradients": {name: {} for name in ("gradient_x_attention", "attention_grad_cam", "generic_attention")},
@@ -20,7 +20,7 @@ FAMILIES = {
     "gradients": {
         name: {} for name in ("saliency", "input_x_gradient", "smooth_grad", "integrated_gradients", "gradient_shap")
     },
-    "removal": {"atman": {}, "occlusion": {}, "occlusion (operator=delete, beside=4)": BESIDE}
+    "removal": {"atman": {}, "occlusion": {}, "occlusion (operator=delete, beside=3)": BESIDE}
     | {name: {"operator": "delete"} for name in ("shapley", "kernel_shap", "lime", "context_cite")},
     "mask-learning": {"audiogenx": {}, "audiogenx (explainer=mlp)": {"explainer": "mlp"}},
     "products": {name: {} for name in ("share_x_effect", "share_x_alti_logit")},

@@ -98,3 +98,14 @@ def test_the_documentation_is_in_plain_english():
         for match in foreign.finditer(page.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+def test_what_the_comparison_says_of_tagxai_is_counted():
+    from tagxai.registering.registry import load
+
+    own = load(entry_points=False)
+    captum = len(own.families["captum"].summaries)
+    families = len({entry.cls.family for entry in own.metrics.values()})
+    page = (ROOT / "docs" / "other-tools.md").read_text(encoding="utf-8")
+    assert f"| {len(own.methods)}, and {captum} of captum's" in page
+    assert f"| {len(own.metrics)} in {families} families" in page

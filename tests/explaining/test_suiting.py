@@ -33,7 +33,7 @@ def test_an_operator_that_is_asked_for_is_not_replaced(blind):
 def test_other_refusals_name_what_would_work(blind):
     with pytest.raises(UnsupportedError, match="such as 'occlusion', need only forward passes; 'tagxai methods --for"):
         make_method("cross_attention").check_supported(blind)
-    with pytest.raises(UnsupportedError, match="method 'occlusion' with operator=delete and beside=4"):
+    with pytest.raises(UnsupportedError, match="method 'occlusion' with operator=delete and beside=3"):
         make_method("share_x_effect").check_supported(blind)
 
 

@@ -53,7 +53,7 @@ def test_a_sharded_model_generates_and_is_explained_like_the_whole(sharded, gene
 
 def test_without_accelerate_sharding_says_what_to_install(random_model, monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    with pytest.raises(TagxaiError, match="needs accelerate; install tagxai's extra 'sharding'"):
+    with pytest.raises(TagxaiError, match=r"needs accelerate: pip install 'tagxai\[sharding\]'"):
         load_generator(f"musicgen:{random_model}", device="sharded")
 
 

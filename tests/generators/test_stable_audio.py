@@ -257,7 +257,7 @@ def test_another_generator_names_the_one_that_reads_the_folder(folder):
 
 def test_without_the_extra_it_is_one_sentence(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    with pytest.raises(TagxaiError, match=r"'stable_audio' needs diffusers .*; install tagxai's extra 'diffusers'"):
+    with pytest.raises(TagxaiError, match=r"'stable_audio' needs diffusers .*: pip install 'tagxai\[diffusers\]'"):
         load_generator(f"stable_audio:{folder}")
 
 

@@ -72,7 +72,8 @@ def blocks(page: str) -> list[Block]:
 
 
 def program(words: list[str]) -> list[str]:
-    """A command without settings of variables and without `uv run`."""
+    """A command without settings of variables, without `uv run`, and without the file that its output goes to."""
+    words = words[: words.index(">")] if ">" in words else words
     while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
         words = words[1:]
     if words[:2] == ["uv", "run"]:

@@ -154,7 +154,7 @@ class Ray:
         try:
             import ray
         except ImportError:
-            raise TagxaiError("--executor ray needs Ray; install tagxai's extra 'ray'") from None
+            raise TagxaiError("--executor ray needs Ray: pip install 'tagxai[ray]'") from None
         self.ray, self.gpus, self.started = ray, gpus, not ray.is_initialized()
         if self.started:
             own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}

@@ -74,7 +74,10 @@ class AttentionSite(ABC):
     @property
     def block(self) -> torch.nn.Module:
         """The decoder layer around the site."""
-        raise UnsupportedError(f"attention site {self.name!r} does not show the layer around it")
+        raise UnsupportedError(
+            f"attention site {self.name!r} does not show the layer around it; methods that take words away, such as "
+            "'shapley', do without"
+        )
 
     def framed(
         self, states: Float[torch.Tensor, "rows queries dim"], positions: int

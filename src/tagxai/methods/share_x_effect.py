@@ -14,13 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tagxai.contract.generator import Capability
+from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import Bool, Float, torch
 from tagxai.methods.families.joint_removal import DISTANCE, effects_beside, near_ones_left_out
 from tagxai.methods.families.table import TableMethod
-from tagxai.probing.zeroed_values import shares_of_frames
+from tagxai.probing.zeroed_values import check_layers, shares_of_frames
 from tagxai.scoring import Operator, ScoreTable
 
 
@@ -52,6 +52,10 @@ class ShareXEffect(TableMethod):
 
     def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
         return effects_beside(table, of_each_code=True)
+
+    def check_supported(self, generator: Generator) -> None:
+        super().check_supported(generator)
+        check_layers(generator.cross_attention())
 
     def explain(self, run: Run) -> Scores:
         shares = shares_of_frames(run)

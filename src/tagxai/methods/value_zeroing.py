@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tagxai.contract.generator import Capability
+from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.methods.families.layers import LayerMethod
-from tagxai.probing.zeroed_values import zeroing_distances
+from tagxai.probing.zeroed_values import check_layers, zeroing_distances
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class ValueZeroing(LayerMethod):
     name: ClassVar[str] = "value_zeroing"
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
     expense: ClassVar[str] = "1 forward pass + layers x tokens passes of one layer"
+
+    def check_supported(self, generator: Generator) -> None:
+        super().check_supported(generator)
+        check_layers(self.sites(generator))
 
     def explain(self, run: Run) -> Scores:
         return Scores(zeroing_distances(run, self.sites(run.model)))

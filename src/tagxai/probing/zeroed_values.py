@@ -15,6 +15,12 @@ from tagxai.probing.edits import Gate
 from tagxai.probing.hooks import hook_after
 
 
+def check_layers(sites: Sequence[AttentionSite]) -> None:
+    """Raises UnsupportedError where a site does not show its layer, which could then not be run again."""
+    for site in sites:
+        _ = site.block
+
+
 def zeroing_distances(run: Run, sites: Sequence[AttentionSite]) -> Float[torch.Tensor, "streams frames tokens"]:
     """How far each layer's output turns without a token's value (cosine distance), averaged over `sites`."""
     clip = run.generation

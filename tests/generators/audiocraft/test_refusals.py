@@ -169,6 +169,6 @@ def test_a_hub_model_without_network_or_cache_is_one_sentence():
 
 def test_without_audiocraft_loading_says_in_one_sentence_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "audiocraft.models", None)
-    with pytest.raises(TagxaiError, match=r"generator 'audiogen' needs audiocraft .*extra 'audiocraft'") as error:
+    with pytest.raises(TagxaiError, match=r"'audiogen' needs audiocraft .*the extra tagxai\[audiocraft\]") as error:
         AudioGenGenerator.load()
     assert "\n" not in str(error.value)

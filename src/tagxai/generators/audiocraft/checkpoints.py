@@ -31,8 +31,8 @@ def import_audiocraft(name: str) -> None:
         import audiocraft.models  # noqa: F401
     except ImportError as error:
         raise TagxaiError(
-            f"generator {name!r} needs audiocraft ({first_line(error)}); install tagxai's extra 'audiocraft' "
-            "(`uv sync --extra audiocraft` in a checkout; the README says how with pip)"
+            f"generator {name!r} needs audiocraft ({first_line(error)}), the extra tagxai[audiocraft]: "
+            "`uv sync --extra audiocraft` in a checkout; README says how with pip, which cannot lift its pins"
         ) from None
     finally:
         log.setLevel(level)

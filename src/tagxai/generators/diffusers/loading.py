@@ -42,7 +42,7 @@ def import_diffusers(generator: str) -> None:
         import torchsde  # noqa: F401
     except ImportError as error:
         raise TagxaiError(
-            f"generator {generator!r} needs diffusers ({first_line(error)}); install tagxai's extra 'diffusers' "
+            f"generator {generator!r} needs diffusers ({first_line(error)}): pip install 'tagxai[diffusers]' "
             "(`uv sync --extra diffusers` in a checkout)"
         ) from None
 

@@ -225,7 +225,7 @@ def _placement() -> dict[str, Any]:
     try:
         import accelerate  # noqa: F401
     except ImportError:
-        raise TagxaiError("--device sharded needs accelerate; install tagxai's extra 'sharding'") from None
+        raise TagxaiError("--device sharded needs accelerate: pip install 'tagxai[sharding]'") from None
     return {"device_map": "auto"}
 
 
