@@ -70,7 +70,7 @@ class AudioGenX(Method):
     epochs: int | None = None
     """None takes the paper's 50 for the MLP and 10 for logits."""
     learning_rate: float | None = None
-    """Adam's learning rate. None takes the paper's 1e-3 for the MLP, and for logits 1.5, or 0.3 for latent models."""
+    """Adam's learning rate. None takes the paper's 1e-3 for the MLP, and for logits 1.5, or 0.1 for latent models."""
     weight_decay: float | None = None
     """Adam's weight decay. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would pull
     to a mask of 0.5."""

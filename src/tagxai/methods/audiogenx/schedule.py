@@ -60,6 +60,6 @@ LOGITS = Schedule(
     start_scale=0.5,
     patience=5,
 )
-LATENT_LOGITS = LOGITS._replace(learning_rate=0.3, warm_start="value_norms", start_scale=1.0)
+LATENT_LOGITS = LOGITS._replace(learning_rate=0.1, warm_start="value_norms", start_scale=1.0)
 """For models that denoise latents, whose hidden states say little of when a word acts: a start that says it, and small
 steps away from it."""
