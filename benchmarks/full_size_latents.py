@@ -13,7 +13,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-
     from tagxai.contract.values import Generation
     from tagxai.generators.diffusers.stable_audio import StableAudioGenerator
 
