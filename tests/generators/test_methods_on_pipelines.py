@@ -11,7 +11,6 @@ LEAST = {"stable_audio": 22, "stable_audio_3": 18, "ace_step": 18, "audioldm2": 
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:At least one mel filter has all zero values:UserWarning"),
     pytest.mark.filterwarnings("ignore:Should have t:UserWarning"),  # of diffusers' own noise
 ]
 
