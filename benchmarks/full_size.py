@@ -7,6 +7,8 @@ reports the stage's seconds and the process's peak memory (resident, with weight
 OUT/SHAPE-DTYPE.json and do not run again; Shapley's coalitions are kept in eight parts. The codes of a clip do not
 affect the cost, so all stages except `generate` explain random ones.
 
+`stable-audio-open` denoises latents; what its stages time and multiply is in `full_size_latents.py`.
+
 The H100 column is an ESTIMATE, not a measurement. For each stage it is the largest of its arithmetic at 35 % of the
 card's dense bfloat16 peak (989 TFLOP/s; NVIDIA's data sheet), the weights that its calls read at 60 % of 3.35 TB/s, and
 30 kernel launches per layer and call at 5 microseconds each, the limit of PyTorch's eager generation.
@@ -22,6 +24,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from full_size_latents import LATENT_SHAPES
 from full_size_shapes import SHAPES
 from full_size_stages import PROMPT, STAGES, run_stage
 from machine import machine
@@ -69,9 +72,13 @@ def table(shape: str, results: dict[str, dict[str, Any]]) -> list[str]:
             ratio = f"{figures['seconds'] / generate['seconds']:.3g}" if generate and stage != "load" else ""
             estimate = ""
             if load and dtype == "bfloat16" and "positions" in figures:
-                estimate = f"{h100_seconds(figures, load['decoder_parameters'], SHAPES[shape].layers):.2g}"
+                estimate = (
+                    f"{h100_seconds(figures, load['decoder_parameters'], (SHAPES | LATENT_SHAPES)[shape].layers):.2g}"
+                )
             more = ""
-            if "epochs" in figures:
+            if "timed_seconds" in figures:
+                more = f"from {figures['timed_seconds']:.3g} s of {figures['timed']} rows"
+            elif "epochs" in figures:
                 more = f"{figures['epochs']:.0f} epochs of {figures['seconds_per_epoch']:.3g} s"
             elif "coalitions" in figures:
                 more = f"{figures['coalitions']} coalitions"
@@ -86,7 +93,7 @@ def table(shape: str, results: dict[str, dict[str, Any]]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--shape", choices=SHAPES | LATENT_SHAPES, default="small")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), nargs="*", default=["bfloat16", "float32"])
     parser.add_argument("--stages", choices=STAGES, nargs="*", default=list(STAGES))
     parser.add_argument("--out", type=Path, default=Path("tagxai-out/full-size"))
@@ -94,6 +101,8 @@ def main() -> None:
     parser.add_argument("--only", choices=STAGES, help=argparse.SUPPRESS)  # in this process: for children alone
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.shape in LATENT_SHAPES:  # 256 coalitions at 4 noise levels: arithmetic, not a measurement
+        arguments.stages = [stage for stage in arguments.stages if stage != "shapley"]
 
     def place(dtype: str) -> Path:
         return arguments.out / f"{arguments.shape}-{dtype}.json"

@@ -11,6 +11,7 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from full_size_latents import LATENT_SHAPES, LatentStages
 from full_size_shapes import SHAPES, Shape, build
 
 if TYPE_CHECKING:
@@ -174,7 +175,8 @@ def run_stage(shape: str, dtype: str, stage: str, out: Path, threads: int) -> di
     import torch
 
     torch.set_num_threads(threads)
-    stages = Stages(SHAPES[shape], dtype, out)
+    latent = LATENT_SHAPES.get(shape)
+    stages = Stages(SHAPES[shape], dtype, out) if latent is None else LatentStages(latent, dtype)
     if stage != "load":
         stages.warm_up()
     figures = getattr(stages, stage)()

@@ -178,7 +178,7 @@ def test_it_keeps_the_contract(folder, name):
 def test_at_least_18_methods_run(model, clip):
     answers = {name: answer(name, model, clip) for name in own_methods()}
     assert sum(each == "yes" for each in answers.values()) >= 18, answers
-    assert "does not show its self-attention frame by frame" in answers["attention_rollout"]
+    assert "shows no self-attention frame by frame" in answers["attention_rollout"]
 
 
 def test_lower_precision_stays_near(folder, model, clip):

@@ -22,8 +22,6 @@ PROMPT = "a dog barks while rain falls"
 LONG = "wind, and a very long bell that rings while a dog barks and rain falls"
 STEPS = {"denoising_steps": 8}
 
-pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filter has all zero values:UserWarning")
-
 
 @pytest.fixture(scope="module")
 def pipe():

@@ -262,7 +262,7 @@ def audioldm2():
             language_model=GPT2LMHeadModel(gpt2).eval(),
             tokenizer=roberta_tokenizer(),
             tokenizer_2=tokenizer,
-            feature_extractor=ClapFeatureExtractor(feature_size=4, sampling_rate=400),
+            feature_extractor=ClapFeatureExtractor(),
             unet=unet.eval(),
             scheduler=DDIMScheduler(clip_sample=False, set_alpha_to_one=False, steps_offset=1),
             vocoder=SpeechT5HifiGan(vocoder).eval(),

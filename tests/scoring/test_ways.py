@@ -1,9 +1,13 @@
 """The share of each way in, and when in denoising a word acts."""
 
+from dataclasses import replace
+
 import torch
+from cli_helpers import run
 from small_latent import small_latent
 
 from tagxai.contract.attribution import Attribution
+from tagxai.explaining.explanation import Explanation
 from tagxai.scoring import by_stream, ways_in
 
 PROMPT = "a dog barks while rain falls"
@@ -33,3 +37,23 @@ def test_words_by_noise_level_are_means_over_the_clip():
                 own = [scores[level, :, token].mean() for token in unit.tokens]
                 expected = sum(own) if merge == "sum" else sum(own) / len(own)
                 torch.testing.assert_close(found[level, column], expected)
+
+
+def test_effects_prints_the_share_of_each_of_several_ways(generator, generation, tmp_path, monkeypatch):
+    """A model that reads its text by two ways, of which one is closed by halving what the other closes by zeros."""
+    own = type(generator).ways_in
+
+    def two(self, clip):
+        whole = self.encode_prompt([clip.prompt])
+        return own(self, clip) | {"a second way": replace(whole, embeddings=whole.embeddings / 2)}
+
+    folder = Explanation(Attribution(generation, torch.rand(1, generation.frames, len(generation.tokens)), "random"))
+    folder = folder.save(tmp_path / "out")
+    monkeypatch.setattr("tagxai.cli.options.load_generator", lambda *given, **named: generator)
+    assert "as shares" not in run("effects", folder).stderr
+    monkeypatch.setattr(type(generator), "ways_in", two)
+    shown = run("effects", folder)
+    shares = ways_in(generator, generation).shares()
+    assert shown.exit_code == 0, shown.output
+    said = " ".join(shown.stderr.split())
+    assert f"cross-attention {shares['cross-attention']:.0%}, a second way {shares['a second way']:.0%}." in said

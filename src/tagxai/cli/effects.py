@@ -60,8 +60,10 @@ def show_effects(
             score_left_out(model, clip, units, operator, stage(f"scoring by {operator}"))
             for operator in (direct, total)
         ]
-        stage("closing one way in at a time")
-        ways = ways_in(model, clip)
+        several = len(model.ways_in(clip)) > 1
+        if several and not as_json:
+            stage("closing one way in at a time")
+            shares = ways_in(model, clip).shares()
     found = effects(*tables)
     rows = {
         "total": mean_per_unit(found.total, frames),
@@ -71,6 +73,6 @@ def show_effects(
     title = f"lost without each {by}: total ({total}), directly ({direct}), and the rest"
     question = f"What does each {by} do itself, and through others?" + (f" ({interval} s)" if interval else "")
     print_units(Asked(folder, clip, question, title, as_json), units, rows)
-    if len(ways.lost) > 1 and not as_json:
-        shares = ", ".join(f"{way} {share:.0%}" for way, share in ways.shares().items())
-        display.note(f"What is lost where nothing is said by one way into the model alone, as shares: {shares}.")
+    if several and not as_json:
+        said = ", ".join(f"{way} {share:.0%}" for way, share in shares.items())
+        display.note(f"What is lost where nothing is said by one way into the model alone, as shares: {said}.")

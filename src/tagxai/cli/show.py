@@ -45,6 +45,8 @@ def show(
 ) -> None:
     """Print the scores of a saved explanation, or comparison, again."""
     if levels:
+        if as_json or interval:
+            raise TagxaiError("--levels prints a table of the whole clip; leave out --json and --interval")
         print_levels(load_saved(folder), by)
         return
     asked = parsing.parse_intervals(interval or [], None)

@@ -14,8 +14,7 @@ def carrying_sites(generator: Generator) -> Sequence[AttentionSite]:
     sites = generator.attention_sites()
     if sites and all(site.kind == "cross" for site in sites):
         raise UnsupportedError(
-            f"generator {generator.name!r} does not show its self-attention frame by frame, because a query stands for "
-            "several frames or a frame has several queries; expected self-attention that carries on what earlier "
-            "layers have gathered"
+            f"generator {generator.name!r} shows no self-attention frame by frame; expected some, to carry on what "
+            "earlier layers have gathered (here a query stands for several frames, or a frame has several queries)"
         )
     return sites

@@ -28,7 +28,7 @@ from tagxai.methods.audiogenx.objective import (
     compare_together,
     objective,
 )
-from tagxai.methods.audiogenx.schedule import LOGITS, PAPER, Schedule
+from tagxai.methods.audiogenx.schedule import LATENT_LOGITS, LOGITS, PAPER, Schedule
 from tagxai.probing.choice import choose
 
 Mode = Literal["teacher_forced", "reference"]
@@ -70,7 +70,7 @@ class AudioGenX(Method):
     epochs: int | None = None
     """None takes the paper's 50 for the MLP and 10 for logits."""
     learning_rate: float | None = None
-    """Adam's learning rate. None takes the paper's 1e-3 for the MLP and 1.5 for logits."""
+    """Adam's learning rate. None takes the paper's 1e-3 for the MLP, and for logits 1.5, or 0.1 for latent models."""
     weight_decay: float | None = None
     """Adam's weight decay. None takes the paper's 1e-3 for the MLP and 0 for logits, which it would pull
     to a mask of 0.5."""
@@ -94,10 +94,12 @@ class AudioGenX(Method):
     """Draw masks while learning, or use their noise-free value. None draws for the MLP, as the paper, and where there
     are several `seeds`; logits are learned without noise, which costs them precision."""
     warm_start: WarmStart | None = None
-    """Start the logits from a mask of 0.5 (`half`), raw cross-`attention`, input x `gradient` or `value_zeroing`. None
-    takes `value_zeroing`. The MLP starts from its first weights."""
-    start_scale: float = 0.5
-    """What the warm start's logits are multiplied by: below 1, learning can more easily leave them."""
+    """Start the logits from a mask of 0.5 (`half`), raw cross-`attention`, input x `gradient`, `value_zeroing` or
+    `value_norms`. None takes `value_zeroing`, and `value_norms` for latent models. The MLP starts from its first
+    weights."""
+    start_scale: float | None = None
+    """What the warm start's logits are multiplied by: below 1, learning can more easily leave them. None takes 0.5,
+    and 1 for latent models."""
     hidden_units: int = 512
     """Hidden units of each position's MLP."""
     patience: int | None = None
@@ -140,7 +142,7 @@ class AudioGenX(Method):
     def explain_many(self, runs: Sequence[Run]) -> list[Scores]:
         """Score several clips, whose masks are learned in one batch where the generator can, as memory allows. They are
         those that `explain` learns one at a time: on a CPU in float32 bit for bit."""
-        subjects, schedule = [], self.schedule
+        subjects, schedule = [], self.schedule_for(runs[0].generation.timeline.levels)
         for run in runs:
             with run.working():
                 subject, schedule = self._subject(run, schedule)
@@ -225,7 +227,7 @@ class AudioGenX(Method):
         if self._explainer == "mlp":
             explainer, parameters = masks.mlps(positions, embeddings, self.hidden_units, random)
         else:
-            first = None if subject.start is None else self.start_scale * subject.start
+            first = None if subject.start is None else schedule.start_scale * subject.start
             explainer, parameters = masks.free_logits(positions, embeddings, first)
         return Learner(subject, explainer, parameters, random, schedule.adam(parameters))
 
@@ -236,7 +238,7 @@ class AudioGenX(Method):
             for own, one in zip(logits, running, strict=True)
         ]
         similarities = self._similarities([one.subject for one in running], drawn)
-        return [self.loss(*both) for both in zip(similarities, logits, strict=True)]
+        return [self.loss(*both, schedule) for both in zip(similarities, logits, strict=True)]
 
     def _similarities(self, subjects: Sequence[Subject], drawn: Sequence[torch.Tensor]) -> list[Similarity]:
         if self._shares_passes:
@@ -249,9 +251,11 @@ class AudioGenX(Method):
             for subject, mask in zip(subjects, drawn, strict=True)
         ]
 
-    def loss(self, similarity: Similarity, logits: Float[torch.Tensor, "positions tokens"]) -> Float[torch.Tensor, ""]:
+    def loss(
+        self, similarity: Similarity, logits: Float[torch.Tensor, "positions tokens"], schedule: Schedule | None = None
+    ) -> Float[torch.Tensor, ""]:
         """The paper's loss of a mask's logits, with this method's weights; hard masks are counted, not summed."""
-        schedule, mask = self.schedule, masks.noise_free(logits, self.distribution)
+        schedule, mask = schedule or self.schedule, masks.noise_free(logits, self.distribution)
         count = masks.presence(logits, self.temperature, self.distribution).sum()
         variation = mask.diff(dim=0).abs().sum()
         return objective(similarity, mask, 0.0, self.beta) + schedule.alpha * count + schedule.smoothness * variation
@@ -262,8 +266,13 @@ class AudioGenX(Method):
 
     @property
     def schedule(self) -> Schedule:
-        """How it learns: as set, else what suits what is learned."""
-        suited = PAPER if self._explainer == "mlp" else LOGITS
+        """How it learns from codes."""
+        return self.schedule_for(1)
+
+    def schedule_for(self, levels: int) -> Schedule:
+        """How it learns from a clip of so many noise levels: as set, else what suits what is learned."""
+        logits = LATENT_LOGITS if levels > 1 else LOGITS
+        suited = PAPER if self._explainer == "mlp" else logits
         if self.mode == "reference":
             suited = suited._replace(patience=0)
         if self.seeds > 1:

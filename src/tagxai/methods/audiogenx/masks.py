@@ -9,12 +9,13 @@ from typing import Literal, TypeAlias
 from tagxai.contract.attention import edit_attention
 from tagxai.contract.run import Run
 from tagxai.lazy import Float, torch
+from tagxai.probing.contributions import norms_at_positions
 from tagxai.probing.edits import Capture
 from tagxai.probing.forward_mode import token_derivatives
 from tagxai.probing.zeroed_values import zeroing_distances
 
 Distribution = Literal["concrete", "hard_concrete"]
-WarmStart = Literal["half", "attention", "gradient", "value_zeroing"]
+WarmStart = Literal["half", "attention", "gradient", "value_zeroing", "value_norms"]
 
 Explainer: TypeAlias = "Callable[[], torch.Tensor]"
 """Gives the mask's logits `[positions, tokens]`."""
@@ -91,10 +92,14 @@ def mlps(
 
 def warm_start(kind: WarmStart, run: Run) -> Float[torch.Tensor, "positions tokens"] | None:
     """First logits from a cheap map: raw cross-attention, the positive part of input x gradient, or value zeroing, each
-    relative to the largest of its position. They stay within 0.1 and 0.9, from where learning can still take them
-    anywhere. None for `half`: a mask of 0.5."""
+    relative to the largest of its position; or value norms, relative to the largest of the clip, which also say when
+    there is little to explain. They stay within 0.1 and 0.9, from where learning can still take them anywhere. None for
+    `half`: a mask of 0.5."""
     if kind == "half":
         return None
+    if kind == "value_norms":
+        norms = norms_at_positions(run)
+        return (norms / norms.amax().clamp(min=torch.finfo(norms.dtype).tiny)).clamp(0.1, 0.9).logit()
     to_positions = run.generation.timeline.to_positions
     if kind == "attention":
         capture = Capture()

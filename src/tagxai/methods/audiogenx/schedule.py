@@ -21,6 +21,7 @@ class Schedule(NamedTuple):
     smoothness: float
     noise: bool
     warm_start: WarmStart
+    start_scale: float
     patience: int
 
     def has_converged(self, losses: Sequence[float], tolerance: float) -> bool:
@@ -44,6 +45,7 @@ PAPER = Schedule(
     smoothness=0.0,
     noise=True,
     warm_start="half",
+    start_scale=0.5,
     patience=5,
 )
 LOGITS = Schedule(
@@ -55,5 +57,9 @@ LOGITS = Schedule(
     smoothness=0.01,
     noise=False,
     warm_start="value_zeroing",
+    start_scale=0.5,
     patience=5,
 )
+LATENT_LOGITS = LOGITS._replace(learning_rate=0.1, warm_start="value_norms", start_scale=1.0)
+"""For models that denoise latents, whose hidden states say little of when a word acts: a start that says it, and small
+steps away from it."""

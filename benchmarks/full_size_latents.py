@@ -1,0 +1,214 @@
+"""Stable Audio Open's exact shape with random weights: what `full_size.py` measures of a model that denoises latents.
+
+A pass takes so long on a CPU that each stage times a part whose repeats are all alike, and multiplies: one step of
+denoising of all, one of the recorded noise levels, one epoch, one coalition beside the whole prompt, a prompt of one
+word. `timed` is what was really run, in rows of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tagxai.contract.values import Generation
+    from tagxai.generators.diffusers.stable_audio import StableAudioGenerator
+
+PROMPT = "a dog bark while rain fall then bird sing followed by thunder"  # 12 words, one token each, and </s>
+LEVELS, EPOCHS, STEPS = 4, 10, 100  # as explained by default: recorded noise levels, AudioGenX's epochs, a clip's steps
+
+
+@dataclass(frozen=True)
+class LatentShape:
+    """The sizes of network and text encoder; no more are needed, as decoding is not timed."""
+
+    layers: int
+    network: dict[str, Any]
+    text: dict[str, int] = field(default_factory=dict)
+    seconds: float = 5.0
+
+
+LATENT_SHAPES = {
+    "stable-audio-open": LatentShape(24, {"num_layers": 24}),  # the rest is the default of diffusers
+    "small-latent": LatentShape(
+        2,
+        {
+            "sample_size": 20,
+            "num_layers": 2,
+            "attention_head_dim": 8,
+            "num_attention_heads": 4,
+            "num_key_value_attention_heads": 2,
+            "cross_attention_dim": 16,
+            "time_proj_dim": 16,
+            "global_states_input_dim": 64,
+            "cross_attention_input_dim": 32,
+        },
+        {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 1, "num_heads": 4},
+        0.2,
+    ),
+}
+"""Stable Audio 3 small is missing: its configuration was not available."""
+
+
+def build_latent(shape: LatentShape, dtype: str) -> StableAudioGenerator:
+    """The generator, with only the matrices of its layers in `dtype`, as when tagxai loads a checkpoint."""
+    import torch
+    from diffusers import (
+        AutoencoderOobleck,
+        CosineDPMSolverMultistepScheduler,
+        StableAudioDiTModel,
+        StableAudioPipeline,
+        StableAudioProjectionModel,
+    )
+    from full_size_shapes import fill
+    from transformers import T5Config, T5EncoderModel
+
+    from tagxai.generators.diffusers.loading import to_dtype
+    from tagxai.generators.diffusers.stable_audio import StableAudioGenerator
+    from tagxai.generators.parts import quiet
+    from tagxai.testing.checkpoints import small_tokenizer
+
+    torch.manual_seed(0)
+    with quiet(), torch.device("meta"):
+        network = StableAudioDiTModel(**shape.network)
+    network = network.to_empty(device="cpu")
+    fill(network)
+    width, tokenizer = network.config.cross_attention_input_dim, small_tokenizer()
+    tokenizer.model_max_length = 128
+    with quiet():
+        text = T5EncoderModel(T5Config(vocab_size=len(tokenizer), **({"d_model": width} | shape.text)))
+        pipe = StableAudioPipeline(
+            vae=AutoencoderOobleck(8, [2, 5], [1, 2], 8, network.config.in_channels, 2, 44_100),
+            text_encoder=text,
+            projection_model=StableAudioProjectionModel(width, width, 0, 512),
+            tokenizer=tokenizer,
+            transformer=network,
+            scheduler=CosineDPMSolverMultistepScheduler(sigma_min=0.3, sigma_max=500, solver_order=2),
+        )
+    generator = StableAudioGenerator(pipe)
+    to_dtype(generator.layers, dtype)
+    generator.levels = 1
+    return generator
+
+
+class LatentStages:
+    """The measured work on one model. `positions` are rows times queries, of what the seconds stand for."""
+
+    def __init__(self, shape: LatentShape, dtype: str) -> None:
+        started = perf_counter()
+        self.generator, self.shape = build_latent(shape, dtype), shape
+        self.build_seconds = perf_counter() - started
+        self.clip = self.random_clip(PROMPT)
+        self.queries = self.generator.max_frames + 1
+
+    def random_clip(self, prompt: str) -> Generation:
+        import torch
+
+        from tagxai.contract.values import Generation
+
+        generator = self.generator
+        read, random = generator.encode_prompt([prompt]), torch.Generator().manual_seed(0)
+        canvas = torch.randn(2, generator.max_frames, generator.width, generator=random)
+        return Generation(
+            prompt=prompt,
+            tokens=read.tokens[0],
+            spans=read.spans[0],
+            waveform=torch.zeros(1, 1),
+            sample_rate=generator.sample_rate,
+            timeline=generator.timeline(min(self.shape.seconds, generator.max_duration)),
+            seed=0,
+            generator="random weights",
+            record={"latents": canvas[0], "trajectory": canvas[1:], "levels": torch.tensor([0.9])},
+            settings={"guidance_scale": 7.0},
+        )
+
+    def _scaled(
+        self, work: Callable[[], object], times: float, rows: float, calls: float, **more: Any
+    ) -> dict[str, Any]:
+        started = perf_counter()
+        work()
+        timed = perf_counter() - started
+        return {
+            "seconds": timed * times,
+            "positions": round(rows * self.queries),
+            "calls": round(calls),
+            "timed_seconds": timed,
+            **more,
+        }
+
+    def warm_up(self) -> None:
+        """Nothing: a pass is long enough to hide what the first one costs besides."""
+
+    def load(self) -> dict[str, Any]:
+        from tagxai.contract.workload import stored_bytes
+
+        return {
+            "seconds": self.build_seconds,
+            "weights_gb": stored_bytes(self.generator) / 1e9,
+            "decoder_parameters": sum(weight.numel() for weight in self.generator.layers.parameters()),
+            "sequence": self.queries,
+        }
+
+    def generate(self) -> dict[str, Any]:
+        """One step of a hundred, under guidance; without decoding."""
+        import torch
+
+        def step() -> None:
+            with torch.no_grad():
+                self.generator.forward(self.clip, branch="guided")
+
+        return self._scaled(step, STEPS, 2 * STEPS, 2 * STEPS, timed=2)
+
+    def forward(self) -> dict[str, Any]:
+        import torch
+
+        def replay() -> None:
+            with torch.no_grad():
+                self.generator.forward(self.clip)
+
+        return self._scaled(replay, LEVELS, LEVELS, 1, timed=1)
+
+    def audiogenx(self) -> dict[str, Any]:
+        """One epoch: two rows forwards, and backwards to the masks."""
+        import torch
+
+        from tagxai.contract.attention import edit_attention
+        from tagxai.probing.edits import Gate
+
+        clip, generator = self.clip, self.generator
+        mask = torch.full((clip.positions, len(clip.tokens)), 0.4, requires_grad=True)
+        conditioning = generator.encode_prompt([clip.prompt]).expand(2)
+
+        def epoch() -> None:
+            with edit_attention(generator.cross_attention(), Gate(torch.stack([mask, 1 - mask]))):
+                hidden = generator.hidden_states(clip, conditioning)
+            torch.nn.functional.cosine_similarity(hidden[0], hidden[1].detach(), dim=-1).sum().backward()
+
+        return self._scaled(epoch, LEVELS * EPOCHS, 4 * LEVELS * EPOCHS, 3 * EPOCHS, timed=4, epochs=EPOCHS)
+
+    def leave_one_out(self) -> dict[str, Any]:
+        from tagxai.scoring import leave_one_out, score
+        from tagxai.text.words import words
+
+        units = [unit for unit in words(self.clip.prompt, self.clip.spans, self.clip.tokens) if not unit.special]
+        masks = leave_one_out(len(units))
+        found: list[int] = []
+        figures = self._scaled(
+            lambda: found.append(score(self.generator, self.clip, units, masks[:2]).rows), 1.0, 0, 0, timed=0
+        )
+        rows = len(masks)
+        figures["seconds"] *= LEVELS * rows / found[0]
+        return figures | {"positions": rows * LEVELS * self.queries, "calls": -(-rows // 4), "timed": found[0]}
+
+    def input_x_gradient(self) -> dict[str, Any]:
+        """Forward mode: a direction for each token, here those of a prompt of one word."""
+        from tagxai.methods.input_x_gradient import InputXGradient
+
+        short, tokens = self.random_clip("dog"), len(self.clip.tokens)
+        few = len(short.tokens)
+        times = LEVELS * tokens / few
+        return self._scaled(
+            lambda: InputXGradient().attribute(self.generator, short), times, 2 * LEVELS * tokens, 2, timed=2 * few
+        )
