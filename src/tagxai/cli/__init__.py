@@ -10,7 +10,21 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from tagxai.cli import ask, bench, catalogue, convert, edit, effects, evaluate, explain, export, generate, plugin, show
+from tagxai.cli import (
+    ask,
+    bench,
+    catalogue,
+    check,
+    convert,
+    edit,
+    effects,
+    evaluate,
+    explain,
+    export,
+    generate,
+    plugin,
+    show,
+)
 from tagxai.cli.display import complain, note
 from tagxai.errors import TagxaiError
 from tagxai.registering.registry import PluginWarning, registry
@@ -63,7 +77,10 @@ def _top(
     """Which words of a prompt made which seconds of the audio: heard and measured."""
 
 
-for command in (explain, show, export, ask, effects, edit, generate, bench, evaluate, convert, catalogue, plugin):
+for command in (
+    *(explain, show, export, ask, effects, edit, generate, bench, evaluate),
+    *(convert, catalogue, check, plugin),
+):
     command.register(app)
 
 

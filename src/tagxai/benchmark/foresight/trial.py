@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -11,8 +10,8 @@ from tagxai.benchmark import rooms
 from tagxai.benchmark.cells import Job
 from tagxai.benchmark.measurement import Measurement
 from tagxai.benchmark.store import Store
+from tagxai.contract.peak import peak_memory
 from tagxai.explaining.making import AT_ONCE
-from tagxai.lazy import torch
 
 PATIENCE = 120.0
 """Seconds that the first clip of a kind may take: without one whole clip little can be said."""
@@ -86,7 +85,7 @@ def try_out(task: TrialTask) -> Trial:
     for number, kind in enumerate(task.kinds):
         share = max(1.0, (end - perf_counter()) / (len(task.kinds) - number))
         tried.append(_try_kind(kind, share))
-    return Trial(tuple(tried), _peak_memory())
+    return Trial(tuple(tried), peak_memory())
 
 
 def _try_kind(kind: Job, seconds: float) -> Tried:
@@ -152,18 +151,6 @@ def _forget(job: Job) -> None:
         for method, metrics in todo:
             for metric in metrics:
                 store.forget_failure(clip.cell(method, metric))
-
-
-def _peak_memory() -> int:
-    """Bytes at the peak of this process, or of its GPU's memory where it has one."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        return int(torch.cuda.max_memory_allocated())
-    try:
-        import resource
-    except ImportError:  # on Windows
-        return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def kinds_of(jobs: Sequence[Job]) -> list[Job]:
