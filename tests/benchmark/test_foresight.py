@@ -82,9 +82,10 @@ def test_what_a_trial_stops_has_not_failed(tmp_path, monkeypatch):
 
 def test_a_forecast_adds_up_what_jobs_take():
     job = Job("", ModelSpec("a", "cpu", "auto", None), ((ClipSpec("a", {}, "rain", 0, None, {}), ()),) * 4, None)
-    made = trial.Trial((trial.Tried((trial.Timing(1, 9.0), trial.Timing(1, 2.0)), True, 4),), 0)
+    timings = (trial.Timing(1, 9.0), trial.Timing(1, 3.0), trial.Timing(2, 4.0))  # 2 s a batch, 1 s a clip
+    made = trial.Trial((trial.Tried(timings, True, 4),), 0)
     two = forecast.forecast([job, job, job], [job], made, workers=2, start_seconds=1.0)
-    assert two.seconds == 1.0 + makespan([8.0, 8.0, 8.0], [0.0, 1.0])
+    assert two.seconds == 1.0 + makespan([6.0, 6.0, 6.0], [0.0, 1.0]) + 6.0  # and what the first clip has loaded
     assert not two.over_an_hour
 
 

@@ -16,6 +16,7 @@ from tagxai.cli import (
     ask,
     bench,
     catalogue,
+    check,
     convert,
     edit,
     effects,
@@ -81,7 +82,7 @@ def _top(
 
 for command in (
     *(explain, show, app_in_browser, export, ask, effects, edit, generate, bench, evaluate),
-    *(amortise, convert, catalogue, plugin),
+    *(amortise, convert, catalogue, check, plugin),
 ):
     command.register(app)
 

@@ -17,6 +17,11 @@ ROWS_AT_ONCE = 4096
 """Decoder positions in one batch; small enough for a laptop, large enough to fill it."""
 
 
+QUERIES = 64
+"""Queries whose attention is computed at a time where no fused kernel does it: weights for all of them would grow with
+the square of the clip, and would not stay in a processor's cache."""
+
+
 _SYSTEM, _CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
@@ -73,10 +78,10 @@ class Workload:
         return rows * self.positions * self.layers * layer + self.forward(rows)
 
     def tangents(self, directions: int) -> int:
-        """Forward mode, a batch at a time: a tangent beside each tensor, and plain attention, which holds all its
-        weights."""
-        rows = min(directions, self.batch)
-        return 2 * self.forward(rows) + 4 * rows * self.heads * self.positions**2 * self.element
+        """Forward mode, a batch at a time: a tangent beside each tensor, and plain attention, which holds the weights
+        of some queries at a time."""
+        rows, queries = min(directions, self.batch), min(QUERIES, self.positions)
+        return 2 * self.forward(rows) + 4 * rows * self.heads * queries * self.positions * self.element
 
 
 def stored_bytes(generator: Generator) -> int:

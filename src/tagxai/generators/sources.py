@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,18 @@ from tagxai.errors import TagxaiError
 from tagxai.generators.kinds import found_instead
 
 T = TypeVar("T")
+
+_offline: ContextVar[bool] = ContextVar("tagxai_offline", default=False)
+
+
+@contextmanager
+def no_downloads() -> Iterator[None]:
+    """Inside the block no model is downloaded: only folders and local copies are loaded."""
+    token = _offline.set(True)
+    try:
+        yield
+    finally:
+        _offline.reset(token)
 
 
 def load_from(source: str, load: Callable[..., T], *, what: str, layout: str, needs: Sequence[str] = ()) -> T:
@@ -57,6 +70,8 @@ def load_from_hub(source: str, load: Callable[..., T]) -> T:
                 if _has_copy(name, pinned)
                 else "no local copy"
             )
+        if _offline.get():
+            raise TagxaiError(f"model {source!r} has {local}, and nothing is downloaded here; give a local folder")
         try:
             HfApi().model_info(name, timeout=10, **pinned)
         except RevisionNotFoundError:

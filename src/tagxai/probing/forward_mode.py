@@ -17,6 +17,7 @@ from tagxai.contract.cost import count
 from tagxai.contract.generator import Generator
 from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.values import Branch, Conditioning, Generation
+from tagxai.contract.workload import QUERIES
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import Float, torch
 
@@ -148,11 +149,35 @@ def _attend(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> torch.Tensor:
+    queries, keys = query.shape[-2], key.shape[-2]
+    if attn_mask is None and is_causal:
+        attn_mask = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril()
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill(~attn_mask, -torch.inf)
-    return torch.ops.aten._scaled_dot_product_attention_math(
-        query, key, value, attn_mask, dropout_p, is_causal, None, scale=scale, enable_gqa=enable_gqa
-    )[0]
+    parts = []
+    for first in range(0, queries, QUERIES):
+        part = slice(first, first + QUERIES)
+        mask = attn_mask
+        if mask is not None and mask.shape[-2] == queries:  # else one row for all queries
+            mask = mask[..., part, :]
+        # behind the last query, the keys of a causal model are masked: they need not be multiplied
+        end = min(keys, first + QUERIES) if queries == keys and _masks_all(mask, first + QUERIES) else keys
+        parts.append(
+            torch.ops.aten._scaled_dot_product_attention_math(
+                *(query[..., part, :], key[..., :end, :], value[..., :end, :]),
+                *(None if mask is None else mask[..., :end], dropout_p, False, None),
+                scale=scale,
+                enable_gqa=enable_gqa,
+            )[0]
+        )
+    return torch.cat(parts, -2)
+
+
+def _masks_all(mask: torch.Tensor | None, first: int) -> bool:
+    """Whether a mask hides every key from `first` on, from all queries that it is for."""
+    if mask is None or first >= mask.shape[-1] or torch._C._functorch.is_batchedtensor(mask):
+        return False
+    return bool((mask[..., first:] <= torch.finfo(mask.dtype).min).all())
 
 
 def token_derivatives(

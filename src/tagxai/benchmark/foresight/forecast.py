@@ -32,18 +32,23 @@ class Forecast:
 
 
 def forecast(
-    jobs: Sequence[Job], kinds: Sequence[Job], trial: Trial, *, workers: int, start_seconds: float
+    jobs: Sequence[Job], kinds: Sequence[Job], trial: Trial, *, workers: int, start_seconds: float, fresh: bool = True
 ) -> Forecast:
-    """`kinds` are those that were tried; `jobs` are what is to be done, in the order in which workers take them."""
-    per_clip = {kind_of(kind): tried.seconds_per_clip for kind, tried in zip(kinds, trial.tried, strict=True)}
+    """`kinds` are those that were tried; `jobs` are what is to be done, in the order in which workers take them.
+
+    `fresh` processes pay once more for what the first clip of the trial has loaded.
+    """
+    warm_up = sum(tried.warm_up for tried in trial.tried)
+    lines = {kind_of(kind): tried.line for kind, tried in zip(kinds, trial.tried, strict=True)}
     per_cell = sum(each.seconds for each in trial.tried) / max(1, sum(each.cells for each in trial.tried))
 
     def seconds_of(job: Job) -> float:
         """A job's clips may be of several kinds; of a kind that the trial has broken into, cells count."""
-        parts = kinds_of([job])
-        return sum(
-            len(part.clips) * per_clip.get(kind_of(part), per_cell * part.cells / len(part.clips)) for part in parts
-        )
+        total = 0.0
+        for part in kinds_of([job]):
+            batch, clip = lines.get(kind_of(part), (0.0, per_cell * part.cells / len(part.clips)))
+            total += batch + clip * len(part.clips)
+        return total
 
     free = [0.0] + [start_seconds] * (min(workers, max(1, len(jobs))) - 1)
 
@@ -55,7 +60,7 @@ def forecast(
     total = spent("seconds") or 1.0
 
     return Forecast(
-        seconds=start_seconds + makespan(map(seconds_of, jobs), free),
+        seconds=start_seconds + makespan(map(seconds_of, jobs), free) + (warm_up if fresh else 0.0),
         complete=all(tried.complete for tried in trial.tried),
         generating=min(1.0, spent("generating") / total),
         explaining=min(1.0, spent("explaining") / total),
@@ -67,7 +72,7 @@ def in_words(seconds: float) -> str:
     """A time as a person says it.
 
     >>> in_words(42.4), in_words(100), in_words(8000), in_words(200_000)
-    ('42 s', '1 min 40 s', '2 h 13 min', '2 days 8 h')
+    ('42 s', '1 min 40 s', '2 h 13 min', '2 days 7 h')
     """
     whole = round(seconds)
     if whole < 60:

@@ -101,7 +101,7 @@ def tried(run: Opened, seconds: float = TRIAL_SECONDS) -> Foresight:
     foresight = before_running(run)
     kinds, start = kinds_of(run.jobs()), run.start_seconds
     trial = _try(run.pool, kinds, seconds)
-    cost = forecast(run.jobs(), kinds, trial, workers=run.pool.workers, start_seconds=start)
+    cost = forecast(run.jobs(), kinds, trial, workers=run.pool.workers, start_seconds=start, fresh=False)
     return replace(foresight, forecast=cost)
 
 

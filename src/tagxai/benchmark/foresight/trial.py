@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from time import perf_counter
 
 from tagxai.benchmark import rooms
 from tagxai.benchmark.cells import Job
 from tagxai.benchmark.measurement import Measurement
 from tagxai.benchmark.store import Store
+from tagxai.contract.peak import peak_memory
 from tagxai.explaining.making import AT_ONCE
-from tagxai.lazy import torch
 
 PATIENCE = 120.0
-"""Seconds that the first clip of a kind may take: without one whole clip little can be said."""
+"""Seconds that each of the first two clips of a kind may take: without whole clips little can be said."""
 
 
 @dataclass(frozen=True)
 class TrialTask:
     """The work of a run by its kind: every clip of a job needs the same methods and metrics.
 
-    `seconds` is what the trial may take; the first clip of each kind may take up to `PATIENCE`.
+    `seconds` is what the trial may take; the first two clips of each kind may take up to `PATIENCE`.
     """
 
     kinds: tuple[Job, ...]
@@ -56,14 +56,26 @@ class Tried:
         return sum(each.seconds for each in self.timings)
 
     @property
-    def seconds_per_clip(self) -> float:
-        """Of later clips: the first one also pays for what is loaded once, so it counts only where it is the only one.
+    def line(self) -> tuple[float, float]:
+        """Seconds of a batch, and of each clip in it: what fits the timings best, the first left out.
 
-        >>> Tried((Timing(1, 9.0), Timing(1, 2.0), Timing(2, 2.0)), True).seconds_per_clip
-        1.3333333333333333
+        The first also pays for what is loaded once, so it counts only where it is the only one.
+
+        >>> Tried((Timing(1, 9.0), Timing(1, 3.0), Timing(2, 4.0)), True).line
+        (2.0, 1.0)
         """
         later = self.timings[1:] or self.timings
-        return sum(each.seconds for each in later) / max(1, sum(each.clips for each in later))
+        clips, seconds = (fmean(values) for values in zip(*((t.clips, t.seconds) for t in later), strict=True))
+        spread = sum((each.clips - clips) ** 2 for each in later)
+        slope = sum((t.clips - clips) * (t.seconds - seconds) for t in later) / spread if spread else seconds / clips
+        slope = min(max(slope, 0.0), seconds / clips)  # neither a batch nor a clip takes less than nothing
+        return seconds - slope * clips, slope
+
+    @property
+    def warm_up(self) -> float:
+        """What the first clip took more than later ones; 0 where there is no later one."""
+        batch, clip = self.line
+        return max(0.0, self.timings[0].seconds - batch - clip) if self.timings[1:] else 0.0
 
 
 @dataclass(frozen=True)
@@ -86,21 +98,22 @@ def try_out(task: TrialTask) -> Trial:
     for number, kind in enumerate(task.kinds):
         share = max(1.0, (end - perf_counter()) / (len(task.kinds) - number))
         tried.append(_try_kind(kind, share))
-    return Trial(tuple(tried), _peak_memory())
+    return Trial(tuple(tried), peak_memory())
 
 
 def _try_kind(kind: Job, seconds: float) -> Tried:
-    """Batches of 1, 1, 2, 4 ... clips, while the next one is likely to fit into the time; at least one clip."""
+    """Batches of 1, 1, 2, 4 ... clips, while the next one is likely to fit into the time; at least the first two."""
     timings: list[Timing] = []
     cells: list[Measurement] = []
     at, size, spent = 0, 1, 0.0
     while at < len(kind.clips):
         size = min(size, AT_ONCE, len(kind.clips) - at)
-        if timings and spent + size * timings[-1].seconds / timings[-1].clips > seconds:
-            break
+        if len(timings) > 1 and spent + size * timings[-1].seconds / timings[-1].clips > seconds:
+            break  # two are always tried: the first tells nothing about later ones
         part = replace(kind, clips=kind.clips[at : at + size])
         started = perf_counter()
-        complete = _work(part, seconds - spent if timings else max(seconds, PATIENCE), cells)
+        patience = max(seconds, PATIENCE) if len(timings) < 2 else seconds - spent
+        complete = _work(part, patience, cells)
         timings.append(Timing(size, perf_counter() - started))
         spent += timings[-1].seconds
         if not complete:
@@ -152,18 +165,6 @@ def _forget(job: Job) -> None:
         for method, metrics in todo:
             for metric in metrics:
                 store.forget_failure(clip.cell(method, metric))
-
-
-def _peak_memory() -> int:
-    """Bytes at the peak of this process, or of its GPU's memory where it has one."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        return int(torch.cuda.max_memory_allocated())
-    try:
-        import resource
-    except ImportError:  # on Windows
-        return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def kinds_of(jobs: Sequence[Job]) -> list[Job]:

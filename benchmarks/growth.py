@@ -1,0 +1,111 @@
+"""How time and memory grow with a clip's length, its words, the number of clips and the model's layers.
+
+    uv run python benchmarks/growth.py --out FOLDER [--shape small] [--methods NAMES] [--seconds 1 4 16]
+        [--words 3 6 12] [--clips 1 2 4] [--layers 2 4 8]
+
+One of the four varies at a time, the others stay at the first value of words and clips, the shape's own layers, and 1 s.
+Weights are random (`full_size_shapes.py`), codes too: neither changes the work. For generating and for each method, in
+a process of its own: CPU seconds on one thread, after a warm-up on the shortest clip, and the peak of resident memory
+above that before. The exponent is the slope of a straight line through the logarithms, the relative one that of the
+time divided by generating's: 0 means that a method keeps pace with generating. FOLDER gets growth.json, which a second
+run continues, growth.md and growth.png. `--shape musicgen-small` is the released model's size and takes hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+from full_size_shapes import SHAPES, build
+from growth_page import draw, markdown
+from machine import machine
+
+WORDS = "a dog bark while rain fall then bird sing followed by thunder".split()
+GENERATING = "generating"
+METHODS = "cross_attention,alti_logit,input_x_gradient,integrated_gradients,occlusion,share_x_effect,audiogenx(epochs=5)"
+
+
+def measure(shape: str, work: str, size: dict[str, float]) -> dict[str, float]:
+    """CPU seconds and peak memory in bytes of one kind of work at one size; runs in a new process."""
+    import torch
+
+    from tagxai.benchmark.entry_syntax import parse_methods
+    from tagxai.contract.peak import peak_memory
+    from tagxai.contract.request import Request
+
+    torch.set_num_threads(1)
+    generator = build(replace(SHAPES[shape], layers=int(size["layers"])), "float32")
+    generator.max_duration = max(generator.max_duration, size["seconds"])
+    words = [WORDS[place % len(WORDS)] for place in range(int(size["words"]))]
+
+    def requests(seconds: float) -> list[Request]:
+        return [Request(" ".join(words), seconds, seed) for seed in range(int(size["clips"]))]
+
+    def clips(seconds: float) -> Any:
+        return generator.generate_many(requests(seconds))
+
+    if work == GENERATING:
+        run = clips
+    else:
+        (entry,) = parse_methods(work)
+        made = {seconds: clips(seconds) for seconds in (2 / generator.frame_rate, size["seconds"])}
+
+        def run(seconds: float) -> Any:
+            return entry.method().attribute_many(generator, made[seconds])
+
+    run(2 / generator.frame_rate)
+    before, started = peak_memory(), process_time()
+    run(size["seconds"])
+    return {"seconds": process_time() - started, "bytes": max(0, peak_memory() - before)}
+
+
+def sizes(arguments: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
+    """For each axis, the sizes along it."""
+    axes = {name: getattr(arguments, name) for name in ("seconds", "words", "clips", "layers")}
+    base = {"seconds": 1.0, "words": axes["words"][0], "clips": axes["clips"][0], "layers": axes["layers"][0]}
+    return {name: [{**base, name: value} for value in values] for name, values in axes.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--methods", default=METHODS)
+    parser.add_argument("--seconds", type=float, nargs="+", default=[1.0, 4.0, 16.0])
+    parser.add_argument("--words", type=int, nargs="+", default=[3, 6, 12])
+    parser.add_argument("--clips", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 8])
+    arguments = parser.parse_args()
+    from tagxai.benchmark.entry_syntax import split
+
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    file = arguments.out / "growth.json"
+    found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    for axis, along in sizes(arguments).items():
+        for size in along:
+            for work in (GENERATING, *split(arguments.methods)):
+                key = json.dumps([arguments.shape, axis, work, size])
+                if "seconds" in found.get(key, {}):
+                    continue
+                print(f"{axis} {size[axis]:g}: {work}", file=sys.stderr, flush=True)
+                try:
+                    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                        found[key] = pool.submit(measure, arguments.shape, work, size).result()
+                except Exception as error:  # one that cannot work must not end the run
+                    found[key] = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
+                file.write_text(json.dumps(found, indent=1) + "\n")
+    text = markdown(found, f"{arguments.shape}, float32; {machine(1)}")
+    (arguments.out / "growth.md").write_text(text)
+    (arguments.out / "growth.png").write_bytes(draw(found))
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
