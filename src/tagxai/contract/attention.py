@@ -270,8 +270,7 @@ def scale_rows(site: AttentionSite, values: Float[torch.Tensor, "batch *heads ke
     for each in _here(site):
         if each.scale is None or rows == 0:
             continue
-        factors = each.scale[..., None].to(values)
-        factors = factors if values.ndim == 3 else factors[:, None]
+        factors = (each.scale[..., None] if values.ndim == 3 else each.scale[:, None, :, None]).to(values)
         values = values * factors if rows is None else torch.cat([values[:rows] * factors[:rows], values[rows:]])
     return values
 

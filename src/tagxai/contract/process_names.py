@@ -8,12 +8,18 @@ from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-_STANDARD = ("builtins", "math", "random", "os", "json", "time", "copy", "functools", "itertools", "statistics")
-_STANDARD += ("hashlib", "pathlib", "tempfile", "threading", "struct", "io")
-_OTHERS = ("numpy", "numpy.random", "torch", "torch.nn.functional", "torch.random", "torch.linalg", "torch.fft")
-_OTHERS += ("safetensors", "safetensors.torch", "soundfile", "transformers.modeling_utils", "transformers.activations")
-_WITH_CLASSES = ("pathlib", "torch.nn.modules", "transformers.models", "transformers.activations", "audiocraft")
-_WITH_CLASSES += ("diffusers.models", "encodec")
+_STANDARD = (
+    *("builtins", "math", "random", "os", "json", "time", "copy", "functools", "itertools", "statistics"),
+    *("hashlib", "pathlib", "tempfile", "threading", "struct", "io"),
+)
+_OTHERS = (
+    *("numpy", "numpy.random", "torch", "torch.nn.functional", "torch.random", "torch.linalg", "torch.fft"),
+    *("safetensors", "safetensors.torch", "soundfile", "transformers.modeling_utils", "transformers.activations"),
+)
+_WITH_CLASSES = (
+    *("pathlib", "torch.nn.modules", "transformers.models", "transformers.activations", "audiocraft"),
+    *("diffusers.models", "encodec"),
+)
 """Modules, with those below them, whose classes a model is made of, or a file is written by."""
 
 _CONTAINERS = (dict, list, set)
