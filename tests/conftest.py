@@ -1,6 +1,10 @@
 """Shapes and types are checked while the tests run: jaxtyping's import hook with beartype, before tagxai is loaded."""
 
 import os
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background, whose children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a model hub
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are slower on more threads, far slower on busy cores
