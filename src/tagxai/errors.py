@@ -44,7 +44,17 @@ class DamagedFileError(TagxaiError):
     """A file or folder that is not what tagxai wrote, or no longer whole."""
 
 
+LONGEST = 600
+"""Characters that are shown of an error of other people's code."""
+
+
 def error_sentence(error: BaseException) -> str:
-    """What went wrong, on one line; errors that are not tagxai's own are preceded by their type."""
-    text = str(error) if isinstance(error, TagxaiError) else f"{type(error).__name__}: {error}"
+    """What went wrong, on one line; errors that are not tagxai's own are preceded by their type, and cut if long."""
+    try:
+        text = str(error)
+    except BaseException:  # the text of other people's errors may be code, which may fail in its turn
+        text = "an error that cannot be printed"
+    if not isinstance(error, TagxaiError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        text = text if len(text) <= LONGEST else text[:LONGEST] + " ..."
     return " ".join(text.split())

@@ -51,6 +51,25 @@ def test_no_interval_is_given_where_none_covers(values, bounds):
     assert "[" not in found.text()
 
 
+@pytest.mark.parametrize(
+    ("values", "others", "bounds"),
+    [
+        ([math.nan] * 40, None, (0, 1)),
+        ([math.nan] + [0.5, 0.25] * 30, None, None),
+        ([1.0, 2.0, math.inf] + [0.5] * 30, None, None),
+        ([0.5] * 40, [math.nan] * 40, (-1, 1)),
+        ([1e300, -1e300] * 20, None, None),
+        ([2.0, 3.0] * 20, None, (0, 1)),  # beyond what is possible
+        ([0.1 + 1e-9 * k for k in range(40)], None, (0, 1)),  # of float32, which does not tell them apart
+        ([0.5 + 1e-9 * k for k in range(40)], [0.5] * 40, (-1, 1)),
+    ],
+)
+def test_no_interval_is_made_of_what_is_no_number_or_rounding_alone(values, others, bounds):
+    given = [None if each is None else torch.tensor(each, dtype=torch.float64) for each in (values, others)]
+    found = mean_interval(*given, bounds=bounds)
+    assert found[1:] == (None, None)
+
+
 @pytest.mark.parametrize(("hits", "n"), [(0, 2), (2, 2), (3, 7), (12, 12), (59, 60), (1999, 2000)])
 def test_hits_and_misses_have_exact_intervals(hits, n):
     """At the lower bound, so many hits or more have a probability of 2.5 %; at the upper, so many or fewer."""

@@ -106,6 +106,43 @@ BROKEN = {
         hook("class No(Measure): higher_is_better = None\nCLASSES = [No]", "metrics"),
         "without higher",
     ),
+    "raises what cannot be printed": (
+        "class Odd(Exception):\n def __str__(self): raise SystemExit(9)\nraise Odd",
+        "its import failed: Odd: an error that cannot be printed",
+    ),
+    "raises a book": ("raise ValueError('x' * 1_000_000)", "x ..."),
+    "raises a group": ("raise BaseExceptionGroup('two', [KeyboardInterrupt()])", "BaseExceptionGroup: two"),
+    "never stops registering": (
+        METHOD + "import itertools\n@hookimpl\ndef tagxai_methods(): return itertools.repeat(Fine)",
+        "registers more than 1000 methods, or has no end of them",
+    ),
+    "closes stdout and stderr": ("import os; os.close(1); os.close(2); 1 / 0", "ZeroDivisionError"),
+    "has a docstring of a number": (hook("class No(Fine): pass\nNo.__doc__ = 3\nCLASSES = [No]"), "docstring = 3; exp"),
+    "has a docstring that exits": (
+        hook(
+            """
+            class Meta(type(Method)):
+                __doc__ = property(lambda cls: exit(0))
+            class No(Fine, metaclass=Meta): pass
+            CLASSES = [No]
+            """
+        ),
+        "a class that cannot be inspected",
+    ),
+    "has a family of a number": (hook("class No(Fine): family = 3\nCLASSES = [No]"), "family = 3; expected text"),
+    "has a cost that raises": (
+        hook(
+            """
+            class Meta(type(Method)):
+                expense = property(lambda cls: 1 / 0)
+            class No(Fine, metaclass=Meta): pass
+            CLASSES = [No]
+            """
+        ),
+        "a class that cannot be inspected",
+    ),
+    "needs a number": (hook("class No(Fine): needs = 3\nCLASSES = [No]"), "needs = 3; expected a set of texts"),
+    "needs numbers": (hook("class No(Measure): needs = {3}\nCLASSES = [No]", "metrics"), "needs = {3}; expected a set"),
     "has a hostile metaclass": (
         hook(
             """

@@ -29,7 +29,8 @@ from tagxai.cli import (
 )
 from tagxai.cli import app as app_in_browser
 from tagxai.cli.display import complain, note
-from tagxai.errors import TagxaiError
+from tagxai.contract.interrupts import ctrl_c_noticed
+from tagxai.errors import TagxaiError, error_sentence
 from tagxai.registering.registry import PluginWarning, registry
 
 
@@ -38,13 +39,15 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            with warnings.catch_warnings():
+            with ctrl_c_noticed() as ctrl, warnings.catch_warnings():
                 warnings.simplefilter("ignore", PluginWarning)  # they are reported below, without a line of code
                 return super().invoke(ctx)
         except TagxaiError as error:
             _stop(str(error), 2)
-        except KeyboardInterrupt:
-            _stop("interrupted", 130)
+        except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+            if ctrl.pressed:
+                _stop("interrupted", 130)
+            _stop(f"a plugin, or a library, ended the command by {error_sentence(error)}", 2)
         except OSError as error:
             if error.errno == errno.EPIPE or error.strerror is None:
                 raise

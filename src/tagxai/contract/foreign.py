@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from contextvars import copy_context
@@ -30,7 +31,7 @@ def call_foreign(what: str, function: Any, *arguments: Any, **named: Any) -> Any
     """
     with ctrl_c_noticed() as ctrl:
         try:
-            with process_state_kept(), _printing_to_stderr(), _unable_to_exit():
+            with process_state_kept(), printing_to_stderr(), _unable_to_exit():
                 found = copy_context().run(function, *arguments, **named)
         except BaseException as error:
             if ctrl.pressed:
@@ -54,41 +55,73 @@ def ask_foreign(what: str, function: Any, *arguments: Any, **named: Any) -> Any:
         raise
 
 
+@contextmanager
+def exits_named(what: str) -> Iterator[None]:
+    """Raises TagxaiError that begins with `what` where the block would end the program; errors pass as they are.
+
+    For code that is called so often, or in so many threads, that nothing else can be put back after it.
+    """
+    with ctrl_c_noticed() as ctrl, _unable_to_exit():
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException as error:
+            if ctrl.pressed:
+                raise KeyboardInterrupt from error
+            if getattr(error, "passes_through", False):
+                raise
+            raise TagxaiError(f"{what} failed: {_sentence(error)}") from error
+        if ctrl.pressed:
+            raise KeyboardInterrupt
+
+
 class _ExitedError(BaseException):
     """Code that calls `os._exit` means to end the process; a plain error could be caught on the way."""
+
+
+_exiting = threading.Lock()
+_refusing: list[Any] = []
+"""The real `os._exit`, once for each block that refuses it: blocks of several threads end in any order."""
 
 
 @contextmanager
 def _unable_to_exit() -> Iterator[None]:
     """`os._exit`, which ends a process without a word, raises instead."""
-    real = os._exit
 
     def refuse(status: int) -> None:
         raise _ExitedError(f"it called os._exit({status})")
 
-    os._exit = refuse  # type: ignore[assignment]
+    with _exiting:
+        _refusing.append(_refusing[0] if _refusing else os._exit)
+        os._exit = refuse  # type: ignore[assignment]
     try:
         yield
     finally:
-        os._exit = real
+        with _exiting:
+            real = _refusing.pop()
+            if not _refusing:
+                os._exit = real
 
 
 @contextmanager
-def _printing_to_stderr() -> Iterator[None]:
+def printing_to_stderr() -> Iterator[None]:
     """Results are all that stdout is for: what other code prints, also from C or a child process, must not mix in."""
     with redirect_stdout(sys.stderr):
         try:
-            kept, target = os.dup(1), sys.__stderr__.fileno() if sys.__stderr__ else 2
-            os.dup2(target, 1)
+            kept, errors = os.dup(1), sys.__stderr__.fileno() if sys.__stderr__ else 2
+            beside = os.dup(errors)
+            os.dup2(errors, 1)
         except (OSError, ValueError):  # no such descriptors here, as under some notebooks
             yield
             return
         try:
             yield
         finally:
-            with suppress(OSError):
-                os.dup2(kept, 1)
-            os.close(kept)
+            for number, own in ((1, kept), (errors, beside)):  # it may have closed them
+                with suppress(OSError):
+                    os.dup2(own, number)
+                os.close(own)
 
 
 def _sentence(error: BaseException) -> str:
@@ -98,7 +131,4 @@ def _sentence(error: BaseException) -> str:
         return f"it tried to end the program (SystemExit: {error.code})"
     if isinstance(error, KeyboardInterrupt):
         return "it raised KeyboardInterrupt, although nobody pressed Ctrl-C"
-    try:
-        return error_sentence(error)
-    except Exception:  # its text may be code, too
-        return type(error).__name__
+    return error_sentence(error)

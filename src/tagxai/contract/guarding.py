@@ -6,14 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from tagxai.contract.devices import check_device, check_dtype
 from tagxai.contract.finite import check_found, check_weights
+from tagxai.contract.foreign import exits_named, is_built_in, printing_to_stderr
 from tagxai.contract.request import check_prompts, check_requests
 from tagxai.contract.shortage import naming_shortage
 from tagxai.contract.state import neutral_state, neutral_torch
+from tagxai.errors import TagxaiError, error_sentence
+from tagxai.lazy import torch
 
 CALLS: Mapping[str, str] = {
     "generate_one": "audio samples",
@@ -62,7 +65,8 @@ def _guarded(function: Callable[..., Any], what: str) -> Callable[..., Any]:
             if makes_audio
             else nullcontext()
         )
-        with shortage, neutral_state(self):
+        mine = is_built_in(type(self))
+        with nullcontext() if mine else exits_named(f"generator {self.name!r}"), shortage, neutral_state(self):
             found = function(self, *arguments, **options)
             check_found(self, found, what)
             return found
@@ -78,8 +82,24 @@ def _guarded_load(function: Callable[..., Any]) -> Callable[..., Any]:
         model = f"model {source!r}" if source else f"the model of generator {cls.name!r}"
         remedy = "use --dtype bfloat16, a smaller model, or another --device"
         with naming_shortage(f"for {model} on device {device!r}", remedy), neutral_torch():
-            generator = function(cls, source, device=device, dtype=dtype)
+            loaded = function if is_built_in(cls) else partial(_loaded_apart, function)
+            generator = loaded(cls, source, device=device, dtype=dtype)
             check_weights(generator)
             return generator
 
     return load
+
+
+def _loaded_apart(function: Callable[..., Any], cls: Any, source: str | None, **options: str) -> Any:
+    """What somebody else's class loads. Raises TagxaiError for all that goes wrong but a lack of memory."""
+    what = f"generator {cls.name!r}"
+    try:
+        with exits_named(what), printing_to_stderr():
+            found = function(cls, source, **options)
+    except (TagxaiError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise TagxaiError(f"{what} failed to load: {error_sentence(error)}") from error
+    if not hasattr(found, "encode_prompt"):
+        raise TagxaiError(f"{what} failed to load: it gave {type(found).__name__}, not a generator")
+    return found

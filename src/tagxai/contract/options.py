@@ -7,6 +7,7 @@ from dataclasses import asdict, fields, is_dataclass
 from math import isfinite
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from tagxai.contract.foreign import ask_foreign, is_built_in
 from tagxai.contract.magnitude import check_magnitude
 from tagxai.errors import TagxaiError, UnknownNameError
 
@@ -27,8 +28,14 @@ class Configurable:
     def configure(cls: type[T], options: Mapping[str, Any]) -> T:
         """Make it from options by name; values may be text (`--set key=value`).
 
-        Raises TagxaiError for a wrong key or value.
+        Raises TagxaiError for a wrong key or value, and for whatever goes wrong in a class from outside.
         """
+        if is_built_in(cls):
+            return cls._configured(options)
+        return ask_foreign(f"{cls.role} {cls.name!r}", cls._configured, options)
+
+    @classmethod
+    def _configured(cls: type[T], options: Mapping[str, Any]) -> T:
         types = get_type_hints(cls)
         known: dict[str, Any] = {f.name: types[f.name] for f in fields(cls)} if is_dataclass(cls) else {}
         for key in options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import sys
@@ -34,27 +35,63 @@ def method_identity(method: Method) -> dict[str, Any]:
 
 
 def code_of(cls: type) -> dict[str, str]:
-    """A checksum of the code of a class that does not come with tagxai: somebody may be writing it just now."""
+    """A checksum of the code of a class that does not come with tagxai, and of the data in its package: somebody may be
+    writing it just now."""
     package = cls.__module__.partition(".")[0]
     if package == "tagxai":  # known by its version
         return {}
     whole = hashlib.sha256()
     for file in _sources(cls, package):
-        whole.update(file.read_bytes())
+        whole.update(f"{file.name} {contents.digest(file)}\n".encode(errors="replace"))
     return {"code": whole.hexdigest()[:16]}
 
 
 def _sources(cls: type, package: str) -> Iterator[Path]:
-    """The files of a class's package, or the one that it is in."""
-    places = getattr(sys.modules.get(package), "__path__", None)
-    if places is not None:
-        for place in places:
-            yield from sorted(Path(place).rglob("*.py"))
-        return
+    """The files of a class's package, or the one that it is in; and of what these import from the same folder, unless
+    that is where all packages are installed."""
+    module = sys.modules.get(package)
+    places = [Path(place) for place in getattr(module, "__path__", ())]
+    if not places:
+        try:
+            places = [Path(inspect.getfile(cls))]
+        except (TypeError, OSError):  # made up as the program ran
+            return
+    shared = places[0].parent.name in ("site-packages", "dist-packages")
+    for place in places:  # which grows
+        for file in _files(place):
+            yield file
+            if file.suffix == ".py" and not shared:
+                places += [each for each in _imported(file, places[0].parent) if each not in places]
+
+
+def _files(place: Path) -> list[Path]:
+    """A file, or all in a package but what Python and other tools keep there."""
+    if not place.is_dir():
+        return [place]
+    inside = (file for file in sorted(place.rglob("*")) if file.is_file())
+    return [file for file in inside if not any(_is_kept_by_tools(part) for part in file.relative_to(place).parts)]
+
+
+def _is_kept_by_tools(name: str) -> bool:
+    return name.startswith((".", "__pycache__")) or name.endswith(".pyc")
+
+
+def _imported(file: Path, folder: Path) -> Iterator[Path]:
+    """The modules and packages in `folder` that a file imports."""
     try:
-        yield Path(inspect.getfile(cls))
-    except (TypeError, OSError):  # made up as the program ran
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
         return
+    for node in ast.walk(tree):
+        names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        for name in names:
+            top = name.partition(".")[0]
+            if (folder / f"{top}.py").is_file():
+                yield folder / f"{top}.py"
+            elif top and (folder / top / "__init__.py").is_file():
+                yield folder / top
 
 
 def content_of(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -23,6 +23,10 @@ FEWEST_UNBOUNDED = 30
 """Clips that it needs where they are not: a few values can hide a tail that outweighs them all."""
 
 
+ROUNDING = 1e-6
+"""Values that differ by less, relative to their size, are equal: metrics compute in float32."""
+
+
 class Interval(NamedTuple):
     """A mean, and the bounds of its confidence interval; both None where there is none that covers."""
 
@@ -65,14 +69,19 @@ def mean_interval(
     clips = (values if others is None else values.double() - others).double().cpu()
     n, mean, tail = len(clips), float(clips.mean()), (1 - level) / 2
     low, high = bounds if bounds is not None else (-torch.inf, torch.inf)
+    size = max(float(each.double().abs().max()) for each in (values, *([] if others is None else [others])))
+    if not isfinite(size) or float(clips.min()) < low or float(clips.max()) > high:  # then nothing is known of bounds
+        return Interval(mean)
     if isfinite(low) and isfinite(high) and n > 1 and bool(((clips == low) | (clips == high)).all()):
         hits = int((clips == high).sum())
         return Interval(mean, *(low + (high - low) * share for share in clopper_pearson(hits, n, tail)))
     spread = float(clips.std()) if n > 1 else 0.0
     fewest = FEWEST if isfinite(low) and isfinite(high) else FEWEST_UNBOUNDED
-    if n < fewest or spread <= 1e-12 * float(clips.abs().max()):
+    if n < fewest or spread <= ROUNDING * size:
         return Interval(mean)
     below, above = _student_and_hall(clips, student_quantile(1 - tail, n - 1))
+    if not (isfinite(below) and isfinite(above)):
+        return Interval(mean)
     return Interval(mean, max(low, below), min(high, above))
 
 

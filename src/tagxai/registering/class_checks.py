@@ -35,7 +35,21 @@ def fault(cls: Any, base: type) -> str | None:
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
         return f"registers {name!r}, whose class {cls.__name__} lacks {missing}"
-    return _fault_of_metric(cls) if issubclass(cls, Metric) else None
+    wrong = _fault_of_description(cls)
+    return wrong or (_fault_of_metric(cls) if issubclass(cls, Metric) else None)
+
+
+def _fault_of_description(cls: type[Any]) -> str | None:
+    """What tables and lists say of a class, and what they choose by."""
+    said = {"a docstring": cls.__doc__ or "", **{name: getattr(cls, name, "") for name in ("family", "expense")}}
+    for what, text in said.items():
+        if not isinstance(text, str):
+            return f"registers {cls.name!r} with {what} = {text!r:.60}; expected text"
+    for name in ("needs", "offers"):
+        words = getattr(cls, name, frozenset())
+        if not isinstance(words, (set, frozenset, list, tuple)) or not all(isinstance(word, str) for word in words):
+            return f"registers {cls.name!r} with {name} = {words!r:.60}; expected a set of texts"
+    return None
 
 
 def _fault_of_metric(cls: type[Metric]) -> str | None:

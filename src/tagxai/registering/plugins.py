@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
+from itertools import islice
 from typing import Any
 
 import pluggy
@@ -35,6 +36,10 @@ KINDS: dict[str, tuple[str, type]] = {
     "prompt set": ("tagxai_prompt_sets", PromptSet),
 }
 """Each kind of class, with its hook and its base class."""
+
+
+MOST = 1000
+"""Classes of one kind that a plugin may register."""
 
 
 @dataclass
@@ -77,9 +82,12 @@ class Plugin:
 
     def _ask(self, kind: str, function: Any, base: type) -> None:
         try:
-            found = call_foreign(f"its {kind}s", lambda: list(function()))
+            found = call_foreign(f"its {kind}s", lambda: list(islice(function(), MOST + 1)))
         except TagxaiError as error:
             self.problems.append(str(error))
+            return
+        if len(found) > MOST:
+            self.problems.append(f"registers more than {MOST} {kind}s, or has no end of them")
             return
         names: set[str] = set()
         for cls in found:

@@ -89,9 +89,9 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
-    return _read(path, lambda: load_file(path))
+    return _read(path, lambda: load(path.read_bytes()))  # by name, it cannot read one that is not Unicode
 
 
 def write_audio(path: Path, waveform: torch.Tensor, sample_rate: int) -> None:
