@@ -1,6 +1,7 @@
 """The CPU time of `tagxai bench` against that of an earlier commit, in turns, and whether the tables are the same.
 
-    uv run python benchmarks/bench_time.py [--rounds 3] [--prompts 4] [--commit 0314d4e] [--checkout FOLDER]
+    uv run python benchmarks/bench_time.py [--rounds 3] [--prompts 4] [--skip 0] [--metrics cheap generating asking]
+        [--methods ...] [--commit 0314d4e] [--checkout FOLDER]
 
 The commit is checked out into a temporary worktree with a virtual environment of its own; `--checkout` names one that
 is kept for the next time. Both trees run the methods of that commit and the metrics of the suite `tiny` on the same
@@ -9,7 +10,9 @@ the processes are counted, user and system, as the clock of a shared machine say
 
 Expensive metrics measure fewer prompts, in about the shares of the suite: of a round of `--prompts`, one for those
 that ask a method again (4 of 60 in the suite), two for those that generate (10 of 60). So the ratio leans towards the
-expensive metrics where a round has fewer than 15 prompts.
+expensive metrics where a round has fewer than 15 prompts. `--metrics` names the kinds that are measured, so that each
+can be given its own weight: in the suite, the explanations and cheap metrics of 60 prompts, generating ones of 10, and
+asking ones of 4. `--skip` leaves out the suite's first prompts.
 
 AudioGenX has other defaults by now: it is given the settings of the earlier commit. Windows of gradients are of equal
 length by now: both trees are given one that divides the clip, 0.6 s of 3 s. Values may differ by what the rounding of
@@ -51,6 +54,7 @@ METRICS = (
     *("soft_comprehensiveness", "linear_datamodelling", "infidelity", "share_of_optimum"),
     *("mask_size", "gini", "effective_words"),
 )
+KINDS = {"cheap": METRICS, "generating": GENERATING, "asking": (*ASKING, *RANDOMISING)}
 TOLERANCE = 1e-4
 Cell = tuple[str, str, str]
 """Prompt, method and metric."""
@@ -86,7 +90,7 @@ def prompts_of(tree: Path, number: int) -> list[str]:
     return ask(tree, f"{find}print(json.dumps(find_prompts('laboratory:test:{number}')))")
 
 
-def plan(methods: Sequence[str], prompts: Sequence[str], *, names_defaults: bool) -> str:
+def plan(methods: Sequence[str], prompts: Sequence[str], kinds: Sequence[str], *, names_defaults: bool) -> str:
     """The suite `tiny` with other prompts; TOML takes the strings of JSON."""
 
     def table(name: str, settings: dict[str, object]) -> str:
@@ -97,7 +101,8 @@ def plan(methods: Sequence[str], prompts: Sequence[str], *, names_defaults: bool
     if names_defaults:
         given["audiogenx"] = THEN
     asked = [table(name, given.get(name, {})) for name in methods]
-    metrics = [table(name, {"prompts": FEW[name]} if name in FEW else {}) for name in (*METRICS, *FEW)]
+    wanted = [name for kind in KINDS if kind in kinds for name in KINDS[kind]]
+    metrics = [table(name, {"prompts": FEW[name]} if name in FEW else {}) for name in wanted]
     lines = {
         "generators": '["tiny"]',
         "methods": f"[{', '.join(asked)}]",
@@ -150,6 +155,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prompts", type=int, default=4, help="of each round")
+    parser.add_argument("--skip", type=int, default=0, help="the first prompts of the suite")
+    parser.add_argument("--metrics", nargs="+", default=list(KINDS), choices=list(KINDS), help="kinds of metrics")
     parser.add_argument("--commit", default="0314d4e")
     parser.add_argument("--checkout", type=Path, help="where the worktree of the commit is kept")
     parser.add_argument("--methods", nargs="+", help="some of its methods; default: all")
@@ -159,14 +166,17 @@ def main() -> None:
         try:
             check_out(arguments.commit, then)
             methods = [name for name in arguments.methods or methods_of(then) if name != "random"]
-            compare(then, methods, arguments.rounds, arguments.prompts, Path(scratch))
+            prompts = prompts_of(HERE, arguments.skip + arguments.rounds * arguments.prompts)[arguments.skip :]
+            compare(then, methods, prompts, arguments.metrics, arguments.rounds, Path(scratch))
         finally:
             if arguments.checkout is None:
                 subprocess.run(["git", "-C", str(HERE), "worktree", "remove", "--force", str(then)], check=False)
 
 
-def compare(then: Path, methods: Sequence[str], rounds: int, size: int, scratch: Path) -> None:
-    prompts = prompts_of(HERE, rounds * size)
+def compare(
+    then: Path, methods: Sequence[str], prompts: Sequence[str], kinds: Sequence[str], rounds: int, scratch: Path
+) -> None:
+    size = len(prompts) // rounds
     total, differing, cells = {"then": 0.0, "now": 0.0}, Counter[str](), 0
     print(f"{len(methods)} methods, {rounds} rounds of {size} prompts")
     for number in range(rounds):
@@ -174,7 +184,7 @@ def compare(then: Path, methods: Sequence[str], rounds: int, size: int, scratch:
         order = ("then", "now") if number % 2 == 0 else ("now", "then")
         found = {}
         for which in order:
-            text = plan(methods, mine, names_defaults=which == "now")
+            text = plan(methods, mine, kinds, names_defaults=which == "now")
             tree = then if which == "then" else HERE
             seconds, found[which] = run(tree, text, scratch / f"{which}{number}")
             total[which] += seconds

@@ -120,7 +120,7 @@ def test_other_audio_is_explained_otherwise_by_methods_that_hear_it_alone(genera
     assert found[0] < found[1] < found[2] == 1.0
 
 
-def test_the_other_audio_of_a_clip_is_made_once_for_all_methods_but_anew_by_changed_weights(generator, generation):
+def test_the_other_audio_of_a_clip_is_made_once_for_all_methods_and_again_for_changed_weights(generator, generation):
     copied = deepcopy(generator)
     first = other_audio(copied, generation)
     (expected,) = copied.generate_many([Request.again(generation, seed=generation.seed + 1, branch="unconditional")])

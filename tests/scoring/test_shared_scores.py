@@ -34,7 +34,7 @@ def test_methods_that_share_scores_find_what_each_would_alone_at_the_same_cost(g
     most = max(each.cost.forward_passes for each in alone)
     assert sum(rows) == sum(each.cost.forward_passes for each in alone) > most
     rows.clear()
-    with shared_scores():
+    with shared_scores(generator):
         together = [method.attribute(generator, generation) for method in methods]
         assert sum(rows) == most
         registry().method("banzhaf").configure({"operator": "gate"}).attribute(generator, generation)
@@ -51,7 +51,7 @@ def test_methods_that_share_scores_find_what_each_would_alone_at_the_same_cost(g
 
 def test_a_row_that_is_known_costs_what_it_took(generator, generation, rows):
     units = words.words(generation.prompt, generation.spans, generation.tokens)[:3]
-    with shared_scores():
+    with shared_scores(generator):
         first = score(generator, generation, units, leave_one_out(3), batch_size=2)
         rows.clear()
         started = time.perf_counter()
@@ -68,9 +68,14 @@ def test_another_model_or_clip_shares_nothing(generator, generation):
     with torch.no_grad():
         next(iter(changed.parameters_by_part()["heads"])).mul_(2)
     expected = method.attribute(changed, generation).scores
-    with shared_scores():
+    with shared_scores(generator):
         first = method.attribute(generator, generation).scores
         torch.testing.assert_close(method.attribute(changed, generation).scores, expected)
         assert not torch.allclose(expected, first)
+    with shared_scores(changed):
+        torch.testing.assert_close(method.attribute(changed, generation).scores, expected)
+        with torch.no_grad():
+            next(iter(changed.parameters_by_part()["heads"])).mul_(0.5)
+        torch.testing.assert_close(method.attribute(changed, generation).scores, first)
         shorter = generator.generate(generation.prompt, duration=generation.duration / 2, seed=generation.seed + 1)
         assert method.attribute(generator, shorter).scores.shape[1] == shorter.frames

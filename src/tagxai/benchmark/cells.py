@@ -110,34 +110,21 @@ def _work_on(store: Store, job: Job, spec: ClipSpec, todo: Todo, cells: CellWrit
     except TagxaiError as error:
         cells.fail(todo, error)
         return cells.failed
-    explained: list[_Explained] = []
-    with shared_scores():
-        for entry, metrics in todo:
-            begin(spec, ((entry, metrics),), limit)
-            try:
-                with blaming(f"method {entry.label!r}", limit):
-                    make = partial(_explain, entry, clip, sentinel)
-                    attribution, seconds = store.remembered(explanations_of(clip), spec.explanation(entry), make)
-            except TagxaiError as error:
-                cells.fail([(entry, metrics)], error)
-                sentinel = _unharmed(job, sentinel)
-                continue
-            passes = passes_in_words(attribution.cost)
-            cost = {"generate_seconds": clip_seconds, "seconds": seconds, "passes": passes}
-            explained.append(_Explained(entry, metrics, attribution, cost))
-    sentinel = _prepared(job, spec, explained, sentinel, cache)
-    for entry, metrics, attribution, cost in explained:
-        for metric in metrics:
-            key = spec.cell(entry, metric)
-            begin(spec, ((entry, (metric,)),), limit)
-            try:
-                with blaming(f"metric {metric.label!r}", limit), cached(cache), seeded(seed_of(key)):
-                    value = measure(metric.metric(), sentinel.generator, attribution, entry.method())
-                    sentinel.check(outputs=False)
-                cells.write(entry, metric, value=value, **cost)
-            except TagxaiError as error:
-                cells.write(entry, metric, **without_value(error), **cost)
-                sentinel = _unharmed(job, sentinel)
+    with shared_scores(generator):
+        explained, sentinel = _explained(store, job, spec, todo, cells, begin, sentinel, clip_seconds)
+        sentinel = _prepared(job, spec, explained, sentinel, cache)
+        for entry, metrics, attribution, cost in explained:
+            for metric in metrics:
+                key = spec.cell(entry, metric)
+                begin(spec, ((entry, (metric,)),), limit)
+                try:
+                    with blaming(f"metric {metric.label!r}", limit), cached(cache), seeded(seed_of(key)):
+                        value = measure(metric.metric(), sentinel.generator, attribution, entry.method())
+                        sentinel.check(outputs=False)
+                    cells.write(entry, metric, value=value, **cost)
+                except TagxaiError as error:
+                    cells.write(entry, metric, **without_value(error), **cost)
+                    sentinel = _unharmed(job, sentinel)
     return cells.failed
 
 
@@ -148,6 +135,34 @@ class _Explained(NamedTuple):
     metrics: tuple[PlanEntry, ...]
     attribution: Attribution
     cost: dict[str, Any]
+
+
+def _explained(
+    store: Store,
+    job: Job,
+    spec: ClipSpec,
+    todo: Todo,
+    cells: CellWriter,
+    begin: OnBegin,
+    sentinel: Sentinel,
+    clip_seconds: float,
+) -> tuple[list[_Explained], Sentinel]:
+    """The clip's explanations; the cells of a method that fails are written."""
+    found, clip, limit = list[_Explained](), sentinel.clip, job.time_limit
+    for entry, metrics in todo:
+        begin(spec, ((entry, metrics),), limit)
+        try:
+            with blaming(f"method {entry.label!r}", limit):
+                make = partial(_explain, entry, clip, sentinel)
+                attribution, seconds = store.remembered(explanations_of(clip), spec.explanation(entry), make)
+        except TagxaiError as error:
+            cells.fail([(entry, metrics)], error)
+            sentinel = _unharmed(job, sentinel)
+            continue
+        passes = passes_in_words(attribution.cost)
+        cost = {"generate_seconds": clip_seconds, "seconds": seconds, "passes": passes}
+        found.append(_Explained(entry, metrics, attribution, cost))
+    return found, sentinel
 
 
 def _prepared(job: Job, spec: ClipSpec, explained: Sequence[_Explained], sentinel: Sentinel, cache: Path) -> Sentinel:

@@ -144,6 +144,11 @@ def hidden_states_together(
     return runs[0]._generator.hidden_states_many(replays)
 
 
+def uncounted(generator: Generator) -> Generator:
+    """The generator that a method's `run.model` counts; any other is itself."""
+    return generator._inner if type(generator) is _Counted else generator
+
+
 class _Counted(Generator, guarded=False):
     """A generator whose passes are counted; everything else is the generator's own."""
 

@@ -7,7 +7,7 @@ writers never collide, a killed one leaves nothing that is read, and a damaged f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tagxai import storage
+from tagxai.contract.generator import Generator
+from tagxai.contract.identity import changes
+from tagxai.contract.run import uncounted
 from tagxai.errors import DamagedFileError
 from tagxai.lazy import Float, torch
 
@@ -47,31 +50,32 @@ class SharedRow(NamedTuple):
     seconds: float
 
 
-_shared: ContextVar[dict[str, dict[str, SharedRow]] | None] = ContextVar("tagxai_shared_scores", default=None)
+_Shared = tuple[Generator, dict[tuple[int, str], dict[str, SharedRow]]]
+_shared: ContextVar[_Shared | None] = ContextVar("tagxai_shared_scores", default=None)
 
 
 @contextmanager
-def shared_scores() -> Iterator[None]:
-    """Inside the block, `score` runs a coalition of a clip once, whichever methods ask for it.
+def shared_scores(generator: Generator) -> Iterator[None]:
+    """Inside the block, `score` runs a coalition once for this generator, whichever methods and metrics ask for it.
 
-    Each is charged for it all the same, its row, its call and its seconds, so that the cost of a method does not depend
-    on which others came before it.
+    Methods are charged for it all the same, its row, its call and its seconds, so that the cost of a method does not
+    depend on which others came before it. A copy of the generator, or one whose weights have changed in place since,
+    finds nothing.
     """
-    token = _shared.set({})
+    token = _shared.set((generator, {}))
     try:
         yield
     finally:
         _shared.reset(token)
 
 
-def is_shared() -> bool:
-    return _shared.get() is not None
-
-
-def shared_rows(question: Mapping[str, Any]) -> dict[str, SharedRow]:
+def shared_rows(generator: Generator, question: Callable[[], Mapping[str, Any]]) -> dict[str, SharedRow]:
     """The known rows of one question, by the coalition's key; what is added is known to whoever asks it next."""
     shared = _shared.get()
-    return {} if shared is None else shared.setdefault(storage.json_sha256(question), {})
+    if shared is None or shared[0] is not uncounted(generator):
+        return {}
+    key = changes(shared[0].modules().values()), storage.json_sha256(question())
+    return shared[1].setdefault(key, {})
 
 
 def digest(tensor: torch.Tensor) -> str:

@@ -83,15 +83,16 @@ def _run(
     passes: _Passes, distinct: Sequence[str], batch_size: int | None, on_progress: OnProgress | None
 ) -> dict[str, Float[torch.Tensor, "streams frames"]]:
     """The row of every key in `distinct`."""
-    store = cache.ScoreCache(passes.content()) if cache.is_active() else None
-    kept = {} if store is None else store.read()
-    scored = {key: kept[cache.name(key)] for key in distinct if cache.name(key) in kept} if kept else {}
     size = batch_size or passes.rows_that_fit()
-    shared = cache.shared_rows(passes.question()) if cache.is_shared() else {}
-    known = {key: shared[key] for key in distinct if key not in scored and key in shared}
+    shared = cache.shared_rows(passes.generator, passes.question)
+    known = {key: shared[key] for key in distinct if key in shared}
     passes.charge(list(known.values()), size)
-    scored |= {key: each.row for key, each in known.items()}
+    scored = {key: each.row for key, each in known.items()}
     missing = [key for key in distinct if key not in scored]
+    store = cache.ScoreCache(passes.content()) if missing and cache.is_active() else None
+    if store is not None and (kept := store.read()):
+        scored |= {key: kept[cache.name(key)] for key in missing if cache.name(key) in kept}
+        missing = [key for key in missing if key not in scored]
     done = 0
     while done < len(missing):
         part, began = missing[done : done + size], perf_counter()
@@ -215,13 +216,10 @@ class _Passes:
     def content(self) -> dict[str, object]:
         """Everything that a row depends on except its coalition; the scores of the plain pass stand for the weights."""
         scores = {"hidden": cache.digest(self.plain.hidden), "log_prob": cache.digest(self.plain.log_prob)}
-        return {"format": 2} | self._asked() | scores
+        return {"format": 2} | self.question() | scores
 
     def question(self) -> dict[str, object]:
-        """As `content`, for one process: without a pass."""
-        return self._asked() | {"model": self.generator.identity().to_json()}
-
-    def _asked(self) -> dict[str, object]:
+        """Everything that a row depends on except its coalition and the model."""
         return {
             "prompt": self.generation.prompt,
             "record": {name: cache.digest(tensor) for name, tensor in self.clip.record.items()},
