@@ -10,7 +10,7 @@ from tagxai.contract.run import Run
 from tagxai.errors import DamagedFileError, TagxaiError, UnsupportedError
 from tagxai.explaining.amortising.learning import Recipe, first_weights
 from tagxai.explaining.amortising.lessons import batch_of, teach
-from tagxai.explaining.loading import make_method
+from tagxai.explaining.loading import load_generator, make_method
 from tagxai.methods.amortised import fingerprint
 from tagxai.methods.amortised.network import FLOOR, clusters_of, look, memberships, predict
 from tagxai.methods.cross_attention import CrossAttention
@@ -147,3 +147,15 @@ def test_a_missing_file_and_another_file_are_refused(tmp_path):
     storage.write_tensors(tmp_path / "else.safetensors", {"A": torch.zeros(2)})
     with pytest.raises(DamagedFileError, match="does not hold a network"):
         make_method(f"amortised:{tmp_path / 'else.safetensors'}")
+
+
+def test_the_shipped_network_is_tinys_and_finds_the_words():
+    from tagxai.metrics.areas_under_curves import AveragePrecision
+
+    generator, method = load_generator("tiny"), make_method("amortised:tiny")
+    assert method.file.stat().st_size < 2e6
+    clip = generator.generate("a dog barks followed by rain falling", seed=0)
+    found = method.attribute(generator, clip)
+    words = {score.unit.text: score.score for score in found.per_word()}
+    assert max(words["by"], words["a"]) < 0.2 * max(words["dog"], words["barks"])
+    assert AveragePrecision().score(generator, clip, found) > 0.6

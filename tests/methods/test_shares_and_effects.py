@@ -147,6 +147,8 @@ def test_distances_out_of_range_are_one_sentence():
         Occlusion(beside=0)
     with pytest.raises(TagxaiError, match="option 'distance' of method 'share_x_effect' must be at least 0, not -1"):
         ShareXEffect(distance=-1)
+    with pytest.raises(TagxaiError, match=r"option 'root' of method 'share_x_alti_logit' must be at least 1, not 0\.5"):
+        ShareXALTILogit(root=0.5)
 
 
 def test_share_x_effect_needs_attention_whatever_takes_words_away(generator, generation, monkeypatch):
@@ -244,10 +246,12 @@ def test_a_norm_that_does_not_centre_is_held_at_its_scale_too(generator, generat
         torch.testing.assert_close(directions[q, t], expected.detach(), **TOLERANCE)
 
 
-def test_the_product_is_the_share_times_the_root_of_what_a_token_adds(generator, generation):
-    added, zeroing = (method.attribute(generator, generation).scores for method in (ALTILogit(), ValueZeroing()))
-    scores = ShareXALTILogit().attribute(generator, generation).scores
-    expected = zeroing / zeroing.sum(-1, keepdim=True) * added.clamp(min=0).sqrt()
+@pytest.mark.parametrize(("feed_forward", "root"), [(False, 2.0), (True, 3.0)])
+def test_the_product_is_the_share_times_the_root_of_what_a_token_adds(generator, generation, feed_forward, root):
+    alti_logit = ALTILogit(feed_forward=feed_forward)
+    added, zeroing = (method.attribute(generator, generation).scores for method in (alti_logit, ValueZeroing()))
+    scores = ShareXALTILogit(feed_forward=feed_forward, root=root).attribute(generator, generation).scores
+    expected = zeroing / zeroing.sum(-1, keepdim=True) * added.clamp(min=0) ** (1 / root)
     torch.testing.assert_close(scores, expected, **TOLERANCE)
     assert (added < 0).any()
 

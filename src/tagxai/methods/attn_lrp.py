@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tagxai.contract.generator import Capability
+from tagxai.contract.generator import Capability, Generator
 from tagxai.contract.method import Method
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.contract.workload import Workload
-from tagxai.probing.relevance_flow import token_relevance
+from tagxai.probing.relevance_flow import check_ruled, token_relevance
 from tagxai.probing.relevance_rules import BESIDE, SoftmaxRule
 
 
@@ -30,6 +30,10 @@ class AttnLRP(Method):
 
     softmax: SoftmaxRule = "taylor"
     """The rule of a softmax: AttnLRP's `taylor`, or `held`, as if weights were constant (Ali et al., ICML 2022)."""
+
+    def check_supported(self, generator: Generator) -> None:
+        super().check_supported(generator)
+        check_ruled(generator.attention_sites())
 
     def explain(self, run: Run) -> Scores:
         found = token_relevance(run, self.softmax)

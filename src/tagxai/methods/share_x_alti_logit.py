@@ -31,12 +31,21 @@ class ShareXALTILogit(Method):
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention", "gradients"})
     expense: ClassVar[str] = "passes of alti_logit and of value_zeroing"
 
+    feed_forward: bool = False
+    """Count what feed-forward networks add, too, as in `alti_logit`."""
+    root: float = 2.0
+    """Which root is taken of what a token adds; higher roots bring a token's large and small additions closer."""
+
+    def __post_init__(self) -> None:
+        self.require("root", self.root >= 1, "at least 1")
+
     def check_supported(self, generator: Generator) -> None:
         super().check_supported(generator)
         check_followed(generator.attention_sites())
 
     def explain(self, run: Run) -> Scores:
-        return Scores(shares_of_frames(run) * logit_contributions(run).clamp(min=0).sqrt())
+        added = logit_contributions(run, feed_forward=self.feed_forward).clamp(min=0)
+        return Scores(shares_of_frames(run) * added ** (1 / self.root))
 
     def peak_memory(self, work: Workload) -> int:
         return max(2 * work.forward(1), work.forward(work.batch))

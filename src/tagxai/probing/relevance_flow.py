@@ -51,12 +51,17 @@ class Relevance(NamedTuple):
         return (missed.abs().mean() / self.target.abs().mean().clamp(min=1e-12)).item()
 
 
-def token_relevance(run: Run, softmax: SoftmaxRule) -> Relevance:
-    """The relevance of each token. Raises UnsupportedError for a model that the rules do not cover."""
-    sites = run.model.attention_sites()
+def check_ruled(sites: Sequence[AttentionSite]) -> None:
+    """Raises UnsupportedError for a model that the rules do not cover."""
     check_followed(sites)
     for block in blocks(sites):
         feed_forward(block, sites)
+
+
+def token_relevance(run: Run, softmax: SoftmaxRule) -> Relevance:
+    """The relevance of each token. Raises UnsupportedError for a model that the rules do not cover."""
+    sites = run.model.attention_sites()
+    check_ruled(sites)
     stream, directions = last_stream(run, sites[-1].block)
     tokens = len(run.generation.tokens)
     sources, streams = torch.eye(tokens + len(BESIDE), device=stream.device), []
