@@ -32,7 +32,7 @@ def test_every_cell_runs_and_says_what_it_should(executed):
     shown = [each for cell in notebook.cells if cell.cell_type == "code" for each in cell.outputs]
     said = [each.get("text", "an error") for each in shown if each.output_type in ("stream", "error")]
     assert [text for text in said if "ipywidgets" not in text] == []  # of which tqdm wants a newer one, or any
-    assert any("vanished: rain" in each["data"].get("text/plain", "") for each in shown)
+    assert any("vanished: rain" in each.get("data", {}).get("text/plain", "") for each in shown)
     assert {file.name for file in folder.iterdir()} == {"OUT", "labels.txt"}
 
 
