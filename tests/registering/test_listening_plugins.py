@@ -6,6 +6,7 @@ import torch
 from tagxai import TagxaiError, hookimpl
 from tagxai.authoring.listening import check_classifier
 from tagxai.benchmark.prompts import find_prompts
+from tagxai import classifiers
 from tagxai.classifiers import Classifier, load_classifier
 from tagxai.contract.prompt_set import PromptSet
 from tagxai.errors import UnknownNameError
@@ -59,9 +60,9 @@ def installed(monkeypatch):
     known = registering.load(Plugin(), entry_points=False)
     for module in ("tagxai.registering.registry", "tagxai.benchmark.prompts", "tagxai.explaining.identifying"):
         monkeypatch.setattr(f"{module}.registry", lambda: known)
-    load_classifier.cache_clear()
+    classifiers._loaded.cache_clear()
     yield known
-    load_classifier.cache_clear()
+    classifiers._loaded.cache_clear()
 
 
 def test_a_classifier_is_loaded_by_its_name_and_source():
