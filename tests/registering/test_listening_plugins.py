@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from tagxai import TagxaiError, hookimpl
+from tagxai import TagxaiError, classifiers, hookimpl
 from tagxai.authoring.listening import check_classifier
 from tagxai.benchmark.prompts import find_prompts
-from tagxai import classifiers
 from tagxai.classifiers import Classifier, load_classifier
 from tagxai.contract.prompt_set import PromptSet
 from tagxai.errors import UnknownNameError
