@@ -117,6 +117,9 @@ def test_explanations_are_compared_and_measured_by_name(names):
     a, b, tiny = names["a"], names["b"], names["g"]
     both = tagxai.compare(a, b, a)
     assert list(both.explanations) == ["cross_attention", "alti", "cross_attention 2"]
+    assert (a - both.explanations["alti"]).method == "cross_attention - alti"
+    with pytest.raises(TagxaiError, match="an attribution is subtracted from another, not str 'b'"):
+        a - "b"
     values = tagxai.evaluate(both, ["gini", "mask_size"], generator=tiny)
     assert values["alti"]["gini"] == tagxai.measure("gini", b, generator=tiny)
     assert values["cross_attention"] == values["cross_attention 2"] == tagxai.evaluate(a, "gini, mask_size")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tagxai.contract.attention import AttentionSite
+from tagxai.errors import UnsupportedError
 from tagxai.explaining.default_method import default_method
 from tagxai.explaining.loading import make_method
 from tagxai.registering.registry import registry
@@ -28,3 +30,12 @@ def test_attention_takes_share_x_effect_and_its_absence_the_effects_alone(genera
     assert getattr(method, "beside", None) == beside
     if beside:
         assert method.operator == "delete"
+
+
+def test_a_loaded_model_that_does_not_show_its_layers_takes_effects_alone(random_model, monkeypatch):
+    model = registry().generator("musicgen").load(str(random_model))
+    assert default_method(model)[0] == "share_x_effect"
+    monkeypatch.setattr(type(model.cross_attention()[0]), "block", AttentionSite.block)
+    assert default_method(model) == ("occlusion", {"operator": "delete", "beside": "3"})
+    with pytest.raises(UnsupportedError, match="such as 'shapley', do without"):
+        make_method("share_x_effect", {}).check_supported(model)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tagxai import TagxaiError, hookimpl
+from tagxai import TagxaiError, classifiers, hookimpl
 from tagxai.authoring.listening import check_classifier
 from tagxai.benchmark.prompts import find_prompts
 from tagxai.classifiers import Classifier, load_classifier
@@ -59,9 +59,9 @@ def installed(monkeypatch):
     known = registering.load(Plugin(), entry_points=False)
     for module in ("tagxai.registering.registry", "tagxai.benchmark.prompts", "tagxai.explaining.identifying"):
         monkeypatch.setattr(f"{module}.registry", lambda: known)
-    load_classifier.cache_clear()
+    classifiers._loaded.cache_clear()
     yield known
-    load_classifier.cache_clear()
+    classifiers._loaded.cache_clear()
 
 
 def test_a_classifier_is_loaded_by_its_name_and_source():

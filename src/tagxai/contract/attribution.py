@@ -150,11 +150,15 @@ class Attribution(AskedForWords):
         shown = ", ".join(f"{score.text} {score.score:.3g}" for score in best)
         return f"Attribution({self.method}, {self.generation.prompt!r}: {shown})"
 
-    def __sub__(self, other: Attribution) -> Attribution:
+    def __sub__(self, other: Any) -> Attribution:
         """A signed attribution of the same clip: where this one gives more, and where the other does.
 
-        Raises TagxaiError where the two are of different clips, or join a word's tokens in different ways.
+        `other` is an attribution, or an explanation that holds one. Raises TagxaiError for anything else, and where the
+        two are of different clips, or join a word's tokens in different ways.
         """
+        other = getattr(other, "attribution", other)  # of an Explanation, as a Comparison holds them
+        if not isinstance(other, Attribution):
+            raise TagxaiError(f"an attribution is subtracted from another, not {type(other).__name__} {other!r:.60}")
         check_subtractable(self, other)
         both = enumerate((self, other), 1)
         settings = {f"{i}.{name}": value for i, each in both for name, value in each.settings.items()}
