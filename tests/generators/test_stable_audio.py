@@ -223,7 +223,7 @@ def cut_short(copy):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (index(_class_name="AudioLDM2Pipeline"), r"does not hold a StableAudioPipeline: .*\(AudioLDM2Pipeline\)$"),
+        (index(_class_name="MusicLDMPipeline"), r"does not hold a StableAudioPipeline: .*\(MusicLDMPipeline\)$"),
         (lambda copy: shutil.rmtree(copy / "vae"), "the StableAudioPipeline has no vae$"),
         (index(projection_model=[None, None]), "the StableAudioPipeline has no projection_model$"),
         (
