@@ -1,9 +1,9 @@
 """How time and memory grow with a clip's length, its words, the number of clips and the model's layers.
 
-    uv run python benchmarks/growth.py --out FOLDER [--shape small] [--methods NAMES] [--seconds 1 4 16]
+    uv run python benchmarks/growth.py --out FOLDER [--shape small] [--methods NAMES] [--seconds 1 4 14]
         [--words 3 6 12] [--clips 1 2 4] [--layers 2 4 8]
 
-One of the four varies at a time, the others stay at the first value of words and clips, the shape's own layers, and 1 s.
+One of the four varies at a time; the others stay at their first values, and at 1 s.
 Weights are random (`full_size_shapes.py`), codes too: neither changes the work. For generating and for each method, in
 a process of its own: CPU seconds on one thread, after a warm-up on the shortest clip, and the peak of resident memory
 above that before. The exponent is the slope of a straight line through the logarithms, the relative one that of the
@@ -18,7 +18,7 @@ import json
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -27,9 +27,11 @@ from full_size_shapes import SHAPES, build
 from growth_page import draw, markdown
 from machine import machine
 
-WORDS = "a dog bark while rain fall then bird sing followed by thunder".split()
+WORDS = ["a", "dog", "bark", "while", "rain", "fall", "then", "bird", "sing", "followed", "by", "thunder"]
 GENERATING = "generating"
-METHODS = "cross_attention,alti_logit,input_x_gradient,integrated_gradients,occlusion,share_x_effect,audiogenx(epochs=5)"
+METHODS = (
+    "cross_attention,alti_logit,input_x_gradient,integrated_gradients,occlusion,share_x_effect,audiogenx(epochs=5)"
+)
 
 
 def measure(shape: str, work: str, size: dict[str, float]) -> dict[str, float]:
@@ -42,7 +44,6 @@ def measure(shape: str, work: str, size: dict[str, float]) -> dict[str, float]:
 
     torch.set_num_threads(1)
     generator = build(replace(SHAPES[shape], layers=int(size["layers"])), "float32")
-    generator.max_duration = max(generator.max_duration, size["seconds"])
     words = [WORDS[place % len(WORDS)] for place in range(int(size["words"]))]
 
     def requests(seconds: float) -> list[Request]:
@@ -66,6 +67,14 @@ def measure(shape: str, work: str, size: dict[str, float]) -> dict[str, float]:
     return {"seconds": process_time() - started, "bytes": max(0, peak_memory() - before)}
 
 
+def _load_libraries(shape: str) -> None:
+    """Before processes are forked, so that each need not do so; on one thread, as others would not survive it."""
+    import torch
+
+    torch.set_num_threads(1)
+    build(replace(SHAPES[shape], layers=1), "float32").generate("a dog", duration=0.1)
+
+
 def sizes(arguments: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """For each axis, the sizes along it."""
     axes = {name: getattr(arguments, name) for name in ("seconds", "words", "clips", "layers")}
@@ -78,7 +87,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--methods", default=METHODS)
-    parser.add_argument("--seconds", type=float, nargs="+", default=[1.0, 4.0, 16.0])
+    parser.add_argument("--seconds", type=float, nargs="+", default=[1.0, 4.0, 14.0])
     parser.add_argument("--words", type=int, nargs="+", default=[3, 6, 12])
     parser.add_argument("--clips", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 8])
@@ -88,6 +97,8 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     file = arguments.out / "growth.json"
     found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    context = get_context("fork" if "fork" in get_all_start_methods() else "spawn")
+    _load_libraries(arguments.shape)
     for axis, along in sizes(arguments).items():
         for size in along:
             for work in (GENERATING, *split(arguments.methods)):
@@ -96,15 +107,18 @@ def main() -> None:
                     continue
                 print(f"{axis} {size[axis]:g}: {work}", file=sys.stderr, flush=True)
                 try:
-                    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                    with ProcessPoolExecutor(1, mp_context=context) as pool:
                         found[key] = pool.submit(measure, arguments.shape, work, size).result()
                 except Exception as error:  # one that cannot work must not end the run
                     found[key] = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
                 file.write_text(json.dumps(found, indent=1) + "\n")
+        write_page(found, arguments)
+
+
+def write_page(found: dict[str, Any], arguments: argparse.Namespace) -> None:
     text = markdown(found, f"{arguments.shape}, float32; {machine(1)}")
     (arguments.out / "growth.md").write_text(text)
     (arguments.out / "growth.png").write_bytes(draw(found))
-    print(text)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,9 @@ def draw(found: Mapping[str, Any]) -> bytes:
             for work, line in works.items():
                 scale = 1.0 if place == 1 else 1e-6
                 style = {"color": "black", "linewidth": 2} if work == GENERATING else {"linewidth": 1}
-                panel.plot([each[0] for each in line], [each[place] * scale for each in line], "o-", label=work, **style)
+                panel.plot(
+                    [each[0] for each in line], [each[place] * scale for each in line], "o-", label=work, **style
+                )
             panel.set(xscale="log", yscale="log" if place == 1 else "symlog", xlabel=axis, ylabel=unit)
             panel.grid(linewidth=0.3)
     panels[0][0].legend(fontsize=6)

@@ -1,0 +1,158 @@
+"""The whole path of `audiocaps.toml` on random weights of AudioGen's format, and what 1,000 captions would take.
+
+    uv run python benchmarks/audiocaps_path.py --out FOLDER [--shape small] [--captions 8] [--metrics NAMES]
+
+Writes a random checkpoint in audiocraft's own format and AudioCaps' two lists of captions (invented ones), then runs
+the plan of `audiocaps.toml` with that model: plan, clips, explanations, metrics, tables. A second run resumes. While it
+runs, it counts what each method and metric asks of the model: clips sampled, and rows of teacher-forced passes.
+
+From these counts follows an estimate, stage by stage, of the plan on 1,000 captions with AudioGen-medium on H100s, by
+the same three limits as `full_size.py`: arithmetic at 35 % of 989 TFLOP/s, weights read at 60 % of 3.35 TB/s, and
+kernel launches of 5 microseconds. "one by one" samples each clip alone, "batches" sixteen at a time. Not in it: the
+codec, the classifiers, the text encoder, files. Passes that are differentiated count three times.
+
+`--shape audiogen-medium --dtype bfloat16` is the released size: about 8 GB of weights on disk, and hours on a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections import Counter, defaultdict
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from audiocaps_estimate import table
+from machine import machine
+
+CAPTIONS = [
+    "A dog barks while rain falls",
+    "A man speaks as a car passes by",
+    "Birds sing and water flows",
+    "A siren wails in the distance",
+    "Thunder rolls followed by heavy rain",
+    "A bell rings several times",
+    "An engine starts and idles",
+    "People laugh and applaud",
+]
+FULL = {
+    "transformer_lm": {"dim": 1536, "num_heads": 24, "num_layers": 48, "hidden_scale": 4, "card": 2048},
+    "rvq": {"bins": 2048},
+}
+METRICS = "mask_size,gini,sufficiency,kl_f,fid_cf"
+
+
+def write_lists(folder: Path, number: int) -> None:
+    """test.csv and val.csv as AudioCaps has them; one clip is in both, so that it is left out."""
+    rows = [[place, f"clip{place}", 30, f"{CAPTIONS[place % len(CAPTIONS)]}{' again' * (place // len(CAPTIONS))}"]
+            for place in range(number)]  # fmt: skip
+    seen = [number, "seen", 0, "A cat meows"]
+    for name, own in (("test", [*rows, seen]), ("val", [seen])):
+        with (folder / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([["audiocap_id", "youtube_id", "start_time", "caption"], *own])
+
+
+@contextmanager
+def counting(counts: dict[str, Counter]):
+    """Counts the clips and the rows of passes of each method and metric, while they run in this process."""
+    from tagxai.benchmark import cells
+    from tagxai.generators.audiocraft.model import AudioGenGenerator as Model
+
+    stage = ["generating"]
+    kept = {(owner, name): getattr(owner, name) for owner, name in (
+        (cells, "attribute"), (cells, "measure"), (Model, "generate_many"), (Model, "forward"), (Model, "hidden_states")
+    )}  # fmt: skip
+
+    def staged(name: str, label: Any) -> Any:
+        def call(*given: Any, **options: Any) -> Any:
+            stage.append(label(*given, **options))
+            started = perf_counter()
+            try:
+                return kept[cells, name](*given, **options)
+            finally:
+                counts[stage[-1]].update(times=1, seconds=perf_counter() - started)
+                stage.pop()
+
+        return call
+
+    def counted(name: str, rows: Any) -> Any:
+        def call(self: Any, *given: Any, **options: Any) -> Any:
+            counts[stage[-1]].update(rows(*given, **options))
+            return kept[Model, name](self, *given, **options)
+
+        return call
+
+    def rows_of(clip: Any, conditioning: Any = None, **_: Any) -> dict[str, int]:
+        return {"rows": 1 if conditioning is None else len(conditioning.embeddings), "calls": 1}
+
+    cells.attribute = staged("attribute", lambda method, *_, label=None, **__: f"method {label}")
+    cells.measure = staged("measure", lambda metric, *_, **__: f"metric {metric.name}")
+    Model.generate_many = counted("generate_many", lambda requests, **_: {"clips": len(requests)})
+    Model.forward, Model.hidden_states = counted("forward", rows_of), counted("hidden_states", rows_of)
+    try:
+        yield
+    finally:
+        for (owner, name), function in kept.items():
+            setattr(owner, name, function)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--shape", choices=("small", "audiogen-medium"), default="small")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--captions", type=int, default=8)
+    parser.add_argument("--metrics", default=METRICS)
+    arguments = parser.parse_args()
+    from tagxai.benchmark import results
+    from tagxai.benchmark.plan_options import make_plan, read_options
+    from tagxai.benchmark.running import run
+    from tagxai.report.benchmark import write_benchmark
+    from tagxai.testing import random_audiocraft_checkpoint
+
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(name: str):
+        started = perf_counter()
+        yield
+        seconds[name] = perf_counter() - started
+        print(f"{name}: {seconds[name]:.1f} s", flush=True)
+
+    model = out / f"model-{arguments.shape}"
+    with timed("checkpoint"):
+        if not (model / "compression_state_dict.bin").is_file():
+            larger = FULL if arguments.shape == "audiogen-medium" else {}
+            random_audiocraft_checkpoint(model, changes={"dataset": {"segment_duration": 10}, **larger})
+    write_lists(out, arguments.captions)
+    content = read_options(Path(__file__).with_name("audiocaps.toml"))
+    content |= {"generators": [f"audiogen:{model}"], "metrics": arguments.metrics, "device": "cpu"}
+    content |= {"dtype": arguments.dtype, "threads": 1}
+    with timed("plan"):
+        plan = make_plan(content, folder=out)
+    assert len(plan.prompts) == arguments.captions, "the clip that both lists name is left out"
+    counts: dict[str, Counter] = defaultdict(Counter)
+    with timed("run"), counting(counts):
+        run(plan, out / "bench")
+    with timed("tables"):
+        found = results.load(out / "bench")
+        write_benchmark(found, out / "bench")
+    file = out / "counts.json"
+    if counts["generating"]["clips"]:  # a run that only resumes counts nothing
+        file.write_text(json.dumps(counts, indent=1))
+    counted = json.loads(file.read_text())
+    text = [f"# AudioCaps' path: {arguments.shape}, {arguments.captions} captions", "", f"{machine(1)}.", ""]
+    text += ["| stage | seconds |", "| --- | --- |", *(f"| {name} | {each:.1f} |" for name, each in seconds.items())]
+    text += ["", f"Cells: {', '.join(f'{number} {status}' for status, number in found.counts.items())}.", ""]
+    text += table(counted, arguments.captions)
+    (out / "audiocaps_path.md").write_text("\n".join(text) + "\n")
+    print("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
