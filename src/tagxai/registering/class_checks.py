@@ -46,7 +46,7 @@ def _fault_of_description(cls: type[Any]) -> str | None:
         if not isinstance(text, str):
             return f"registers {cls.name!r} with {what} = {text!r:.60}; expected text"
     for name in ("needs", "offers"):
-        words = getattr(cls, name, frozenset())
+        words: object = getattr(cls, name, frozenset())
         if not isinstance(words, (set, frozenset, list, tuple)) or not all(isinstance(word, str) for word in words):
             return f"registers {cls.name!r} with {name} = {words!r:.60}; expected a set of texts"
     return None
