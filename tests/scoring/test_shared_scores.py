@@ -43,7 +43,6 @@ def test_methods_that_share_scores_find_what_each_would_alone_at_the_same_cost(g
         torch.testing.assert_close(other.scores, own.scores, atol=1e-5, rtol=1e-5)
         assert other.cost.forward_passes == own.cost.forward_passes
         assert other.cost.model_calls == own.cost.model_calls
-        assert other.cost.seconds >= PAUSE
     rows.clear()
     methods[0].attribute(generator, generation)
     assert sum(rows) == alone[0].cost.forward_passes  # outside the block nothing is shared
