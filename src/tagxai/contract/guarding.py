@@ -13,10 +13,9 @@ from tagxai.contract.devices import check_device, check_dtype
 from tagxai.contract.finite import check_found, check_weights
 from tagxai.contract.foreign import exits_named, is_built_in, printing_to_stderr
 from tagxai.contract.request import check_prompts, check_requests
-from tagxai.contract.shortage import naming_shortage
+from tagxai.contract.shortage import is_out_of_memory, naming_shortage
 from tagxai.contract.state import neutral_state, neutral_torch
 from tagxai.errors import TagxaiError, error_sentence
-from tagxai.lazy import torch
 
 CALLS: Mapping[str, str] = {
     "generate_one": "audio samples",
@@ -96,9 +95,11 @@ def _loaded_apart(function: Callable[..., Any], cls: Any, source: str | None, **
     try:
         with exits_named(what), printing_to_stderr():
             found = function(cls, source, **options)
-    except (TagxaiError, MemoryError, torch.OutOfMemoryError):
+    except TagxaiError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         raise TagxaiError(f"{what} failed to load: {error_sentence(error)}") from error
     if not hasattr(found, "encode_prompt"):
         raise TagxaiError(f"{what} failed to load: it gave {type(found).__name__}, not a generator")

@@ -53,27 +53,33 @@ class Names:
     """
 
     def __init__(self, owner: Any, ours: bool) -> None:
-        self.owner, self.ours = owner, ours
-        self.before = {name: value for name, value in vars(owner).items() if self._counts(name, value)}
+        self.owner, self.ours, self.before = owner, ours, dict(vars(owner))
+        self.places = list(map(id, self.before.values()))  # looked at in one go: there are tens of thousands
         self.contents = {
-            name: value.copy() for name, value in self.before.items() if ours and type(value) in _CONTAINERS
+            name: value.copy()
+            for name, value in (self.before.items() if ours else ())
+            if type(value) in _CONTAINERS and not name.startswith("__")
         }
+
+    def restore(self) -> None:
+        if list(map(id, vars(self.owner).values())) != self.places:
+            self._put_back()
+        for name, content in self.contents.items():
+            _refill(self.before[name], content)
+
+    def _put_back(self) -> None:
+        now = vars(self.owner)
+        for name, value in self.before.items():
+            if now.get(name, _MISSING) is not value and self._counts(name, value):
+                setattr(self.owner, name, value)
+        if isinstance(self.owner, type):  # a module may load others, a class gains nothing
+            for name in [name for name, value in now.items() if self._is_added(name, value)]:
+                delattr(self.owner, name)
 
     def _counts(self, name: str, value: Any) -> bool:
         if isinstance(self.owner, type) and isinstance(value, _CODE):
             return True
         return not name.startswith("__" if self.ours else "_")
-
-    def restore(self) -> None:
-        now = vars(self.owner)
-        for name, value in self.before.items():
-            if now.get(name, _MISSING) is not value:
-                setattr(self.owner, name, value)
-        if isinstance(self.owner, type):  # a module may load others, a class gains nothing
-            for name in [name for name, value in now.items() if self._is_added(name, value)]:
-                delattr(self.owner, name)
-        for name, content in self.contents.items():
-            _refill(self.before[name], content)
 
     def _is_added(self, name: str, value: Any) -> bool:
         if name in self.before or name.startswith("_abc"):
