@@ -73,7 +73,7 @@ def build(shape: Shape, dtype: str) -> TransformersGenerator:
             num_codebooks=shape.codebooks,
             pad_token_id=shape.vocabulary,
             bos_token_id=shape.vocabulary,
-            max_position_embeddings=512,
+            max_position_embeddings=1536,  # 30 s of the released models
             dropout=0.0,
         )
         text = T5Config(**shape.text)

@@ -1,6 +1,6 @@
 """How time and memory grow with a clip's length, its words, the number of clips and the model's layers.
 
-    uv run python benchmarks/growth.py --out FOLDER [--shape small] [--methods NAMES] [--seconds 1 4 14]
+    uv run python benchmarks/growth.py --out FOLDER [--shape small] [--methods NAMES] [--seconds 1 4 16]
         [--words 3 6 12] [--clips 1 2 4] [--layers 2 4 8]
 
 One of the four varies at a time; the others stay at their first values, and at 1 s.
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--methods", default=METHODS)
-    parser.add_argument("--seconds", type=float, nargs="+", default=[1.0, 4.0, 14.0])
+    parser.add_argument("--seconds", type=float, nargs="+", default=[1.0, 4.0, 16.0])
     parser.add_argument("--words", type=int, nargs="+", default=[3, 6, 12])
     parser.add_argument("--clips", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 8])
