@@ -31,8 +31,8 @@ def predict(
             sum_of.repeat(len(conditioning), *[1] * (sum_of.ndim - 1))
             for sum_of in map(torch.add, net.time_embed(levels), net.time_embed_r(torch.zeros_like(levels)))
         )
-        made_anew = torch.cat([silence, torch.ones_like(silence)], -1).expand(len(latents), -1, -1)
-        whole = torch.nn.functional.pad(torch.cat([made_anew, latents], -1), (0, 0, 0, -frames % patch))
+        beside = torch.cat([silence, torch.ones_like(silence)], -1).expand(len(latents), -1, -1)
+        whole = torch.nn.functional.pad(torch.cat([beside, latents], -1), (0, 0, 0, -frames % patch))
         states = net.proj_in_conv(whole.transpose(1, 2)).transpose(1, 2)
         length, device = states.shape[1], states.device
         turns = _ace_step_rotary_freqs(length, net.head_dim, net.rope_theta, device, states.dtype)
