@@ -42,7 +42,8 @@ FULL = {
     "transformer_lm": {"dim": 1536, "num_heads": 24, "num_layers": 48, "hidden_scale": 4, "card": 2048},
     "rvq": {"bins": 2048},
 }
-METRICS = "mask_size,gini,sufficiency,kl_f,fid_cf"
+TOGETHER = "made and asked together: clips, clips under masks, AudioGenX"
+METRICS = "mask_size,gini,sufficiency,kl_f(classifier=detector),fid_cf(classifier=detector)"
 
 
 def write_lists(folder: Path, number: int) -> None:
@@ -61,7 +62,7 @@ def counting(counts: dict[str, Counter]):
     from tagxai.benchmark import cells
     from tagxai.generators.audiocraft.model import AudioGenGenerator as Model
 
-    stage = ["generating"]
+    stage = [TOGETHER]
     kept = {(owner, name): getattr(owner, name) for owner, name in (
         (cells, "attribute"), (cells, "measure"), (Model, "generate_many"), (Model, "forward"), (Model, "hidden_states")
     )}  # fmt: skip
@@ -143,13 +144,15 @@ def main() -> None:
         found = results.load(out / "bench")
         write_benchmark(found, out / "bench")
     file = out / "counts.json"
-    if counts["generating"]["clips"]:  # a run that only resumes counts nothing
+    if (
+        any(counted["clips"] for counted in counts.values()) or not file.exists()
+    ):  # a run that only resumes counts nothing
         file.write_text(json.dumps(counts, indent=1))
     counted = json.loads(file.read_text())
     text = [f"# AudioCaps' path: {arguments.shape}, {arguments.captions} captions", "", f"{machine(1)}.", ""]
     text += ["| stage | seconds |", "| --- | --- |", *(f"| {name} | {each:.1f} |" for name, each in seconds.items())]
     text += ["", f"Cells: {', '.join(f'{number} {status}' for status, number in found.counts.items())}.", ""]
-    text += table(counted, arguments.captions)
+    text += table(counts, arguments.captions)
     (out / "audiocaps_path.md").write_text("\n".join(text) + "\n")
     print("\n".join(text))
 
