@@ -144,11 +144,9 @@ def main() -> None:
         found = results.load(out / "bench")
         write_benchmark(found, out / "bench")
     file = out / "counts.json"
-    if (
-        any(counted["clips"] for counted in counts.values()) or not file.exists()
-    ):  # a run that only resumes counts nothing
-        file.write_text(json.dumps(counts, indent=1))
-    counted = json.loads(file.read_text())
+    for name, earlier in (json.loads(file.read_text()) if file.exists() else {}).items():
+        counts[name].update(earlier)  # of a run that this one has continued
+    file.write_text(json.dumps(counts, indent=1))
     text = [f"# AudioCaps' path: {arguments.shape}, {arguments.captions} captions", "", f"{machine(1)}.", ""]
     text += ["| stage | seconds |", "| --- | --- |", *(f"| {name} | {each:.1f} |" for name, each in seconds.items())]
     text += ["", f"Cells: {', '.join(f'{number} {status}' for status, number in found.counts.items())}.", ""]
