@@ -121,7 +121,10 @@ def read_audio(path: Path) -> tuple[torch.Tensor, int]:
     """`(waveform[channels, samples], sample_rate in Hz)`."""
     import soundfile
 
-    samples, sample_rate = _read(path, lambda: soundfile.read(path, dtype="float32", always_2d=True))
+    def read() -> Any:  # from memory: by name, it cannot read one that is not Unicode
+        return soundfile.read(io.BytesIO(path.read_bytes()), dtype="float32", always_2d=True)
+
+    samples, sample_rate = _read(path, read)
     return torch.from_numpy(samples.T.copy()), sample_rate
 
 
