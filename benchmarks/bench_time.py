@@ -131,7 +131,8 @@ def run(tree: Path, text: str, folder: Path) -> tuple[float, dict[Cell, str]]:
         sys.exit(f"{tree}: the benchmark failed:\n{ended.stderr[-2000:]}")
     with (folder / "out" / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    cells = {(row["prompt"], row["method"], row["metric"]): row["value"] or row["error"] for row in rows}
+    sentence = "why" if "why" in rows[0] else "error"
+    cells = {(row["prompt"], row["method"], row["metric"]): row["value"] or row[sentence] for row in rows}
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, cells
 
 

@@ -35,7 +35,7 @@ from typing import Any
 
 from survival_guests import broken, misdeeds
 from survival_plugin import BAD
-from survival_runs import Bench, descendants, ended, tell
+from survival_runs import ENDED, Bench, descendants, ended, tell
 
 TRIALS = ("kill", "workers", "ray", "plugins", "saves", "misdeeds", "broken")
 ALONE: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"misdeeds": misdeeds, "broken": broken}
@@ -55,7 +55,7 @@ def kill(given: argparse.Namespace, whole: Bench, seconds: float) -> dict[str, A
             time.sleep(0.002)
         longest = (seconds - whole.start_up) / cells if more else whole.start_up
         try:
-            if process.wait(draw.uniform(0, longest) if left > 0 else None) != 0:
+            if process.wait(draw.uniform(0, longest) if left > 0 else None) not in ENDED:
                 raise SystemExit(f"the command ended with {process.returncode}; see the file log in --out")
             break
         except subprocess.TimeoutExpired:
@@ -129,7 +129,7 @@ def plugins(given: argparse.Namespace, whole: Bench, seconds: float) -> dict[str
     rows, without = bench.rows(), [row for row in whole.rows() if row["prompt"] in prompts]
     wrong = []
     for how, text in BAD.items():
-        errors = {row["error"] for row in rows if row["method"] == f"bad(how={how})"}
+        errors = {row["why"] for row in rows if row["method"] == f"bad(how={how})"}
         if not errors or any(text not in error for error in errors):
             wrong.append(f"{how}: {sorted(errors)}")
     others = [row for row in rows if not row["method"].startswith("bad(")]

@@ -58,7 +58,7 @@ def misdeeds(given: argparse.Namespace) -> dict[str, Any]:
     taken = bench.run()
     expected = {tuple(row.items()) for row in good.rows()}
     others = {tuple(row.items()) for row in bench.rows() if not row["method"].startswith("misdeed(")}
-    errors = {row["method"]: row["error"] for row in bench.rows() if row["method"].startswith("misdeed(")}
+    errors = {row["method"]: row["why"] for row in bench.rows() if row["method"].startswith("misdeed(")}
     return {
         "methods": len(errors),
         "with an error": sum(map(bool, errors.values())),
