@@ -125,6 +125,7 @@ def run(tree: Path, text: str, folder: Path) -> tuple[float, dict[Cell, str]]:
     own = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [python_of(tree).with_name("tagxai"), "bench", folder / "plan.toml", "--out", folder / "out"]
+    command += ["--yes"] if tree == HERE else []  # no trial and no question, as commit 0314d4e
     ended = subprocess.run(command, env=own | {"OMP_NUM_THREADS": "1"}, cwd=folder, capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if not (folder / "out" / "results.csv").is_file():

@@ -46,7 +46,7 @@ class Bench:
             "--threads": "1",
         } | changes
         self.show = [sys.executable, "-c", main, "bench", "show", str(self.folder)]
-        self.command = [sys.executable, "-c", main, "bench", "run", "--out", str(self.folder), *options]
+        self.command = [sys.executable, "-c", main, "bench", "run", "--yes", "--out", str(self.folder), *options]
         self.command += [word for pair in plan.items() for word in pair]
         self.finished: list[tuple[int, dict[Path, tuple[Any, Cell]]]] = []
 
