@@ -252,7 +252,7 @@ def test_cuda_without_a_driver_is_one_sentence(device, answer, reason, random_mo
         (("--device", "banana"), "no device named 'banana'; choices: auto, cpu, cuda, cuda:0, mps, sharded"),
         (
             ("--dtype", "float8"),
-            "no dtype named 'float8'; did you mean 'float32'? choices: auto, bfloat16, float16, float32",
+            "no dtype named 'float8'; did you mean 'float32'? choices: auto, bfloat16, float16, float32, int8",
         ),
     ],
 )
@@ -303,8 +303,8 @@ def test_a_device_that_is_not_there_is_one_sentence_for_every_generator(spec, de
 
 
 def test_a_dtype_that_no_model_computes_in_is_one_sentence():
-    with pytest.raises(TagxaiError, match=r"^no dtype named 'int8'; choices: bfloat16, float16, float32, float64$"):
-        load_generator("tiny", dtype="int8")
+    with pytest.raises(TagxaiError, match=r"^no dtype named 'int4'; choices: bfloat16, float16, float32, float64$"):
+        load_generator("tiny", dtype="int4")
 
 
 @pytest.mark.parametrize(

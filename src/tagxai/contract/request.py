@@ -73,7 +73,7 @@ def read_settings(declared: Iterable[Setting], given: Mapping[str, Any], owner: 
     }
 
 
-def check_prompt(prompt: str) -> None:
+def check_prompt(prompt: object) -> None:
     """Raises TagxaiError for a prompt without words, or one that is no text (or holds half of a surrogate pair)."""
     if not isinstance(prompt, str):
         raise TagxaiError(f"the prompt must be text, not {type(prompt).__name__} {shown(prompt)}")
