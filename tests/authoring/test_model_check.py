@@ -48,6 +48,7 @@ def test_a_checkpoint_of_audiocraft_passes(audiocraft_model):
     assert [outcomes(made.stdout)[step] for step in STEPS] == ["ok"] * len(STEPS)
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_diffusers_passes(tmp_path):
     pytest.importorskip("diffusers")
     stable_audio().save_pretrained(tmp_path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 import sys
 
 import pytest
@@ -274,7 +275,7 @@ def test_a_stereo_model_is_explained_shown_and_reported(method, tmp_path):
 
 def test_an_interruption_is_one_line_and_exit_130(loads, tmp_path, monkeypatch, generator):
     def interrupted(*arguments, **options):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)  # the user's: what code raises by itself is that code's error
 
     monkeypatch.setattr(type(generator), "generate_many", interrupted)
     result = explain(tmp_path / "out")

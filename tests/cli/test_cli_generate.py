@@ -1,6 +1,7 @@
 """`tagxai generate`: clips of lists, which are resumed."""
 
 import re
+import signal
 
 import pytest
 from cli_helpers import run
@@ -72,7 +73,7 @@ def test_an_interrupted_run_goes_on(loads, prompts, tmp_path, monkeypatch):
 
     def stop_at_second(job, *arguments):
         if made:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         made.append(job)
         write(job, *arguments)
 

@@ -37,6 +37,7 @@ def test_the_small_model_keeps_the_contract(latent):
     check_generator(latent)
 
 
+@pytest.mark.slow
 def test_the_page_says_which_methods_run_on_which_model():
     written = PAGE.read_text(encoding="utf-8").split(families.START)[1].split(families.END)[0].strip()
     assert written == families.table(families.models())

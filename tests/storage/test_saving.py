@@ -76,7 +76,9 @@ def test_what_cannot_be_kept_leaves_the_earlier_result(what, explanation, tmp_pa
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("name", ["a\nb", "dog\udcff", "\u202edog", " dog ", "[red]", "dog.flac", "%s", "狗"])
+@pytest.mark.parametrize(
+    "name", ["a\nb", "dog\udcff", "\u202edog", " dog ", "[red]", "dog.flac", "%s", "狗"], ids=ascii
+)
 def test_a_folder_of_any_name_that_the_system_takes_is_written_and_read(name, explanation, tmp_path):
     out = Explanation(explanation, (), (track(explanation),)).save(tmp_path / name)
     assert torch.equal(Explanation.load(out).attribution.scores, explanation.scores)
