@@ -10,9 +10,9 @@ from tagxai.errors import UnsupportedError
 
 
 def carrying_sites(generator: Generator) -> Sequence[AttentionSite]:
-    """All sites. Raises UnsupportedError for a generator that shows no self-attention, where nothing can be carried."""
+    """All sites. Raises UnsupportedError for several layers without self-attention, where nothing can be carried."""
     sites = generator.attention_sites()
-    if sites and all(site.kind == "cross" for site in sites):
+    if len(sites) > 1 and all(site.kind == "cross" for site in sites):
         raise UnsupportedError(
             f"generator {generator.name!r} shows no self-attention frame by frame; expected some, to carry on what "
             "earlier layers have gathered (here a query stands for several frames, or a frame has several queries)"
