@@ -15,8 +15,10 @@ _LANGUAGE = Setting("vocal_language", str, "en", "The language of the lyrics, by
 
 
 class AceStepGenerator(AceStep):
-    """ACE-Step 1.5 through diffusers, from a local folder or a hub id (default
-    ACE-Step/acestep-v15-xl-turbo-diffusers): the prompt is the caption, and `lyrics` are a setting."""
+    """ACE-Step 1.5 through diffusers: the prompt is the caption, and `lyrics` are a setting.
+
+    From a local folder or a hub id (default ACE-Step/acestep-v15-xl-turbo-diffusers).
+    """
 
     name: ClassVar[str] = "ace_step"
     longest: ClassVar[int] = 256
