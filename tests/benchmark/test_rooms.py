@@ -46,7 +46,7 @@ def test_whatever_ends_a_process_costs_only_the_cells_that_were_under_way(guests
         assert kept == csv_of(tmp_path / "alone").splitlines()
     said = {how: next(cell.error or "" for cell in cells if cell.method == f"misdeed(how={how})") for how in ENDS}
     assert {how for how in ENDS if not said[how]} == {"replaces softmax"}
-    assert all(told in said[how] for how, told in ENDS.items()), said
+    assert all(sentence in said[how] for how, sentence in ENDS.items()), said
 
 
 def tell_itself(given, said):

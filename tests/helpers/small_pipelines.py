@@ -128,7 +128,7 @@ def stable_audio_3(distilled=True):
 
 @cache
 def byte_level_tokenizer():
-    """Of Qwen's kind: words with their spaces, figures one by one, and an end that stands in the text."""
+    """A tokenizer of Qwen's kind: words with their spaces, figures one by one, and an end that stands in the text."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

@@ -14,7 +14,7 @@ PROMPT = "a dog barks while rain falls"
 
 
 def test_a_model_with_one_way_in_loses_everything_by_it(generator):
-    """Of both families: closing it is the unconditional branch."""
+    """Closing the only way in is the unconditional branch, in both families."""
     for model in (generator, small_latent()):
         clip = model.generate(PROMPT, duration=0.4, seed=1)
         found = ways_in(model, clip)

@@ -1,4 +1,4 @@
-"""Every pair of methods compared prompt by prompt, and the groups of methods that cannot be told apart."""
+"""Every pair of methods compared prompt by prompt, and the groups of methods that cannot be distinguished."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Pair(NamedTuple):
 
 class Place(NamedTuple):
     """A method's rank by its mean, from 1, and the letters of its groups: methods with a letter in common cannot be
-    told apart."""
+    distinguished."""
 
     rank: int
     groups: str

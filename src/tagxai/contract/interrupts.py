@@ -1,4 +1,4 @@
-"""Ctrl-C of the user, told apart from a KeyboardInterrupt that other code raises by itself."""
+"""The user's Ctrl-C, distinguished from a KeyboardInterrupt that other code raises by itself."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Relevance(NamedTuple):
 
     of_tokens: Float[torch.Tensor, "streams frames tokens"]
     beside: Float[torch.Tensor, "streams frames 3"]
-    """Of the sources in `BESIDE`."""
+    """Relevance of the sources in `BESIDE`, in their order."""
     target: Float[torch.Tensor, "streams frames"]
 
     def error(self) -> float:

@@ -154,7 +154,7 @@ def _comparisons(board: Board) -> Table:
     header = ["method", "rank", "groups", "difference", "p", "p (Holm)", "Cliff's delta", "n"]
     title = f"{board.title} on {board.generator}: against {board.reference}"
     text = (
-        f"Paired by prompt. Methods with a letter in common cannot be told apart: no two of them differ with p < "
+        f"Paired by prompt. Methods with a letter in common cannot be distinguished: no two of them differ with p < "
         f"{SIGNIFICANT:g} by Holm's correction over all pairs of methods ({len(board.pairs)})."
     )
     return Table(title, text, header, rows)

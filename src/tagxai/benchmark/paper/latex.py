@@ -87,8 +87,8 @@ def _caption(generator: str, family: str, boards: Sequence[Board]) -> str:
     failed = [board.metric for board in boards if board.failed]
     text = (
         f"{escaped(family[:1].upper() + family[1:])} on {escaped(generator)}: means over $n$ prompts with 95\\,\\% "
-        "intervals where $n$ allows one. Methods that share a letter cannot be told apart (paired sign-flip tests of "
-        "all pairs, Holm-corrected, $p < .05$); the best mean is bold, controls are in italics."
+        "intervals where $n$ allows one. Methods that share a letter cannot be distinguished (paired sign-flip tests "
+        "of all pairs, Holm-corrected, $p < .05$); the best mean is bold, controls are in italics."
     )
     return text + (f" Failed its controls: {escaped(', '.join(failed))}." if failed else "")
 

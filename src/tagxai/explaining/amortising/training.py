@@ -29,7 +29,7 @@ class Cluster:
 
     frames: int
     share: float
-    """Of all frames."""
+    """The share of all frames that belong to it."""
     words: list[str]
     """The tokens with the largest parts of the teacher's scores at its frames, largest first."""
 

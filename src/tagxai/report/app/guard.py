@@ -20,7 +20,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-"""Of every answer; pages add their content security policy."""
+"""Headers of every answer; pages add their content security policy."""
 
 
 class Guard:

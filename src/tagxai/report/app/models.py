@@ -36,7 +36,7 @@ class Model:
         return (first, *sorted(name for name in registry().methods if name != first and self._explained_by(name)))
 
     def settings(self, method: str) -> Mapping[str, str]:
-        """Of the default method, where the model needs others than the method's own."""
+        """Settings of a method: those that the model's default method needs, else none."""
         name, settings = default_method(self.generator)
         return settings if method == name else {}
 
