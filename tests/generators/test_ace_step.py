@@ -1,15 +1,23 @@
 """ACE-Step through diffusers, on a small random pipeline, against diffusers' own call."""
 
-import json
 import shutil
 
 import pytest
 import torch
 from families import answer, own_methods
+from pipeline_checks import (
+    PROMPT,
+    as_pickle,
+    check_lists,
+    check_lower_precision,
+    check_masked_generation,
+    check_refused,
+    index,
+    requests,
+)
 from small_pipelines import ace_step
 
 from tagxai.contract.attention import edit_attention
-from tagxai.contract.request import Request
 from tagxai.contract.values import Conditioning
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.explaining.loading import load_generator
@@ -18,7 +26,6 @@ from tagxai.probing.edits import Capture, Gate
 from tagxai.scoring import ways_in
 from tagxai.testing import check_generator
 
-PROMPT = "a dog barks while rain falls"
 LYRICS = "[verse]\nrain, rain\ngo away"
 
 
@@ -148,26 +155,11 @@ def test_a_query_takes_the_mean_of_its_frames_gates(model, clip):
 
 
 def test_masked_generation_is_the_masked_pass_at_every_step(folder):
-    model = loaded("ace_step", folder)
-    model.levels = 8
-    tokens = len(model.encode_prompt([PROMPT]).tokens[0])
-    mask = torch.rand(13, tokens, generator=torch.Generator().manual_seed(0))
-    streamed, forced = (Capture(keep_layers=True, keep_heads=True) for _ in range(2))
-    cross = model.cross_attention()
-    with edit_attention(cross, streamed):
-        clip = model.generate(PROMPT, duration=0.65, seed=2, mask=mask)
-    with torch.no_grad(), edit_attention(cross, forced), edit_attention(cross, Gate(mask)):
-        masked = model.forward(clip)
-    torch.testing.assert_close(streamed.weights(), forced.weights(), atol=1e-5, rtol=1e-5)
-    assert (model.forward(clip).hidden - masked.hidden).abs().max() > 0.1  # the mask matters
+    check_masked_generation(loaded("ace_step", folder), frames=13, duration=0.65)
 
 
 def test_clips_of_a_list_are_those_of_one_by_one_calls(model):
-    requests = [Request(PROMPT, 0.6, seed, None, branch) for seed in range(3) for branch in ("guided", "unconditional")]
-    for asked, made in zip(requests, model.generate_many(requests), strict=True):
-        alone = model.generate_one(asked)
-        assert torch.equal(made.record["latents"], alone.record["latents"])
-        assert torch.equal(made.waveform, alone.waveform)
+    check_lists(model, requests(3))
 
 
 @pytest.mark.parametrize("name", ["ace_step", "ace_step_lyrics"])
@@ -182,25 +174,7 @@ def test_at_least_18_methods_run(model, clip):
 
 
 def test_lower_precision_stays_near(folder, model, clip):
-    low = load_generator(f"ace_step:{folder}", dtype="bfloat16")
-    with torch.no_grad():
-        found, expected = low.forward(clip), model.forward(clip)
-    assert low.dtype == torch.bfloat16
-    assert found.hidden.dtype == found.log_prob.dtype == torch.float32
-    assert 0 < (found.hidden - expected.hidden).abs().mean() < 0.03 * expected.hidden.abs().mean()
-
-
-def index(**entries):
-    def change(copy):
-        path = copy / "model_index.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | entries))
-
-    return change
-
-
-def as_pickle(copy):
-    torch.save({}, copy / "condition_encoder" / "diffusion_pytorch_model.bin")
-    (copy / "condition_encoder" / "diffusion_pytorch_model.safetensors").unlink()
+    check_lower_precision(load_generator(f"ace_step:{folder}", dtype="bfloat16"), model, clip, 0.03)
 
 
 @pytest.mark.parametrize(
@@ -209,16 +183,14 @@ def as_pickle(copy):
         (index(_class_name="StableAudioPipeline"), r"not hold a AceStepPipeline: .*'stable_audio' reads it$"),
         (lambda copy: shutil.rmtree(copy / "condition_encoder"), "the AceStepPipeline has no condition_encoder$"),
         (index(transformer=["diffusers", "UNet1DModel"]), "the transformer of .* is a UNet1DModel; expected a AceStep"),
-        (as_pickle, r"the condition_encoder of .* is a pickle \(.*\.bin\), and reading that could run code"),
+        (
+            as_pickle("condition_encoder"),
+            r"the condition_encoder of .* is a pickle \(.*\.bin\), and reading that could run code",
+        ),
     ],
 )
 def test_what_is_not_a_whole_pipeline_is_refused_in_one_sentence(folder, tmp_path, change, sentence):
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    change(copy)
-    with pytest.raises(TagxaiError, match=sentence) as caught:
-        load_generator(f"ace_step:{copy}")
-    assert "\n" not in str(caught.value)
+    check_refused("ace_step", folder, tmp_path, change, sentence)
 
 
 def test_a_scheduler_with_a_shift_of_its_own_is_refused():

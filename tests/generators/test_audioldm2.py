@@ -1,24 +1,31 @@
 """AudioLDM2 through diffusers, on a small random pipeline, against diffusers' own call."""
 
-import json
 import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 from families import answer, own_methods
+from pipeline_checks import (
+    PROMPT,
+    as_pickle,
+    check_lists,
+    check_lower_precision,
+    check_masked_generation,
+    check_refused,
+    index,
+    requests,
+)
 from small_pipelines import audioldm2
 
 from tagxai.contract.attention import edit_attention
-from tagxai.contract.request import Request
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.explaining.loading import load_generator
 from tagxai.generators.diffusers.audioldm2 import AudioLDM2Generator
-from tagxai.probing.edits import Capture, Gate
+from tagxai.probing.edits import Gate
 from tagxai.scoring import ways_in
 from tagxai.testing import check_generator
 
-PROMPT = "a dog barks while rain falls"
 LONG = "wind, and a very long bell that rings while a dog barks and rain falls"
 STEPS = {"denoising_steps": 8}
 
@@ -142,25 +149,11 @@ def test_coarser_levels_take_the_mean_of_their_frames_gates(model, clip):
 
 
 def test_masked_generation_is_the_masked_pass_at_every_step(folder):
-    model = loaded(folder)
-    model.levels = 8
-    mask = torch.rand(13, len(model.encode_prompt([PROMPT]).tokens[0]), generator=torch.Generator().manual_seed(0))
-    streamed, forced = (Capture(keep_layers=True, keep_heads=True) for _ in range(2))
-    cross = model.cross_attention()
-    with edit_attention(cross, streamed):
-        clip = model.generate(PROMPT, duration=0.65, seed=2, mask=mask)
-    with torch.no_grad(), edit_attention(cross, forced), edit_attention(cross, Gate(mask)):
-        masked = model.forward(clip)
-    torch.testing.assert_close(streamed.weights(), forced.weights(), atol=1e-5, rtol=1e-5)
-    assert (model.forward(clip).hidden - masked.hidden).abs().max() > 0.01  # the mask matters
+    check_masked_generation(loaded(folder), frames=13, duration=0.65, matters=0.01)
 
 
 def test_clips_of_a_list_are_those_of_one_by_one_calls(model):
-    requests = [Request(PROMPT, 0.6, seed, None, branch) for seed in range(2) for branch in ("guided", "unconditional")]
-    for asked, made in zip(requests, model.generate_many(requests), strict=True):
-        alone = model.generate_one(asked)
-        assert torch.equal(made.record["latents"], alone.record["latents"])
-        assert torch.equal(made.waveform, alone.waveform)
+    check_lists(model, requests(2))
 
 
 def test_it_keeps_the_contract(folder):
@@ -173,30 +166,12 @@ def test_at_least_18_methods_run(model, clip):
 
 
 def test_lower_precision_stays_near(folder, model, clip):
-    low = loaded(folder, dtype="bfloat16")
-    with torch.no_grad():
-        found, expected = low.forward(clip), model.forward(clip)
-    assert low.dtype == torch.bfloat16
-    assert found.hidden.dtype == found.log_prob.dtype == torch.float32
-    assert 0 < (found.hidden - expected.hidden).abs().mean() < 0.05 * expected.hidden.abs().mean()
+    check_lower_precision(loaded(folder, dtype="bfloat16"), model, clip, 0.05)
 
 
 def test_a_prompt_longer_than_the_text_encoder_reads_is_one_sentence(model):
     with pytest.raises(TagxaiError, match=r"the prompt has \d+ tokens; expected at most 24"):
         model.generate("a dog barks " * 12)
-
-
-def index(**entries):
-    def change(copy):
-        path = copy / "model_index.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | entries))
-
-    return change
-
-
-def as_pickle(copy):
-    torch.save({}, copy / "language_model" / "pytorch_model.bin")
-    (copy / "language_model" / "model.safetensors").unlink()
 
 
 @pytest.mark.parametrize(
@@ -211,16 +186,14 @@ def as_pickle(copy):
             index(unet=["diffusers", "UNet2DConditionModel"]),
             "the unet of .* is a UNet2DConditionModel; expected a Audio",
         ),
-        (as_pickle, r"the language_model of .* is a pickle \(.*\.bin\), and reading that could run code"),
+        (
+            as_pickle("language_model", "model.safetensors", "pytorch_model.bin"),
+            r"the language_model of .* is a pickle \(.*\.bin\), and reading that could run code",
+        ),
     ],
 )
 def test_what_is_not_a_whole_pipeline_is_refused_in_one_sentence(folder, tmp_path, change, sentence):
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    change(copy)
-    with pytest.raises(TagxaiError, match=sentence) as caught:
-        load_generator(f"audioldm2:{copy}")
-    assert "\n" not in str(caught.value)
+    check_refused("audioldm2", folder, tmp_path, change, sentence)
 
 
 def test_a_scheduler_of_another_kind_is_refused():

@@ -1,6 +1,5 @@
 """Stable Audio through diffusers, on a small random pipeline, against diffusers' own call."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -9,6 +8,16 @@ from dataclasses import replace
 import pytest
 import torch
 from families import answer, own_methods
+from pipeline_checks import (
+    PROMPT,
+    as_pickle,
+    check_lists,
+    check_lower_precision,
+    check_masked_generation,
+    check_refused,
+    index,
+    requests,
+)
 from small_pipelines import stable_audio
 
 from tagxai.contract.attention import edit_attention
@@ -17,10 +26,9 @@ from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.explaining.loading import load_generator
 from tagxai.generators.diffusers.stable_audio import StableAudioGenerator
 from tagxai.generators.latents import batches
-from tagxai.probing.edits import Capture, Gate
+from tagxai.probing.edits import Gate
 from tagxai.testing import check_generator
 
-PROMPT = "a dog barks while rain falls"
 STEPS = {"denoising_steps": 8, "guidance_scale": 3.0}
 
 
@@ -115,18 +123,7 @@ def test_gates_of_one_and_of_zero_are_the_plain_pass_and_the_unconditional_branc
 
 
 def test_masked_generation_is_the_masked_pass_at_every_step(folder):
-    model = load_generator(f"stable_audio:{folder}")
-    model.levels = 8
-    tokens = len(model.encode_prompt([PROMPT]).tokens[0])
-    mask = torch.rand(12, tokens, generator=torch.Generator().manual_seed(0))
-    streamed, forced = (Capture(keep_layers=True, keep_heads=True) for _ in range(2))
-    with edit_attention(model.cross_attention(), streamed):
-        clip = model.generate(PROMPT, duration=0.6, seed=2, mask=mask, **STEPS)
-    cross = model.cross_attention()
-    with torch.no_grad(), edit_attention(cross, forced), edit_attention(cross, Gate(mask)):
-        masked = model.forward(clip)
-    torch.testing.assert_close(streamed.weights(), forced.weights(), atol=1e-5, rtol=1e-5)
-    assert (model.forward(clip).hidden - masked.hidden).abs().max() > 0.1  # the mask matters
+    check_masked_generation(load_generator(f"stable_audio:{folder}"), frames=12, duration=0.6, **STEPS)
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -134,21 +131,17 @@ def test_clips_of_a_list_are_those_of_one_by_one_calls(model, together, monkeypa
     monkeypatch.setattr(model, "row_by_row", together, raising=False)
     tokens = len(model.encode_prompt([PROMPT]).tokens[0])
     masks = torch.rand(2, 12, tokens, generator=torch.Generator().manual_seed(1))
-    requests = [
+    asked = [
         *[Request(PROMPT, 0.6, seed, masks[seed]) for seed in range(2)],
-        *[Request(PROMPT, 0.6, seed, None, branch) for seed in range(2) for branch in ("guided", "unconditional")],
+        *requests(2),
         Request("a bell rings", 0.8, 5),
     ]
     sizes, own = [], batches.denoise
     monkeypatch.setattr(
         batches, "denoise", lambda model, jobs, on_step: (sizes.append(len(jobs)), own(model, jobs, on_step))[1]
     )
-    clips = model.generate_many(requests)
+    check_lists(model, asked)
     assert max(sizes) == 1 + together
-    for asked, made in zip(requests, clips, strict=True):
-        alone = model.generate_one(asked)
-        assert torch.equal(made.record["latents"], alone.record["latents"])
-        assert torch.equal(made.waveform, alone.waveform)
 
 
 def test_it_keeps_the_contract(model):
@@ -173,13 +166,7 @@ def test_at_least_22_methods_run(model, clip):
 
 
 def test_lower_precision_stays_near_and_the_stream_is_float32(folder, model, clip):
-    low = load_generator(f"stable_audio:{folder}", dtype="bfloat16")
-    with torch.no_grad():
-        found, expected = low.forward(clip), model.forward(clip)
-    assert low.dtype == torch.bfloat16
-    assert found.hidden.dtype == found.log_prob.dtype == torch.float32
-    assert (found.hidden - expected.hidden).abs().mean() < 0.03 * expected.hidden.abs().mean()
-    assert not torch.equal(found.hidden, expected.hidden)
+    check_lower_precision(load_generator(f"stable_audio:{folder}", dtype="bfloat16"), model, clip, 0.03)
 
 
 def test_watching_changes_neither_the_models_identity_nor_its_processors(folder):
@@ -193,26 +180,6 @@ def test_watching_changes_neither_the_models_identity_nor_its_processors(folder)
 def test_a_prompt_longer_than_the_text_encoder_reads_is_one_sentence(model):
     with pytest.raises(TagxaiError, match=r"the prompt has \d+ tokens; expected at most 24"):
         model.generate("a dog barks " * 12)
-
-
-def changed(folder, tmp_path, change):
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    change(copy)
-    return f"stable_audio:{copy}"
-
-
-def index(**entries):
-    def change(copy):
-        path = copy / "model_index.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | entries))
-
-    return change
-
-
-def as_pickle(copy):
-    torch.save({}, copy / "transformer" / "diffusion_pytorch_model.bin")
-    (copy / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
 
 
 def cut_short(copy):
@@ -231,16 +198,14 @@ def cut_short(copy):
             "the transformer of .* is a UNet1DModel; expected a StableAu",
         ),
         (index(scheduler=["diffusers", "DDIMScheduler"]), "the scheduler of .* is a DDIMScheduler; expected a Cosine"),
-        (as_pickle, r"the transformer of .* is a pickle \(.*\.bin\), and reading that could run code"),
+        (as_pickle("transformer"), r"the transformer of .* is a pickle \(.*\.bin\), and reading that could run code"),
         (cut_short, "does not hold a StableAudioPipeline: "),
         (lambda copy: (copy / "model_index.json").write_text("{"), "is damaged: it names no pipeline$"),
         (lambda copy: (copy / "model_index.json").unlink(), "it has no model_index.json$"),
     ],
 )
 def test_what_is_not_a_whole_pipeline_is_refused_in_one_sentence(folder, tmp_path, change, sentence):
-    with pytest.raises(TagxaiError, match=sentence) as caught:
-        load_generator(changed(folder, tmp_path, change))
-    assert "\n" not in str(caught.value)
+    check_refused("stable_audio", folder, tmp_path, change, sentence)
 
 
 def test_a_scheduler_of_another_kind_is_refused(pipe):

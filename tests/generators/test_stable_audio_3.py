@@ -3,17 +3,15 @@
 import pytest
 import torch
 from families import answer, own_methods
+from pipeline_checks import PROMPT, check_lists, check_masked_generation, requests
 from small_pipelines import stable_audio_3
 
 from tagxai.contract.attention import edit_attention
-from tagxai.contract.request import Request
 from tagxai.errors import TagxaiError
 from tagxai.explaining.loading import load_generator
 from tagxai.generators.diffusers.stable_audio_3 import StableAudio3Generator
 from tagxai.probing.edits import Capture, Gate
 from tagxai.testing import check_generator
-
-PROMPT = "a dog barks while rain falls"
 
 
 @pytest.fixture(scope="module")
@@ -75,28 +73,13 @@ def test_a_gate_of_ones_is_the_plain_pass_and_weights_are_differences(model, cli
 
 
 def test_masked_generation_is_the_masked_pass_at_every_step(folder):
-    model = load_generator(f"stable_audio_3:{folder}")
-    model.levels = 8
-    tokens = len(model.encode_prompt([PROMPT]).tokens[0])
-    mask = torch.rand(12, tokens, generator=torch.Generator().manual_seed(0))
-    streamed, forced = (Capture(keep_layers=True, keep_heads=True) for _ in range(2))
-    cross = model.cross_attention()
-    with edit_attention(cross, streamed):
-        clip = model.generate(PROMPT, duration=0.6, seed=2, mask=mask)
-    with torch.no_grad(), edit_attention(cross, forced), edit_attention(cross, Gate(mask)):
-        masked = model.forward(clip)
-    torch.testing.assert_close(streamed.weights(), forced.weights(), atol=1e-5, rtol=1e-5)
-    assert (model.forward(clip).hidden - masked.hidden).abs().max() > 0.1  # the mask matters
+    check_masked_generation(load_generator(f"stable_audio_3:{folder}"), frames=12, duration=0.6)
 
 
 @pytest.mark.parametrize("together", [False, True])
 def test_clips_of_a_list_are_those_of_one_by_one_calls(model, together, monkeypatch):
     monkeypatch.setattr(model, "row_by_row", together, raising=False)
-    requests = [Request(PROMPT, 0.6, seed, None, branch) for seed in range(3) for branch in ("guided", "unconditional")]
-    for asked, made in zip(requests, model.generate_many(requests), strict=True):
-        alone = model.generate_one(asked)
-        assert torch.equal(made.record["latents"], alone.record["latents"])
-        assert torch.equal(made.waveform, alone.waveform)
+    check_lists(model, requests(3))
 
 
 def test_it_keeps_the_contract(model):
