@@ -9,10 +9,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the ba
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a model hub
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are slower on more threads, far slower on busy cores
 
-from jaxtyping import install_import_hook
+import shape_checks
 
-# never uninstalled: methods and metrics are imported when the registry first asks for them
-install_import_hook("tagxai", "shape_checks.check")
+shape_checks.install()
 
 import pytest
 import torch

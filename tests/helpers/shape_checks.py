@@ -1,5 +1,54 @@
-"""The type checker behind jaxtyping's import hook: beartype, for which a float may be an int, as for mypy."""
+"""Types and shapes of tagxai's own code are checked while the tests run: jaxtyping's import hook, with beartype.
 
+jaxtyping binds the arguments of every call to compare their shapes, and checks them twice. Few signatures name a shape:
+beartype alone checks the others, at a fraction of the time.
+"""
+
+import re
+from inspect import isgeneratorfunction
+from types import FunctionType
+from typing import Any, get_type_hints
+
+import jaxtyping
 from beartype import BeartypeConf, beartype
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))
+check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # a float may be an int, as for mypy
+
+_NAMES_A_SHAPE = re.compile(r"\b(Float|Int|Bool)\b")
+_jaxtyped = jaxtyping.jaxtyped
+
+
+def install() -> None:
+    """Check all modules of tagxai that are imported from now on: the registry imports methods when first asked."""
+    jaxtyping.jaxtyped = _jaxtyped_where_shapes_are_named  # the hook writes this name above functions and classes
+    jaxtyping.install_import_hook("tagxai", "shape_checks.check")
+
+
+def _jaxtyped_where_shapes_are_named(*, typechecker):
+    def decorate(thing):
+        shaped = not isinstance(thing, FunctionType) or _NAMES_A_SHAPE.search(str(thing.__annotations__))
+        # Of a generator beartype makes another, whose frame would pass for one of somebody who suspends an edit.
+        if not shaped and not isgeneratorfunction(thing):
+            return _checked(thing)
+        return _jaxtyped(thing, typechecker=typechecker)
+
+    return decorate
+
+
+def _checked(function):
+    """As jaxtyping does it: what cannot be evaluated yet (imports for mypy only, classes further down) is anything."""
+    written = function.__annotations__
+    function.__annotations__ = {name: _evaluated(hint, function.__globals__) for name, hint in written.items()}
+    found = check(function)
+    function.__annotations__ = found.__annotations__ = written
+    return found
+
+
+def _evaluated(hint, names):
+    def holder(): ...
+
+    holder.__annotations__ = {"hint": hint}
+    try:
+        return get_type_hints(holder, names, include_extras=True)["hint"]
+    except Exception:
+        return Any

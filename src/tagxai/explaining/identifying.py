@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,20 +79,27 @@ def _is_kept_by_tools(name: str) -> bool:
 
 def _imported(file: Path, folder: Path) -> Iterator[Path]:
     """The modules and packages in `folder` that a file imports."""
+    for top in _names_imported(contents.digest(file), file):
+        if (folder / f"{top}.py").is_file():
+            yield folder / f"{top}.py"
+        elif (folder / top / "__init__.py").is_file():
+            yield folder / top
+
+
+@cache
+def _names_imported(digest: str, file: Path) -> tuple[str, ...]:
+    """The top-level names that a file of this checksum imports; parsed once a process."""
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):
-        return
+        return ()
+    names: list[str] = []
     for node in ast.walk(tree):
-        names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module or ""]
-        for name in names:
-            top = name.partition(".")[0]
-            if (folder / f"{top}.py").is_file():
-                yield folder / f"{top}.py"
-            elif top and (folder / top / "__init__.py").is_file():
-                yield folder / top
+        if isinstance(node, ast.Import):
+            names += [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names.append(node.module)
+    return tuple(dict.fromkeys(name.partition(".")[0] for name in names))
 
 
 def content_of(settings: Mapping[str, Any]) -> dict[str, str]:
