@@ -7,7 +7,8 @@ reports the stage's seconds and the process's peak memory (resident, with weight
 OUT/SHAPE-DTYPE.json and do not run again; Shapley's coalitions are kept in eight parts. The codes of a clip do not
 affect the cost, so all stages except `generate` explain random ones.
 
-`stable-audio-open` denoises latents; what its stages time and multiply is in `full_size_latents.py`.
+`stable-audio-open` and `stable-audio-3-small` denoise latents; what their stages time and multiply is in
+`full_size_latents.py`.
 
 The H100 column is an ESTIMATE, not a measurement. For each stage it is the largest of its arithmetic at 35 % of the
 card's dense bfloat16 peak (989 TFLOP/s; NVIDIA's data sheet), the weights that its calls read at 60 % of 3.35 TB/s, and
@@ -24,7 +25,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from full_size_latents import LATENT_SHAPES
+from full_size_latent_shapes import LATENT_SHAPES
 from full_size_shapes import SHAPES
 from full_size_stages import PROMPT, STAGES, run_stage
 from machine import machine

@@ -11,7 +11,8 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from full_size_latents import LATENT_SHAPES, LatentStages
+from full_size_latent_shapes import LATENT_SHAPES
+from full_size_latents import LatentStages
 from full_size_shapes import SHAPES, Shape, build
 
 if TYPE_CHECKING:

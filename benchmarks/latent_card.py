@@ -24,6 +24,7 @@ from tagxai.laboratory.judging.interventions import intervene
 from tagxai.laboratory.language.prompt import Mention, Prompt
 from tagxai.laboratory.sounds.splits import Split
 from tagxai.laboratory.sounds.styles import VALUES
+from tagxai.metrics.intervals import clopper_pearson
 
 BARS: dict[str, tuple[str, float]] = {
     "recall": (">=", 0.95),
@@ -62,9 +63,15 @@ def share_in_slot(generator: LatentEmbedded, asked: Generation, without: Generat
 
 
 def evaluate(
-    weights: Path | None, asked: Sequence[Prompt], alone: Sequence[Prompt], split: Split, seed: int, **sampling: Any
+    weights: Path | None,
+    asked: Sequence[Prompt],
+    alone: Sequence[Prompt],
+    changed: Sequence[Prompt],
+    split: Split,
+    seed: int,
+    **sampling: Any,
 ) -> dict[str, Any]:
-    """All figures: of clips of `asked`, attributes of `alone`, and interventions on a third of `asked`, at least 40."""
+    """All figures: of clips of `asked`, attributes of `alone`, and interventions on `changed`."""
 
     def say(what: str) -> None:
         print(f"{time.perf_counter() - began:6.1f} s  {what}", file=sys.stderr, flush=True)
@@ -79,18 +86,19 @@ def evaluate(
     judged = judge(detector, asked, made)
     measured = attributes(detector, alone, make([prompt.text for prompt in alone], seed + 1))
     say("interventions")
-    few, coupled = asked[: max(40, len(asked) // 3)], Maker(generator, TRIPLE, sampling)
-    table = intervene(detector, coupled, few, np.random.default_rng(seed), seed)
-    mentions = [mention for prompt in few for mention in prompt.present]
+    coupled = Maker(generator, TRIPLE, sampling)
+    table = intervene(detector, coupled, changed, np.random.default_rng(seed), seed)
+    mentions = [mention for prompt in changed for mention in prompt.present]
     shares = [
         share_in_slot(generator, coupled.clips[TRIPLE * i], coupled.clips[TRIPLE * i + 2], mention)
         for i, mention in enumerate(mentions)
     ]
     in_slot = [share for share in shares if share is not None]
+    confirmed = sum(row.confirmed for row in table)
     figures: dict[str, Any] = {
         **{name: judged[name] for name in ("recall", "false_presence", "order", "negation")},
         **{f"attribute_{kind}": measured.get(kind) for kind in VALUES},
-        "causal_confirmation": round(sum(row.confirmed for row in table) / len(table), 4),
+        "causal_confirmation": round(confirmed / len(table), 4),
     }
     say("done")
     return {
@@ -104,7 +112,13 @@ def evaluate(
         "interventions": {
             "confirmed": figures["causal_confirmation"],
             "of": len(table),
-            "prompts": len(few),
+            "interval": [round(share, 4) for share in clopper_pearson(confirmed, len(table), 0.025)],
+            "prompts": len(changed),
+            "failed": {
+                "not heard when asked for": sum(row.asked <= 0.5 for row in table),
+                "heard with other words": sum(row.asked > 0.5 < row.replaced for row in table),
+                "heard without its words": sum(row.asked > 0.5 < row.removed for row in table),
+            },
             "moved_in_the_events_own_slot": {
                 "mean_share": round(sum(in_slot) / max(1, len(in_slot)), 4),
                 "of": len(in_slot),

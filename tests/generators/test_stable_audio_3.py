@@ -51,6 +51,22 @@ def test_a_checkpoint_that_is_not_distilled_takes_straight_steps():
     agrees(model, pipe, 0.6, {"denoising_steps": 8, "guidance_scale": 3.0})
 
 
+def test_a_small_checkpoint_has_plain_attention():
+    """Small-Music and Small-SFX, unlike medium: parity, a gate of ones, masked generation, and weights of softmax."""
+    pipe = stable_audio_3(differential=False)
+    model = StableAudio3Generator(pipe)
+    agrees(model, pipe, 0.6, {})
+    check_masked_generation(model, frames=12, duration=0.6)
+    clip, cross, seen = model.generate(PROMPT, duration=0.6, seed=3), model.cross_attention(), Capture(keep_heads=True)
+    expected = model.forward(clip)
+    with edit_attention(cross, seen), edit_attention(cross, Gate(torch.ones(clip.positions, len(clip.tokens)))):
+        gated = model.forward(clip)
+    torch.testing.assert_close(gated.hidden, expected.hidden, atol=1e-5, rtol=1e-5)
+    assert not any(site.signed for site in cross)
+    assert seen.weights().min() > 0
+    assert seen.weights().sum(-1).max() < 1  # the rest is padding's
+
+
 def agrees(model, pipe, seconds, settings):
     clip = model.generate(PROMPT, duration=seconds, seed=3, **settings)
     asked = {"num_inference_steps" if key == "denoising_steps" else key: value for key, value in settings.items()}
