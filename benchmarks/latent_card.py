@@ -48,9 +48,15 @@ class Maker:
         self.clips: list[Generation] = []
 
     def __call__(self, texts: Sequence[str], seed: int) -> Float[Tensor, "batch samples"]:
-        asked = [Request(text, None, seed + i // self.share, settings=self.sampling) for i, text in enumerate(texts)]
+        asked = [self._request(text, seed + i // self.share) for i, text in enumerate(texts)]
         self.clips = self.generator.generate_many(asked)
         return torch.stack([clip.waveform[0] for clip in self.clips])
+
+    def _request(self, text: str, seed: int) -> Request:
+        """A prompt of one event alone has nothing left without its words: then the model is given no prompt."""
+        if text.strip():
+            return Request(text, None, seed, settings=self.sampling)
+        return Request("nothing", None, seed, branch="unconditional", settings=self.sampling)
 
 
 def share_in_slot(generator: LatentEmbedded, asked: Generation, without: Generation, mention: Mention) -> float | None:

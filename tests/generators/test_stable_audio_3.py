@@ -10,6 +10,7 @@ from tagxai.contract.attention import edit_attention
 from tagxai.errors import TagxaiError
 from tagxai.explaining.loading import load_generator
 from tagxai.generators.diffusers.stable_audio_3 import StableAudio3Generator
+from tagxai.methods.daam import DAAM
 from tagxai.probing.edits import Capture, Gate
 from tagxai.testing import check_generator
 
@@ -86,6 +87,19 @@ def test_a_gate_of_ones_is_the_plain_pass_and_weights_are_differences(model, cli
     torch.testing.assert_close(gated.hidden, expected.hidden, atol=1e-5, rtol=1e-5)
     assert all(site.signed for site in cross)
     assert seen.weights().min() < 0 < seen.weights().max()
+
+
+def test_a_map_of_daam_is_zero_where_a_word_has_a_negative_weight(model, clip):
+    seen = Capture()
+    with torch.no_grad(), edit_attention(model.cross_attention(), seen):
+        model.forward(clip)
+    weights = seen.weights()[0]
+    found = DAAM().attribute(model, clip)
+    (dog,) = (unit for unit in found.words() if unit.text == "dog")
+    expected = weights[:, list(dog.tokens)].mean(1)
+    assert expected.min() < 0 < expected.max()
+    expected = expected.clamp(min=0) / expected.max()
+    torch.testing.assert_close(found.scores[0, :, dog.tokens[0]], expected, atol=1e-5, rtol=1e-4)
 
 
 def test_masked_generation_is_the_masked_pass_at_every_step(folder):
