@@ -171,13 +171,13 @@ def say(stage: str) -> Callable[[Progress], None]:
     return report
 
 
-def run_stage(shape: str, dtype: str, stage: str, out: Path, threads: int) -> dict[str, Any]:
+def run_stage(shape: str, dtype: str, stage: str, out: Path, threads: int, cpu: bool = False) -> dict[str, Any]:
     """Run one stage in this process, which has done nothing before."""
     import torch
 
     torch.set_num_threads(threads)
     latent = LATENT_SHAPES.get(shape)
-    stages = Stages(SHAPES[shape], dtype, out) if latent is None else LatentStages(latent, dtype)
+    stages = Stages(SHAPES[shape], dtype, out) if latent is None else LatentStages(latent, dtype, cpu)
     if stage != "load":
         stages.warm_up()
     figures = getattr(stages, stage)()
