@@ -7,7 +7,8 @@ reports the stage's seconds and the process's peak memory (resident, with weight
 OUT/SHAPE-DTYPE.json and do not run again; Shapley's coalitions are kept in eight parts. The codes of a clip do not
 affect the cost, so all stages except `generate` explain random ones.
 
-`stable-audio-open` denoises latents; what its stages time and multiply is in `full_size_latents.py`.
+`stable-audio-open` and `stable-audio-3-small` denoise latents; what their stages time and multiply is in
+`full_size_latents.py`.
 
 The H100 column is an ESTIMATE, not a measurement. For each stage it is the largest of its arithmetic at 35 % of the
 card's dense bfloat16 peak (989 TFLOP/s; NVIDIA's data sheet), the weights that its calls read at 60 % of 3.35 TB/s, and
@@ -24,13 +25,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from full_size_latents import LATENT_SHAPES
+from full_size_latent_shapes import LATENT_SHAPES
 from full_size_shapes import SHAPES
 from full_size_stages import PROMPT, STAGES, run_stage
 from machine import machine
 
 
-def finish(shape: str, dtype: str, wanted: list[str], out: Path, threads: int) -> dict[str, Any]:
+def finish(shape: str, dtype: str, wanted: list[str], out: Path, threads: int, cpu: bool = False) -> dict[str, Any]:
     """Run the stages that OUT lacks, each in its own process, and return the figures of all stages."""
     done: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {}
     for stage in wanted:
@@ -39,6 +40,7 @@ def finish(shape: str, dtype: str, wanted: list[str], out: Path, threads: int) -
             continue
         print(f"{shape} {dtype} {stage} ...", file=sys.stderr, flush=True)
         command = [sys.executable, __file__, "--shape", shape, "--dtype", dtype, "--threads", str(threads)]
+        command += ["--cpu"] if cpu else []
         child = subprocess.run([*command, "--out", str(out.parent), "--only", stage], stdout=subprocess.PIPE, text=True)
         if child.returncode:  # out of memory, most likely; the next stages may fit
             print(f"{shape} {dtype} {stage}: FAILED, exit status {child.returncode}", file=sys.stderr)
@@ -61,9 +63,9 @@ def h100_seconds(figures: dict[str, Any], parameters: int, layers: int) -> float
     return max(arithmetic, reading, figures["calls"] * layers * 30 * 5e-6)
 
 
-def table(shape: str, results: dict[str, dict[str, Any]]) -> list[str]:
+def table(shape: str, results: dict[str, dict[str, Any]], clock: str = "seconds") -> list[str]:
     lines = [
-        "| stage | dtype | seconds | x generate | peak GB | H100, estimated seconds | |",
+        f"| stage | dtype | {clock} | x generate | peak GB | H100, estimated seconds | |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for dtype, done in results.items():
@@ -98,25 +100,30 @@ def main() -> None:
     parser.add_argument("--stages", choices=STAGES, nargs="*", default=list(STAGES))
     parser.add_argument("--out", type=Path, default=Path("tagxai-out/full-size"))
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--cpu", action="store_true", help="seconds of one thread's CPU, for a busy machine: of models that denoise"
+    )
     parser.add_argument("--only", choices=STAGES, help=argparse.SUPPRESS)  # in this process: for children alone
     arguments = parser.parse_args()
+    if arguments.cpu and (arguments.shape not in LATENT_SHAPES or arguments.threads != 1):
+        parser.error(f"--cpu takes --threads 1, and one of the shapes {', '.join(LATENT_SHAPES)}")
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.shape in LATENT_SHAPES:  # 256 coalitions at 4 noise levels: arithmetic, not a measurement
         arguments.stages = [stage for stage in arguments.stages if stage != "shapley"]
 
     def place(dtype: str) -> Path:
-        return arguments.out / f"{arguments.shape}-{dtype}.json"
+        return arguments.out / f"{arguments.shape}-{dtype}{'-cpu' if arguments.cpu else ''}.json"
 
     if arguments.only:
         (dtype,) = arguments.dtype
-        figures = run_stage(arguments.shape, dtype, arguments.only, place(dtype), arguments.threads)
+        figures = run_stage(arguments.shape, dtype, arguments.only, place(dtype), arguments.threads, arguments.cpu)
         print(json.dumps(figures))
         return
     results = {
-        dtype: finish(arguments.shape, dtype, arguments.stages, place(dtype), arguments.threads)
+        dtype: finish(arguments.shape, dtype, arguments.stages, place(dtype), arguments.threads, arguments.cpu)
         for dtype in arguments.dtype
     }
-    print("\n".join(table(arguments.shape, results)))
+    print("\n".join(table(arguments.shape, results, "CPU seconds" if arguments.cpu else "seconds")))
     print(f"\n{arguments.shape}, random weights, {PROMPT!r}; {machine(arguments.threads)}")
     missing = [f"{dtype} {stage}" for dtype, done in results.items() for stage in arguments.stages if stage not in done]
     if missing:

@@ -1,4 +1,4 @@
-"""Stable Audio Open's exact shape with random weights: what `full_size.py` measures of a model that denoises latents.
+"""Exact shapes of models that denoise latents, with random weights: what `full_size.py` measures of them.
 
 A pass takes so long on a CPU that each stage times a part whose repeats are all alike, and multiplies: one step of
 denoising of all, one of the recorded noise levels, one epoch, one coalition beside the whole prompt, a prompt of one
@@ -8,100 +8,30 @@ word. `timed` is what was really run, in rows of the network.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
+
+from full_size_latent_shapes import LatentShape, build_latent
 
 if TYPE_CHECKING:
     from tagxai.contract.values import Generation
-    from tagxai.generators.diffusers.stable_audio import StableAudioGenerator
 
 PROMPT = "a dog bark while rain fall then bird sing followed by thunder"  # 12 words, one token each, and </s>
-LEVELS, EPOCHS, STEPS = 4, 10, 100  # as explained by default: recorded noise levels, AudioGenX's epochs, a clip's steps
-
-
-@dataclass(frozen=True)
-class LatentShape:
-    """The sizes of network and text encoder; no more are needed, as decoding is not timed."""
-
-    layers: int
-    network: dict[str, Any]
-    text: dict[str, int] = field(default_factory=dict)
-    seconds: float = 5.0
-
-
-LATENT_SHAPES = {
-    "stable-audio-open": LatentShape(24, {"num_layers": 24}),  # the rest is the default of diffusers
-    "small-latent": LatentShape(
-        2,
-        {
-            "sample_size": 20,
-            "num_layers": 2,
-            "attention_head_dim": 8,
-            "num_attention_heads": 4,
-            "num_key_value_attention_heads": 2,
-            "cross_attention_dim": 16,
-            "time_proj_dim": 16,
-            "global_states_input_dim": 64,
-            "cross_attention_input_dim": 32,
-        },
-        {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 1, "num_heads": 4},
-        0.2,
-    ),
-}
-"""Stable Audio 3 small is missing: its configuration was not available."""
-
-
-def build_latent(shape: LatentShape, dtype: str) -> StableAudioGenerator:
-    """The generator, with only the matrices of its layers in `dtype`, as when tagxai loads a checkpoint."""
-    import torch
-    from diffusers import (
-        AutoencoderOobleck,
-        CosineDPMSolverMultistepScheduler,
-        StableAudioDiTModel,
-        StableAudioPipeline,
-        StableAudioProjectionModel,
-    )
-    from full_size_shapes import fill
-    from transformers import T5Config, T5EncoderModel
-
-    from tagxai.generators.diffusers.loading import to_dtype
-    from tagxai.generators.diffusers.stable_audio import StableAudioGenerator
-    from tagxai.generators.parts import quiet
-    from tagxai.testing.checkpoints import small_tokenizer
-
-    torch.manual_seed(0)
-    with quiet(), torch.device("meta"):
-        network = StableAudioDiTModel(**shape.network)
-    network = network.to_empty(device="cpu")
-    fill(network)
-    width, tokenizer = network.config.cross_attention_input_dim, small_tokenizer()
-    tokenizer.model_max_length = 128
-    with quiet():
-        text = T5EncoderModel(T5Config(vocab_size=len(tokenizer), **({"d_model": width} | shape.text)))
-        pipe = StableAudioPipeline(
-            vae=AutoencoderOobleck(8, [2, 5], [1, 2], 8, network.config.in_channels, 2, 44_100),
-            text_encoder=text,
-            projection_model=StableAudioProjectionModel(width, width, 0, 512),
-            tokenizer=tokenizer,
-            transformer=network,
-            scheduler=CosineDPMSolverMultistepScheduler(sigma_min=0.3, sigma_max=500, solver_order=2),
-        )
-    generator = StableAudioGenerator(pipe)
-    to_dtype(generator.layers, dtype)
-    generator.levels = 1
-    return generator
+LEVELS, EPOCHS = 4, 10  # as explained by default: recorded noise levels, AudioGenX's epochs
 
 
 class LatentStages:
-    """The measured work on one model. `positions` are rows times queries, of what the seconds stand for."""
+    """The measured work on one model, in seconds of the wall or of one thread's CPU. `positions` are rows times
+    queries, of what the seconds stand for."""
 
-    def __init__(self, shape: LatentShape, dtype: str) -> None:
-        started = perf_counter()
+    def __init__(self, shape: LatentShape, dtype: str, cpu: bool = False) -> None:
+        self.clock = process_time if cpu else perf_counter
+        started = self.clock()
         self.generator, self.shape = build_latent(shape, dtype), shape
-        self.build_seconds = perf_counter() - started
+        self.build_seconds = self.clock() - started
         self.clip = self.random_clip(PROMPT)
-        self.queries = self.generator.max_frames + 1
+        before = getattr(self.generator.transformer.config, "num_memory_tokens", 1)  # or the global token
+        self.queries = len(self.clip.record["latents"]) + before
 
     def random_clip(self, prompt: str) -> Generation:
         import torch
@@ -110,14 +40,15 @@ class LatentStages:
 
         generator = self.generator
         read, random = generator.encode_prompt([prompt]), torch.Generator().manual_seed(0)
-        canvas = torch.randn(2, generator.max_frames, generator.width, generator=random)
+        timeline = generator.timeline(min(self.shape.seconds, generator.max_duration))
+        canvas = torch.randn(2, generator.canvas(timeline), generator.width, generator=random)
         return Generation(
             prompt=prompt,
             tokens=read.tokens[0],
             spans=read.spans[0],
             waveform=torch.zeros(1, 1),
             sample_rate=generator.sample_rate,
-            timeline=generator.timeline(min(self.shape.seconds, generator.max_duration)),
+            timeline=timeline,
             seed=0,
             generator="random weights",
             record={"latents": canvas[0], "trajectory": canvas[1:], "levels": torch.tensor([0.9])},
@@ -127,9 +58,9 @@ class LatentStages:
     def _scaled(
         self, work: Callable[[], object], times: float, rows: float, calls: float, **more: Any
     ) -> dict[str, Any]:
-        started = perf_counter()
+        started = self.clock()
         work()
-        timed = perf_counter() - started
+        timed = self.clock() - started
         return {
             "seconds": timed * times,
             "positions": round(rows * self.queries),
@@ -152,14 +83,17 @@ class LatentStages:
         }
 
     def generate(self) -> dict[str, Any]:
-        """One step of a hundred, under guidance; without decoding."""
+        """One step of all, under guidance where the model has it; without decoding."""
         import torch
+
+        steps, branch = self.shape.steps, self.shape.branch
+        rows = 2 if branch == "guided" else 1
 
         def step() -> None:
             with torch.no_grad():
-                self.generator.forward(self.clip, branch="guided")
+                self.generator.forward(self.clip, branch=branch)
 
-        return self._scaled(step, STEPS, 2 * STEPS, 2 * STEPS, timed=2)
+        return self._scaled(step, steps, rows * steps, rows * steps, timed=rows)
 
     def forward(self) -> dict[str, Any]:
         import torch

@@ -11,7 +11,8 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from full_size_latents import LATENT_SHAPES, LatentStages
+from full_size_latent_shapes import LATENT_SHAPES
+from full_size_latents import LatentStages
 from full_size_shapes import SHAPES, Shape, build
 
 if TYPE_CHECKING:
@@ -170,13 +171,13 @@ def say(stage: str) -> Callable[[Progress], None]:
     return report
 
 
-def run_stage(shape: str, dtype: str, stage: str, out: Path, threads: int) -> dict[str, Any]:
+def run_stage(shape: str, dtype: str, stage: str, out: Path, threads: int, cpu: bool = False) -> dict[str, Any]:
     """Run one stage in this process, which has done nothing before."""
     import torch
 
     torch.set_num_threads(threads)
     latent = LATENT_SHAPES.get(shape)
-    stages = Stages(SHAPES[shape], dtype, out) if latent is None else LatentStages(latent, dtype)
+    stages = Stages(SHAPES[shape], dtype, out) if latent is None else LatentStages(latent, dtype, cpu)
     if stage != "load":
         stages.warm_up()
     figures = getattr(stages, stage)()

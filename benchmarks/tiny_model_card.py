@@ -222,6 +222,7 @@ def main() -> None:
     parser.add_argument("--model", choices=sorted(SAMPLING), default="tiny", help="the embedded model (default: tiny)")
     parser.add_argument("--weights", type=Path, help="model folder (default: the one in the package)")
     parser.add_argument("--clips", type=int, default=240, help="number of prompts (default: 240)")
+    parser.add_argument("--interventions", type=int, help="of latent; prompts changed (default: a third, at least 40)")
     parser.add_argument("--split", choices=("test", "validation", "train"), default="test")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--brief", action="store_true", help="omit the rows of the intervention table")
@@ -235,7 +236,7 @@ def main() -> None:
         parser.error(
             f"no model in {options.weights}; expected a folder that `python -m tagxai.laboratory.train` exported"
         )
-    for name, smallest in (("clips", 3), ("seed", 0), ("top_k", 0), ("denoising_steps", 4)):
+    for name, smallest in (("clips", 3), ("interventions", 1), ("seed", 0), ("top_k", 0), ("denoising_steps", 4)):
         value = getattr(options, name)
         if value is not None and value < smallest:
             parser.error(f"--{name.replace('_', '-')} takes {smallest} or more, not {value}")
@@ -245,6 +246,8 @@ def main() -> None:
             parser.error(f"--{name} takes a number above 0, not {value}")
     if options.guidance_scale is not None and not math.isfinite(options.guidance_scale):
         parser.error(f"--guidance-scale takes a number, not {options.guidance_scale}")
+    if options.interventions is not None and options.model != "latent":
+        parser.error(f"--interventions is not for --model {options.model}")
     every = dict.fromkeys(name for names in SAMPLING.values() for name in names)
     sampling = {name: getattr(options, name) for name in every if getattr(options, name) is not None}
     for name in sampling:
@@ -255,7 +258,9 @@ def main() -> None:
 
         asked = prompts(options.split, options.clips, options.seed)
         alone = styled(options.split, max(1, options.clips // 4), options.seed + 1)
-        figures = latent_card.evaluate(options.weights, asked, alone, options.split, options.seed, **sampling)
+        many = options.interventions or max(40, options.clips // 3)
+        changed = prompts(options.split, many, options.seed)
+        figures = latent_card.evaluate(options.weights, asked, alone, changed, options.split, options.seed, **sampling)
     else:
         figures = evaluate(options.weights or WEIGHTS, options.clips, options.split, options.seed, **sampling)
     if options.brief:

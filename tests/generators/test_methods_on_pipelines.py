@@ -1,13 +1,17 @@
-"""Every method that runs on a pipeline of diffusers keeps its contract there."""
+"""Every method that runs on a model that denoises latents keeps its contract there; `pytest -m slow -rs` says which."""
 
 from functools import cache
 
 import pytest
 from families import answer, own_methods, pipelines, quick
+from small_latent import small_latent
+from small_pipelines import stable_audio_3
 
+from tagxai.generators.diffusers.stable_audio_3 import StableAudio3Generator
 from tagxai.testing import check_method
 
-LEAST = {"stable_audio": 22, "stable_audio_3": 18, "ace_step": 18, "audioldm2": 18}
+SMALL_3 = "stable_audio_3, small"
+LEAST = {"latent": 22, "stable_audio": 22, "stable_audio_3": 18, SMALL_3: 18, "ace_step": 18, "audioldm2": 18}
 
 pytestmark = [
     pytest.mark.slow,
@@ -17,7 +21,9 @@ pytestmark = [
 
 @cache
 def models():
-    return pipelines()
+    plain = StableAudio3Generator(stable_audio_3(differential=False))
+    plain.default_denoising_steps = 8
+    return pipelines() | {SMALL_3: plain, "latent": small_latent()}
 
 
 @cache

@@ -10,6 +10,7 @@ from tagxai.contract.attention import edit_attention
 from tagxai.errors import TagxaiError
 from tagxai.explaining.loading import load_generator
 from tagxai.generators.diffusers.stable_audio_3 import StableAudio3Generator
+from tagxai.methods.daam import DAAM
 from tagxai.probing.edits import Capture, Gate
 from tagxai.testing import check_generator
 
@@ -51,6 +52,22 @@ def test_a_checkpoint_that_is_not_distilled_takes_straight_steps():
     agrees(model, pipe, 0.6, {"denoising_steps": 8, "guidance_scale": 3.0})
 
 
+def test_a_small_checkpoint_has_plain_attention():
+    """Small-Music and Small-SFX, unlike medium: parity, a gate of ones, masked generation, and weights of softmax."""
+    pipe = stable_audio_3(differential=False)
+    model = StableAudio3Generator(pipe)
+    agrees(model, pipe, 0.6, {})
+    check_masked_generation(model, frames=12, duration=0.6)
+    clip, cross, seen = model.generate(PROMPT, duration=0.6, seed=3), model.cross_attention(), Capture(keep_heads=True)
+    expected = model.forward(clip)
+    with edit_attention(cross, seen), edit_attention(cross, Gate(torch.ones(clip.positions, len(clip.tokens)))):
+        gated = model.forward(clip)
+    torch.testing.assert_close(gated.hidden, expected.hidden, atol=1e-5, rtol=1e-5)
+    assert not any(site.signed for site in cross)
+    assert seen.weights().min() > 0
+    assert seen.weights().sum(-1).max() < 1  # the rest is padding's
+
+
 def agrees(model, pipe, seconds, settings):
     clip = model.generate(PROMPT, duration=seconds, seed=3, **settings)
     asked = {"num_inference_steps" if key == "denoising_steps" else key: value for key, value in settings.items()}
@@ -70,6 +87,19 @@ def test_a_gate_of_ones_is_the_plain_pass_and_weights_are_differences(model, cli
     torch.testing.assert_close(gated.hidden, expected.hidden, atol=1e-5, rtol=1e-5)
     assert all(site.signed for site in cross)
     assert seen.weights().min() < 0 < seen.weights().max()
+
+
+def test_a_map_of_daam_is_zero_where_a_word_has_a_negative_weight(model, clip):
+    seen = Capture()
+    with torch.no_grad(), edit_attention(model.cross_attention(), seen):
+        model.forward(clip)
+    weights = seen.weights()[0]
+    found = DAAM().attribute(model, clip)
+    (dog,) = (unit for unit in found.words() if unit.text == "dog")
+    expected = weights[:, list(dog.tokens)].mean(1)
+    assert expected.min() < 0 < expected.max()
+    expected = expected.clamp(min=0) / expected.max()
+    torch.testing.assert_close(found.scores[0, :, dog.tokens[0]], expected, atol=1e-5, rtol=1e-4)
 
 
 def test_masked_generation_is_the_masked_pass_at_every_step(folder):

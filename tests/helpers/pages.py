@@ -6,7 +6,7 @@ import torch
 
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.cost import Cost
-from tagxai.contract.timeline import DelayPattern
+from tagxai.contract.timeline import DelayPattern, LatentFrames
 from tagxai.contract.values import Generation
 from tagxai.explaining.comparison import Comparison
 from tagxai.explaining.explanation import Explanation
@@ -39,6 +39,16 @@ def clip(prompt="a dog barks while rain falls", seconds=3.0, streams=4, frame_ra
         record={"codes": torch.zeros(streams, frames, dtype=torch.long)},
         settings={"top_k": 250},
     )
+
+
+NOISE = (0.97, 0.8, 0.5, 0.1)
+
+
+def latent_clip():
+    """A clip that was denoised, with what was recorded at four levels."""
+    made = clip(frame_rate=25.0)
+    record = {"latents": torch.zeros(made.frames, 2), "levels": torch.tensor(NOISE)}
+    return replace(made, timeline=LatentFrames(made.frames, 25.0, len(NOISE)), record=record)
 
 
 def attribution(of=None, method="audiogenx", seed=0, is_mask=True, streams=None, **more):

@@ -70,7 +70,8 @@ def stable_audio():
     return pipe
 
 
-def stable_audio_3(distilled=True):
+def stable_audio_3(distilled=True, differential=True):
+    """As medium; small checkpoints have plain attention."""
     from diffusers import (
         AutoencoderSAME,
         FlowMatchEulerDiscreteScheduler,
@@ -98,6 +99,7 @@ def stable_audio_3(distilled=True):
             timestep_features_dim=16,
             ff_mult=2.0,
             num_memory_tokens=3,
+            use_differential_attention=differential,
         )
         for conv in (transformer.preprocess_conv, transformer.postprocess_conv):
             conv.weight.data.normal_(std=0.2)  # zeros in a new model

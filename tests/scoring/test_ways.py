@@ -8,6 +8,7 @@ from small_latent import small_latent
 
 from tagxai.contract.attribution import Attribution
 from tagxai.explaining.explanation import Explanation
+from tagxai.explaining.kept_answers import kept
 from tagxai.scoring import by_stream, ways_in
 
 PROMPT = "a dog barks while rain falls"
@@ -53,7 +54,12 @@ def test_effects_prints_the_share_of_each_of_several_ways(generator, generation,
     assert "as shares" not in run("effects", folder).stderr
     monkeypatch.setattr(type(generator), "ways_in", two)
     shown = run("effects", folder)
-    shares = ways_in(generator, generation).shares()
+    ways = ways_in(generator, generation)
+    shares = ways.shares()
     assert shown.exit_code == 0, shown.output
     said = " ".join(shown.stderr.split())
     assert f"cross-attention {shares['cross-attention']:.0%}, a second way {shares['a second way']:.0%}." in said
+    (answer,) = [each for each in kept(folder, generation) if each.header[0] == "way"]
+    for row, (way, lost) in zip(answer.rows, ways.lost.items(), strict=False):
+        assert row == [way, f"{shares[way]:.0%}", *(f"{loss:.3f}" for loss in lost.tolist())]
+    assert answer.rows[-1][2:] == [f"{loss:.3f}" for loss in ways.together.tolist()]

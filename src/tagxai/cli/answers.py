@@ -12,6 +12,7 @@ from rich.text import Text
 from tagxai.cli import display
 from tagxai.contract.values import Generation
 from tagxai.explaining.kept_answers import Answer, keep
+from tagxai.scoring import WaysIn
 from tagxai.text.printable import printable
 from tagxai.text.words import Unit
 
@@ -85,6 +86,20 @@ def print_frames(asked: Asked, columns: Mapping[str, list[float]], here: range, 
         return
     _print_title(clip, title)
     display.out().print(display.bar_table("time", labels, rows, display.out()))
+
+
+def keep_ways(folder: Path, clip: Generation, found: WaysIn) -> None:
+    """Keep the share of each way into the model for the page, and what it loses in each stream."""
+    noise = clip.record["levels"].tolist() if "levels" in clip.record else []
+    streams = [f"noise {level:.3g}" for level in noise] or [f"codebook {i + 1}" for i in range(clip.streams)]
+    shares = {way: f"{share:.0%}" for way, share in found.shares().items()} | {"all of them": "–"}
+    lost = {**found.lost, "all of them": found.together}
+    rows = [[printable(way), share, *(f"{loss:.3f}" for loss in lost[way].tolist())] for way, share in shares.items()]
+    meaning = (
+        "lost where nothing is said by that way alone: as a share of the sum over the ways, and in nats per frame; "
+        "ways overlap and complete one another, so that they need not add up to all of them"
+    )
+    keep(folder, clip, Answer("By which way does the prompt act, and when?", meaning, ["way", "share", *streams], rows))
 
 
 def _mean(values: Sequence[float], frames: range) -> float:

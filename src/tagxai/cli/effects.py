@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tagxai.cli import display, options
-from tagxai.cli.answers import Asked, mean_per_unit, print_units
+from tagxai.cli.answers import Asked, keep_ways, mean_per_unit, print_units
 from tagxai.cli.progress import stages
 from tagxai.cli.questions import (
     JsonOption,
@@ -61,9 +61,10 @@ def show_effects(
             for operator in (direct, total)
         ]
         several = len(model.ways_in(clip)) > 1
-        if several and not as_json:
+        if several:
             stage("closing one way in at a time")
-            shares = ways_in(model, clip).shares()
+            ways = ways_in(model, clip)
+            keep_ways(folder, clip, ways)
     found = effects(*tables)
     rows = {
         "total": mean_per_unit(found.total, frames),
@@ -74,5 +75,5 @@ def show_effects(
     question = f"What does each {by} do itself, and through others?" + (f" ({interval} s)" if interval else "")
     print_units(Asked(folder, clip, question, title, as_json), units, rows)
     if several and not as_json:
-        said = ", ".join(f"{way} {share:.0%}" for way, share in shares.items())
+        said = ", ".join(f"{way} {share:.0%}" for way, share in ways.shares().items())
         display.note(f"What is lost where nothing is said by one way into the model alone, as shares: {said}.")

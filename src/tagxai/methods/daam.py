@@ -2,7 +2,8 @@
 
 A word's map is its cross-attention summed over layers and heads, the mean over its tokens, and relative to the map's
 own maximum; the paper's mask keeps what reaches a threshold of it. It says when a word is read most, not which of two
-words is read more: every word reaches 1 somewhere. Streams are not resolved.
+words is read more: every word reaches 1 somewhere. Streams are not resolved. Where weights are differences of two
+attentions and may be negative (Stable Audio 3), a frame whose weight is below zero does not read the word.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class DAAM(WeightMethod, OnePassMethod):
         maps = super().scores(run, observer).values.mean(0)
         scores = torch.zeros(1, *maps.shape)
         for unit in words.words(clip.prompt, clip.spans, clip.tokens):
-            word = maps[:, list(unit.tokens)].mean(1)
+            word = maps[:, list(unit.tokens)].mean(1).clamp(min=0)
             word = word / word.max().clamp(min=torch.finfo(word.dtype).tiny)
             if self.threshold is not None:
                 word = (word >= self.threshold).to(word)

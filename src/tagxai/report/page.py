@@ -12,13 +12,14 @@ from tagxai.report.audio import audio_texts
 from tagxai.report.content import Content
 from tagxai.report.figures.colours import PALETTE
 from tagxai.report.html import content_hash, resource, template, text_of_script
+from tagxai.report.level_tables import level_tables, noise_levels
 from tagxai.report.pieces import pieces, units_by
 from tagxai.text.printable import printable
 from tagxai.text.words import Unit
 
 SCRIPT = (
     *("bytes", "dom", "scores", "state", "palette", "fourier", "clock"),
-    *("words", "panels", "timeline", "table", "export", "player", "page"),
+    *("words", "panels", "timeline", "table", "levels", "export", "player", "page"),
 )
 """The files of the page's script, in the order in which they need one another."""
 
@@ -39,6 +40,8 @@ def render(content: Content, links: Mapping[str, str] | None = None) -> str:
         columns=[[score.score for score in each.per_word()] for each in attributions.values()],
         meaning=_meaning(content),
         failures=_failures(content),
+        level_tables=level_tables(clip, attributions),
+        noise_levels=noise_levels(clip),
         agreement=tables.agreement(content.comparison),
         costs=[tables.cost_line(name, each, content.comparison) for name, each in attributions.items()],
         links=links or {},
@@ -64,6 +67,7 @@ def data(content: Content) -> dict[str, Any]:
         "frames": clip.frames,
         "frame_rate": clip.frame_rate,
         "sample_rate": clip.sample_rate,
+        "noise_levels": noise_levels(clip),
         "stream_name": "codebook" if clip.timeline.kind == "delay_pattern" else "noise level",
         "intervals": [list(interval) for interval in content.intervals],
         "units": {name: [_unit(unit) for unit in units] for name, units in by.items()},

@@ -9,6 +9,7 @@ function drawScores(changed = ["by"]) {
     if (state.sorted || String(changed) !== "selection") drawMaps();
     drawTrace();
     drawTable();
+    drawLevels();
   }
   drawPrompt();
   drawSentence();
