@@ -29,6 +29,7 @@ from tagxai.cli import (
 )
 from tagxai.cli import app as app_in_browser
 from tagxai.cli.display import complain, note
+from tagxai.cli.leaving import leave
 from tagxai.cli.usage import HelpAsked, UsageError, usage_sentence
 from tagxai.contract.interrupts import ctrl_c_noticed
 from tagxai.errors import TagxaiError, error_sentence
@@ -113,5 +114,5 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         app(prog_name="tagxai")
-    finally:
-        gc.freeze()  # when it ends, Python looks through everything for garbage: a second of CPU after an explain
+    except SystemExit as ended:
+        leave(ended)
