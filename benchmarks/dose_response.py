@@ -241,7 +241,7 @@ def main() -> None:
     )
     text = "\n".join(
         (
-            f"{about}; {machine(1)}.\n",
+            f"{about};\n{machine(1)}.\n",
             markdown("gain", table),
             markdown("from gain to gain", {step: {"heard more often": change} for step, change in more.items()}),
             markdown(f"words for loudness, gain {GAINS[-1]:g}", parted),
