@@ -1,6 +1,6 @@
-"""Every kind of page in every theme and width, to look at: report, comparison, edit, clip, notebook and benchmark.
+"""Every kind of page in every theme and width, to look at: report, comparison, edit, clip, notebook, benchmark, app.
 
-uv run python benchmarks/screenshots.py --out FOLDER
+uv run python benchmarks/screenshots.py --out FOLDER [--only app]
 
 The pages are made once, by the embedded model, and reused by later runs with the same FOLDER. Needs `chromium`.
 """
@@ -11,8 +11,11 @@ import argparse
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from app_screenshots import take_app
 
 PROMPT = "a dog barks followed by rain falling"
 WIDTHS = (1440, 768, 375)
@@ -72,23 +75,29 @@ def shots(pages: dict[str, str]) -> Iterator[tuple[str, str, str, int]]:
                 yield f"{name}-{mode}-{width}.png", selected, mode, width
 
 
-def take(folder: Path, pages: dict[str, str], program: str) -> None:
+@contextmanager
+def browsing(program: str) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program)
-        for name, address, mode, width in shots(pages):
-            page = browser.new_page(viewport={"width": width, "height": 900}, **MODES[mode])
-            _open(page, address)
-            if mode == "print":
-                page.emulate_media(media="print")
-                page.evaluate("dispatchEvent(new Event('beforeprint'))")
-            page.screenshot(path=folder / name, full_page=True)
-            page.close()
-        page = browser.new_page(viewport=PICTURE, color_scheme="light")
-        _open(page, f"{pages['report']}#t=0,1.48")
-        page.screenshot(path=folder / "page.png")
+        yield browser
         browser.close()
+
+
+def take(folder: Path, pages: dict[str, str], browser: Any) -> None:
+    for name, address, mode, width in shots(pages):
+        page = browser.new_page(viewport={"width": width, "height": 900}, **MODES[mode])
+        _open(page, address)
+        if mode == "print":
+            page.emulate_media(media="print")
+            page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.screenshot(path=folder / name, full_page=True)
+        page.close()
+    page = browser.new_page(viewport=PICTURE, color_scheme="light")
+    _open(page, f"{pages['report']}#t=0,1.48")
+    page.screenshot(path=folder / "page.png")
+    page.close()
 
 
 def _open(page: Any, address: str) -> None:
@@ -103,12 +112,17 @@ def _open(page: Any, address: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", choices=("pages", "app"))
     given = parser.parse_args()
     program = shutil.which("chromium")
     if program is None:
         sys.exit("no chromium was found; apt-get install chromium")
     given.out.mkdir(parents=True, exist_ok=True)
-    take(given.out, make_pages(given.out / "pages"), program)
+    with browsing(program) as browser:
+        if given.only != "app":
+            take(given.out, make_pages(given.out / "pages"), browser)
+        if given.only != "pages":
+            take_app(given.out, browser, WIDTHS, {name: MODES[name] for name in ("light", "dark")})
 
 
 if __name__ == "__main__":

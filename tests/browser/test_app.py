@@ -134,6 +134,23 @@ def test_two_takes_are_put_side_by_side(opened):
     both = json.loads(user.frame.locator("#data").text_content())
     assert [clip["audio"] for clip in both["clips"]] == [each["clips"][0]["audio"] for each in (first, second)]
     assert first["clips"][0]["audio"] != second["clips"][0]["audio"]
+    assert user.page.locator("#turn").is_hidden()
+    user.page.locator("#history .what").last.click()
+    user.shown(1)
+    assert user.page.locator("#turn").is_visible()
+
+
+def test_on_a_phone_a_new_take_comes_into_sight_and_an_edit_leaves_the_sliders_there(opened):
+    user = opened(viewport={"width": 375, "height": 700})
+    user.explain(method="cross_attention")
+    user.shown(1)
+    assert user.page.locator("#status").text_content() == "Take 1 is here"
+    assert user.page.locator("#frame").evaluate("each => Math.abs(each.getBoundingClientRect().top)") < 60
+    slider = user.page.get_by_label("rain falls", exact=True)
+    slider.scroll_into_view_if_needed()
+    slider.fill("0.2")
+    user.shown(2)
+    assert slider.evaluate("each => each.getBoundingClientRect().top < innerHeight")
 
 
 def test_a_job_can_be_cancelled(opened):

@@ -81,11 +81,11 @@ HEAVY = {
 }
 
 
-def loaded_by(*command):
+def loaded_by(*command, of=frozenset(HEAVY)):
     """What a command prints, and which heavy libraries it imports."""
     code = (
-        "import sys, atexit; from tagxai.cli import main\n"
-        f"atexit.register(lambda: print(*sorted({HEAVY} & set(sys.modules))))\n"
+        "import atexit, sys; from tagxai.cli import main\n"
+        f"atexit.register(lambda: print(*sorted({set(of)} & set(sys.modules))))\n"
         "main()"
     )
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
@@ -107,6 +107,21 @@ def test_a_saved_explanation_is_shown_without_anything_heavy(options, explanatio
     printed, loaded = loaded_by("show", str(tmp_path / "saved"), *options)
     assert loaded == []
     assert "barks" in printed
+
+
+NOT_TO_EXPLAIN = {
+    *("matplotlib", "pandas", "pyarrow", "captum", "sklearn", "librosa", "ray", "starlette", "uvicorn"),
+    *("audiocraft", "diffusers", "hear21passt", "beartype", "IPython"),
+}
+"""What the default explain has no use for, though the full environment has it."""
+
+
+@pytest.mark.slow
+def test_explaining_loads_only_what_it_needs(tmp_path):
+    printed, loaded = loaded_by("explain", "a dog barks", "--out", str(tmp_path / "explained"), of=NOT_TO_EXPLAIN)
+    assert loaded == []
+    assert "barks" in printed
+    assert (tmp_path / "explained" / "report.html").is_file()
 
 
 def test_version_is_that_of_the_package():

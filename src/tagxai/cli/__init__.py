@@ -29,13 +29,26 @@ from tagxai.cli import (
 )
 from tagxai.cli import app as app_in_browser
 from tagxai.cli.display import complain, note
+from tagxai.cli.leaving import leave
+from tagxai.cli.usage import HelpAsked, UsageError, usage_sentence
 from tagxai.contract.interrupts import ctrl_c_noticed
 from tagxai.errors import TagxaiError, error_sentence
 from tagxai.registering.registry import PluginWarning, registry
 
+_ARGUMENTS = "tagxai.cli.arguments"
+
 
 class Commands(TyperGroup):
     """Reports an error of any command in one sentence, and what is wrong with the plugins that it needed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[_ARGUMENTS] = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except HelpAsked:
+            raise
+        except UsageError as error:
+            _stop(usage_sentence(error, args), 2)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -44,6 +57,10 @@ class Commands(TyperGroup):
                 return super().invoke(ctx)
         except TagxaiError as error:
             _stop(str(error), 2)
+        except HelpAsked:
+            raise
+        except UsageError as error:
+            _stop(usage_sentence(error, ctx.meta[_ARGUMENTS]), 2)
         except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
             if ctrl.pressed:
                 _stop("interrupted", 130)
@@ -95,4 +112,7 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 50)
     # the progress bars of libraries that load models would overwrite ours
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    app(prog_name="tagxai")
+    try:
+        app(prog_name="tagxai")
+    except SystemExit as ended:
+        leave(ended)

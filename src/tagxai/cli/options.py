@@ -135,8 +135,7 @@ def check_memory(
 
 def load_model(spec: str, device: str, dtype: str = "auto") -> Generator:
     """The generator, with the number of threads that suits it unless OMP_NUM_THREADS is set."""
-    chosen = choose_device(device)
-    model = load_generator(spec, device=chosen, dtype=choose_dtype(dtype, chosen))
-    if model.threads is not None and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(model.threads)
-    return model
+    chosen, threads = choose_device(device), registry().generator(spec.partition(":")[0]).threads
+    if threads is not None and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads)  # before torch starts more, which would wait in vain
+    return load_generator(spec, device=chosen, dtype=choose_dtype(dtype, chosen))

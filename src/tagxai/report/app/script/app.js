@@ -14,7 +14,11 @@ function show(id, isNew = false) {
   drawSliders(take, isNew);
   drawHistory();
   if (isNew) announce(`Take ${take.number} is here`);
+  if (isNew && !take.edited && isBelow()) $("main").scrollIntoView(); // of an edit, the sliders stay in sight
 }
+
+// Whether the frame is below the rail, on a narrow screen.
+const isBelow = () => $("main").offsetTop > $(".rail").offsetTop;
 
 function showFrame(path, fragment) {
   const frame = $("#frame"), address = new URL(fragment ? `${path}#${fragment}` : path, location.href).href;

@@ -1,9 +1,9 @@
 // The takes so far: show one, put two beside one another, take one home.
 
-let takes = [], known = new Set(), current = null, pair = { A: null, B: null };
+let takes = null /* until the server lists them */, known = new Set(), current = null, pair = { A: null, B: null };
 
 function hearTakes(found) {
-  const first = takes.length === 0 && known.size === 0, fresh = found.filter(take => !known.has(take.id));
+  const first = takes === null, fresh = found.filter(take => !known.has(take.id));
   takes = found;
   fresh.forEach(take => known.add(take.id));
   for (const letter of ["A", "B"]) if (!takes.some(take => take.id === pair[letter])) pair[letter] = null;
@@ -30,7 +30,10 @@ function drawHistory() {
 
 function choose(letter, id) {
   pair[letter] = pair[letter] === id ? null : id;
-  if (pair.A && pair.B) showFrame(addressOf(pair.A, pair.B), "");
-  current = pair.A && pair.B ? null : current;
+  if (pair.A && pair.B) {
+    showFrame(addressOf(pair.A, pair.B), "");
+    drawSliders(null); // they turn one take
+    current = null;
+  }
   drawHistory();
 }
