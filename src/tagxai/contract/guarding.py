@@ -22,6 +22,7 @@ CALLS: Mapping[str, str] = {
     "generate_many": "audio samples",
     "decode": "audio samples",
     "encode_prompt": "embeddings",
+    "encode_audio": "codes",
     "forward": "hidden states",
     "hidden_states": "hidden states",
     "hidden_states_many": "hidden states",
