@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import sys
 import warnings
 from typing import Annotated, Any, NoReturn
 
@@ -28,7 +29,7 @@ from tagxai.cli import (
     show,
 )
 from tagxai.cli import app as app_in_browser
-from tagxai.cli.display import complain, note
+from tagxai.cli.display import complain, keep_stdout_for_json, note
 from tagxai.contract.interrupts import ctrl_c_noticed
 from tagxai.errors import TagxaiError, error_sentence
 from tagxai.registering.registry import PluginWarning, registry
@@ -95,4 +96,6 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 50)
     # the progress bars of libraries that load models would overwrite ours
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if "--json" in sys.argv and "--help" not in sys.argv:
+        keep_stdout_for_json()
     app(prog_name="tagxai")
