@@ -11,12 +11,15 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+
+from machine import machine
 
 ROOT = Path(__file__).parent.parent
 PROMPT = "a dog barks while rain falls"
@@ -25,9 +28,11 @@ READ = f"{QUICK} --method cross_attention"
 MODELS = {
     "musicgen": "from tagxai.testing import random_checkpoint; random_checkpoint('musicgen')",
     "audiocraft": "from tagxai.testing.audiocraft import random_audiocraft_checkpoint as make; make('audiocraft')",
+    "passt": "import os, torch; from tagxai.classifiers.passt import architecture; os.mkdir('passt'); "
+    "torch.save(architecture(pretrained=False).net.state_dict(), 'passt/weights.pt')",
     "stable": "import small_pipelines; small_pipelines.stable_audio().save_pretrained('stable')",
 }
-"""Small random models, each made once by this checkout."""
+"""Random models, each made once by this checkout; all but PaSST are small."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Job:
     model: str = ""
     overrides: tuple[str, ...] = ()
     """Pins that are lifted, as README says."""
+    serves: bool = False
+    """Whether the last command serves the app, which is then visited."""
 
 
 EXPLAINED = f"explain '{PROMPT}' --duration 1 --out OUT"
@@ -48,7 +55,18 @@ LIFTED = (
     *(f"{name}; sys_platform == 'never'" for name in ("torchtext", "demucs", "gradio", "pesq", "pystoi")),
 )
 BENCH = "bench --executor ray --workers 1 --methods cross_attention --metrics gini --duration 0.4 --out RESULTS"
+VISIT = """
+import sys
+from running_app import Visitor
+visitor = Visitor(sys.argv[1])
+assert visitor.ask()[0] == 202
+(take,) = visitor.takes(1)
+status, page = visitor.get(f"takes/{take['id']}")
+assert status == 200 and b"falls" in page
+print(f"a visitor's clip was explained by {take['method']}: a page of {len(page) // 1000} kB")
+"""
 JOBS = {
+    "app": Job(("app --port 0 --generator tiny",), "app", serves=True),
     "captum": Job((f"{QUICK} --method captum:FeatureAblation",), "captum"),
     "tables": Job((EXPLAINED, "export OUT --to parquet --out a.parquet"), "tables"),
     "ray": Job((f"{BENCH} --prompts laboratory:test:1",), "ray"),
@@ -56,7 +74,7 @@ JOBS = {
     "diffusers": Job((f"{READ} --generator stable_audio:stable",), "diffusers", "stable"),
     "audiocraft": Job((f"{READ} --generator audiogen:audiocraft",), "audiocraft", "audiocraft", LIFTED),
     "int8": Job((f"{READ} --generator musicgen:musicgen --dtype int8",), "int8", "musicgen"),
-    "passt": Job((EXPLAINED, "evaluate OUT --metrics 'kl_f(classifier=passt)'"), "passt"),
+    "passt": Job((EXPLAINED, "evaluate OUT --metrics 'kl_f(classifier=passt:passt/weights.pt)'"), "passt", "passt"),
 }
 
 
@@ -103,12 +121,14 @@ class Workplace:
             (place / job.model).symlink_to(self.folder / "models" / job.model)
         said = ""
         for command in job.commands:
-            said = _run([str(program), *shlex.split(command)], place)
+            words = [str(program), *shlex.split(command)]
+            said = _visited(words, place) if job.serves and command == job.commands[-1] else _run(words, place)
         return said
 
     def succeed(self, program: Path, job: Job) -> str:
         said = self.do(program, job)
-        assert not job.extra or f"tagxai[{job.extra}]" not in said, f"still asks for the extra: {said}"
+        assert f"tagxai[{job.extra}]" not in said, f"still asks for the extra: {said}"
+        assert " failed " not in said, f"a part failed: {said}"
         return said
 
     def refuse(self, program: Path, job: Job) -> str:
@@ -132,6 +152,24 @@ def _run(command: list[str], folder: Path, **variables: str) -> str:
         command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
     )
     return done.stdout
+
+
+def _visited(command: list[str], folder: Path) -> str:
+    """What a visitor of this checkout says of the app that a command serves."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as server:
+        try:
+            said = ""
+            for line in server.stdout or ():
+                said += line
+                if line.startswith("http"):
+                    visit = [sys.executable, "-W", "ignore", "-c", VISIT, line.strip()]
+                    return _run(visit, folder, PYTHONPATH=str(ROOT / "tests" / "helpers"))
+            raise subprocess.CalledProcessError(server.wait(), command, said)
+        finally:
+            server.send_signal(signal.SIGINT)
 
 
 def main() -> None:
@@ -162,7 +200,7 @@ def main() -> None:
     shutil.rmtree(work.folder / "environment", ignore_errors=True)
     head, *body = work.rows
     table = [" | ".join(row).join(("| ", " |")) for row in (head, ("---",) * len(head), *body)]
-    (work.folder / "environments.md").write_text("\n".join(table) + "\n", encoding="utf-8")
+    (work.folder / "environments.md").write_text("\n".join([*table, "", machine(1)]) + "\n", encoding="utf-8")
     sys.exit(int(work.failed))
 
 

@@ -96,7 +96,7 @@ def table(shape: str, results: dict[str, dict[str, Any]], clock: str = "seconds"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=SHAPES | LATENT_SHAPES, default="small")
-    parser.add_argument("--dtype", choices=("bfloat16", "float32"), nargs="*", default=["bfloat16", "float32"])
+    parser.add_argument("--dtype", choices=("bfloat16", "float32", "int8"), nargs="*", default=["bfloat16", "float32"])
     parser.add_argument("--stages", choices=STAGES, nargs="*", default=list(STAGES))
     parser.add_argument("--out", type=Path, default=Path("tagxai-out/full-size"))
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

@@ -40,7 +40,16 @@ SHAPES = {
 
 
 def build(shape: Shape, dtype: str) -> TransformersGenerator:
-    """Build the model directly in `dtype`; as when tagxai loads a checkpoint, only the decoder's matrices are lower."""
+    """Build the model directly in `dtype`; as when tagxai loads a checkpoint, only the decoder's matrices are lower.
+
+    In int8, it is built in float32 first, and then rounded.
+    """
+    if dtype == "int8":
+        from tagxai.generators.quantised import keep_in_eight_bits
+
+        rounded = build(shape, "float32")
+        keep_in_eight_bits(rounded.eight_bit_parts())
+        return rounded
     import torch
     from transformers import (
         EncodecConfig,

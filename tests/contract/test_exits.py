@@ -87,6 +87,41 @@ def test_a_generator_that_ends_the_program_in_a_call_is_one_sentence(how):
     assert ENDS[how][1] in str(error.value)
 
 
+class Failing(Ending):
+    """A generator that fails as it makes audio."""
+
+    name = "failing"
+    error: Exception = ValueError("a bug")
+
+    def generate_one(self, request, *, on_progress=None):
+        raise self.error
+
+
+def test_an_error_as_a_clip_is_made_names_the_generator_and_keeps_its_cause():
+    with pytest.raises(TagxaiError, match=r"^generator 'failing' failed: ValueError: a bug$") as error:
+        Failing().generate("a dog")
+    assert type(error.value.__cause__) is ValueError
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(TagxaiError("a sentence"), "^a sentence$"), (MemoryError(), "^there is not enough memory to make audio")],
+)
+def test_what_is_said_already_stays_as_it_is(given, expected):
+    model = Failing()
+    model.error = given
+    with pytest.raises(TagxaiError, match=expected):
+        model.generate("a dog")
+
+
+def test_what_stops_the_work_from_outside_passes_through():
+    stop = type("Stop", (Exception,), {"passes_through": True})
+    model = Failing()
+    model.error = stop()
+    with pytest.raises(stop):
+        model.generate("a dog")
+
+
 def test_an_error_in_a_call_stays_what_it_is_so_that_callers_can_act_on_it():
     with pytest.raises(ValueError, match="a bug"), exits_named("generator 'any'"):
         fail()

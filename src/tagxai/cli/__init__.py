@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import sys
 import warnings
 from typing import Annotated, Any, NoReturn
 
@@ -28,7 +29,7 @@ from tagxai.cli import (
     show,
 )
 from tagxai.cli import app as app_in_browser
-from tagxai.cli.display import complain, note
+from tagxai.cli.display import complain, keep_stdout_for_json, note
 from tagxai.cli.leaving import leave
 from tagxai.cli.usage import HelpAsked, UsageError, usage_sentence
 from tagxai.contract.interrupts import ctrl_c_noticed
@@ -112,6 +113,8 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 50)
     # the progress bars of libraries that load models would overwrite ours
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if "--json" in sys.argv and "--help" not in sys.argv:
+        keep_stdout_for_json()
     try:
         app(prog_name="tagxai")
     except SystemExit as ended:

@@ -29,6 +29,7 @@ from tagxai.scoring import (
     leave_one_out_values,
     prompt_and_history,
     replacement_contrast,
+    words_and_beginning,
 )
 
 
@@ -77,6 +78,13 @@ def ask(
             title = f"log-probability of the clip's codes, minus that under: {contrast.other}"
             question = "Why " + " and ".join(f"{word}, and not {other}" for word, other in replacements.items()) + "?"
             columns = {"difference": contrast.difference.mean(0).tolist()}
+        elif there is None and clip.given:
+            parts = words_and_beginning(model, clip)
+            title = (
+                "log-probability of the generated codes: from their own past, and what the given sound and words add"
+            )
+            question = "How much does the given beginning matter, beside the words?"
+            columns = {name: part.mean(0).tolist() for name, part in parts._asdict().items()}
         elif there is None:
             shares = prompt_and_history(model, clip)
             title = "log-probability of the clip's codes: from the preceding audio alone, and what the prompt adds"

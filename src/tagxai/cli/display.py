@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console
@@ -35,6 +38,10 @@ def hushed(quiet: bool = True) -> Iterator[None]:
 class SafeConsole(Console):
     """A console that writes out control characters of texts, whoever wrote them; a terminal would act on them."""
 
+    def on_broken_pipe(self) -> None:
+        """Let the command end without a word, as others do before `head`; rich would raise SystemExit."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
         return super()._render_buffer(
             segment if segment.control else Segment(_lines_printable(segment.text), segment.style) for segment in buffer
@@ -45,10 +52,25 @@ def _lines_printable(text: str) -> str:
     return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
 
 
+_kept: TextIO | None = None
+"""Stdout, where it is for JSON alone."""
+
+
+def keep_stdout_for_json() -> None:
+    """From now on, only `print_json` prints on stdout; all else goes to stderr, to the end of the process: a thread of
+    a plugin may print at any time, also from C."""
+    global _kept
+    sys.stdout.flush()
+    _kept = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+
+
 def print_json(content: Any) -> None:
     """Print JSON on stdout, with all that a terminal would act on as JSON's own escapes."""
     text = json.dumps(content, ensure_ascii=False, indent=2)
-    print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
+    text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    print(text, file=_kept, flush=True)
 
 
 def out() -> Console:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from tagxai.cli.saved import ByOption
 from tagxai.cli.show import JsonOption, print_scores
 from tagxai.cli.slugs import unique_name
 from tagxai.contract import saved_folder
+from tagxai.contract.continuing import Sound, read_sound
 from tagxai.contract.generator import Generator
 from tagxai.contract.request import Request, check_prompt
 from tagxai.contract.values import Conditioning, Generation
@@ -46,6 +48,7 @@ def register(app: typer.Typer) -> None:
         '[bold]tagxai explain "a siren" --method cross_attention --set layers=-1 --out OUT[/]\n\n'
         '[bold]tagxai explain "a siren" --method audiogenx,captum:KernelShap --set audiogenx.epochs=20[/]\n\n'
         '[bold]tagxai explain "a siren" --generator musicgen:facebook/musicgen-small --duration 4[/]\n\n'
+        '[bold]tagxai explain "rain falls" --continue dog.wav --keep 1[/]\n\n'
         "[bold]tagxai explain --prompts captions.csv --limit 20 --out OUT[/]\n\n" + EPILOG,
     )(explain)
 
@@ -60,6 +63,13 @@ def explain(
         typer.Option("--prompts", "-p", metavar="FILE", help="A .csv, .tsv or .txt with a prompt on each line."),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Take only the first prompts of FILE.")] = None,
+    continued: Annotated[
+        Path | None,
+        typer.Option("--continue", metavar="SOUND", help="A sound file that the clip continues; the rest is made."),
+    ] = None,
+    keep: Annotated[
+        float | None, typer.Option("--keep", metavar="SECONDS", help="Continue only so much of the beginning of SOUND.")
+    ] = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -99,6 +109,7 @@ def explain(
         raise TagxaiError("--json is for one prompt; those of --prompts FILE each have their explanation.json")
     if limit is not None and prompts is None:
         raise TagxaiError("--limit only applies with --prompts FILE")
+    sound = _sound(continued, keep, prompts)
     given = list(settings or ())
     if method is None:
         options.check_generator(generator)
@@ -146,12 +157,13 @@ def explain(
     assert prompt is not None
     request = Request(prompt, duration, seed, settings=sampling)
     if out is None:
-        unusual = [generator, duration, sampling, settings, interval, audio_repeats, dtype, device]
+        continuing = [continued and str(continued), keep]
+        unusual = [generator, duration, sampling, settings, interval, audio_repeats, dtype, device, *continuing]
         name = unique_name(prompt, [*map(method_folder, names), str(seed)], unusual, USUAL)
         out = Path("tagxai-out", name)
     storage.check_claim(out, *saved_folder.KINDS, force=force)
     with display.hushed(quiet):
-        saved = _explain_one(request, question, load, check, out, force, generator, by, as_json)
+        saved = _explain_one(request, sound, question, load, check, out, force, generator, by, as_json)
     if open_page:
         show_in_browser(out)
     if isinstance(saved, Comparison) and saved.failures:
@@ -161,15 +173,29 @@ def explain(
 
 
 OF_LIST = "tagxai.explanations"
-USUAL: list[Any] = ["tiny", None, {}, None, None, 1, "auto", "auto"]
+USUAL: list[Any] = ["tiny", None, {}, None, None, 1, "auto", "auto", None, None]
 """Usual values of the options that the default folder does not name; with any other, it has a name of its own."""
 
 Load = Callable[[], Generator]
 Check = Callable[[Generator, Conditioning], None]
 
 
+def _sound(path: Path | None, keep: float | None, prompts: Path | None) -> Sound | None:
+    """What `--continue` and `--keep` ask for."""
+    if path is None:
+        if keep is not None:
+            raise TagxaiError("--keep only applies with --continue SOUND")
+        return None
+    if prompts is not None:
+        raise TagxaiError("--continue is for one PROMPT, not for those of --prompts FILE")
+    if keep is not None and not (isfinite(keep) and keep > 0):
+        raise TagxaiError(f"--keep takes a positive number of seconds, not {keep:g}")
+    return read_sound(path, keep)
+
+
 def _explain_one(
     request: Request,
+    sound: Sound | None,
     question: Question,
     load: Load,
     check: Check,
@@ -187,7 +213,8 @@ def _explain_one(
             encoded = encode(model, request.prompt)
             options.warn_about_prompt(model, request.prompt, encoded)
             check(model, encoded)
-            request = replace(request, conditioning=encoded)
+            beginning = None if sound is None else model.encode_audio(*sound)
+            request = replace(request, conditioning=encoded, beginning=beginning)
             generating = perf_counter()
             (clip,) = model.generate_many([request], on_progress=stage("generating"))
             saved = question.answer(model, clip, folder, stage, perf_counter() - generating, force=force)

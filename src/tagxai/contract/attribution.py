@@ -116,12 +116,15 @@ class Attribution(AskedForWords):
         return self.generation.timeline.to_positions(self.scores)
 
     def to_mask(self) -> Float[torch.Tensor, "positions tokens"]:
-        """Gates in [0, 1] for `generate(mask=...)`: the scores themselves if they are a mask, else scaled to [0, 1]."""
-        gates = self.to_positions()
-        if self.is_mask:
-            return gates.clamp(0, 1)
-        low, high = gates.min(), gates.max()
-        return (gates - low) / (high - low) if high > low else torch.ones_like(gates)
+        """Gates in [0, 1] for `generate(mask=...)`: the scores themselves if they are a mask, else scaled to [0, 1].
+
+        Those of given frames are open: factual audio hears them with all words, counterfactual with none.
+        """
+        all_gates = self.to_positions()
+        gates = all_gates[self.generation.given :]
+        low, high = (0, 1) if self.is_mask else (gates.min(), gates.max())
+        gates = ((gates - low) / (high - low)).clamp(0, 1) if high > low else torch.ones_like(gates)
+        return torch.cat([torch.ones_like(all_gates[: self.generation.given]), gates])
 
     def plot(self, *, by: By = "word", intervals: Sequence[tuple[float, float]] = ()) -> Figure:
         """Words (phrases, tokens) by seconds, above the clip's spectrogram; `intervals` (seconds) are framed."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from tagxai.contract.interrupts import ctrl_c_noticed
 from tagxai.contract.process_state import process_state_kept
+from tagxai.contract.shortage import is_out_of_memory
 from tagxai.errors import TagxaiError, error_sentence
 
 T = TypeVar("T")
@@ -74,6 +75,21 @@ def exits_named(what: str) -> Iterator[None]:
             raise TagxaiError(f"{what} failed: {_sentence(error)}") from error
         if ctrl.pressed:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def errors_named(what: str) -> Iterator[None]:
+    """As `exits_named`, and plain errors raise TagxaiError, too, but for a lack of memory.
+
+    For calls whose errors no caller acts on.
+    """
+    with exits_named(what):
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, TagxaiError) or is_out_of_memory(error) or getattr(error, "passes_through", False):
+                raise
+            raise TagxaiError(f"{what} failed: {error_sentence(error)}") from error
 
 
 class _ExitedError(BaseException):

@@ -28,6 +28,7 @@ def to_json(generation: Generation) -> dict[str, Any]:
         "timeline": generation.timeline.to_json(),
         "sample_rate": generation.sample_rate,
         "duration": generation.duration,
+        **({"given": generation.given} if generation.given else {}),
         "model": None if generation.model is None else generation.model.to_json(),
     }
 
@@ -64,4 +65,5 @@ def from_json(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], w
         record=record,
         settings=content["settings"],
         model=Identity(**model) if (model := content.get("model")) is not None else None,
+        given=content.get("given", 0),
     )

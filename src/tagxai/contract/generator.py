@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
 from tagxai.contract.attention import AttentionSite, edit_attention
+from tagxai.contract.continuing import Beginning, Continuing
 from tagxai.contract.guarding import guard
 from tagxai.contract.hearing import Heard
 from tagxai.contract.identity import Identity, changes, identify, stored_attributes
@@ -33,7 +34,7 @@ Capability = Literal["gradients", "attention", "closes", "causal", "coupled", "t
 _identities: WeakKeyDictionary[Generator, tuple[int, Identity]] = WeakKeyDictionary()
 
 
-class Generator(ABC):
+class Generator(Continuing, ABC):
     """A text-to-audio model behind one interface. `batch` is a batch of conditionings for one and the same clip.
 
     Its methods need not care for the caller's modes and defaults, nor for numbers that are not finite:
@@ -107,11 +108,12 @@ class Generator(ABC):
         mask: Float[torch.Tensor, "positions tokens"] | None = None,
         branch: Branch = "guided",
         conditioning: Conditioning | None = None,
+        beginning: Beginning | None = None,
         on_progress: OnProgress | None = None,
         **settings: Any,
     ) -> Generation:
         """Sample one clip of `prompt`; see `Request` for what the arguments mean, `sampling_settings` for the rest."""
-        request = Request(prompt, duration, seed, mask, branch, settings, conditioning)
+        request = Request(prompt, duration, seed, mask, branch, settings, conditioning, beginning)
         return self.generate_many([request], on_progress=on_progress)[0]
 
     @abstractmethod

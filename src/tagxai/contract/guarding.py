@@ -11,7 +11,7 @@ from typing import Any
 
 from tagxai.contract.devices import check_device, check_dtype
 from tagxai.contract.finite import check_found, check_weights
-from tagxai.contract.foreign import exits_named, is_built_in, printing_to_stderr
+from tagxai.contract.foreign import errors_named, exits_named, is_built_in, printing_to_stderr
 from tagxai.contract.request import check_prompts, check_requests
 from tagxai.contract.shortage import is_out_of_memory, naming_shortage
 from tagxai.contract.state import neutral_state, neutral_torch
@@ -22,6 +22,7 @@ CALLS: Mapping[str, str] = {
     "generate_many": "audio samples",
     "decode": "audio samples",
     "encode_prompt": "embeddings",
+    "encode_audio": "codes",
     "forward": "hidden states",
     "hidden_states": "hidden states",
     "hidden_states_many": "hidden states",
@@ -64,8 +65,8 @@ def _guarded(function: Callable[..., Any], what: str) -> Callable[..., Any]:
             if makes_audio
             else nullcontext()
         )
-        mine = is_built_in(type(self))
-        with nullcontext() if mine else exits_named(f"generator {self.name!r}"), shortage, neutral_state(self):
+        named = nullcontext if is_built_in(type(self)) else errors_named if makes_audio else exits_named
+        with named(f"generator {self.name!r}"), shortage, neutral_state(self):
             found = function(self, *arguments, **options)
             check_found(self, found, what)
             return found

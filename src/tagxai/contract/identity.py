@@ -20,13 +20,13 @@ _ELSEWHERE = {
     "_name_or_path",
     "_commit_hash",
 }  # where it is stored: if moved, it is the same
-_OF_THE_RUN = {"training", "device", "dtype", "torch_dtype", "transformers_version"}
+_OF_THE_RUN = {"training", "device", "dtype", "torch_dtype", "transformers_version", "extra_repr"}
 
 
 @dataclass(frozen=True)
 class Identity:
     """Checksums of a model's `weights`, bit for bit, and of everything else: configuration, tokenizer, codec, defaults
-    of sampling. `dtype` is that of its matrices."""
+    of sampling. `dtype` is that of its matrices, and says whether torchao has quantised some."""
 
     weights: str
     settings: str
@@ -51,7 +51,16 @@ def identify(attributes: Mapping[str, Any], dtype: Any, source: str = "") -> Ide
         if not name.startswith("_") or value is None or isinstance(value, (*_PLAIN, torch.nn.Module, torch.Tensor)):
             found.look(name, value)
     settings = hashlib.sha256("\n".join(found.settings).encode(errors="surrogatepass")).hexdigest()
-    return Identity(_of_tensors(found.tensors), settings[:32], str(dtype).removeprefix("torch."))
+    name = str(dtype).removeprefix("torch.") + (", quantised" if found.is_quantised else "")
+    return Identity(_of_tensors(found.tensors), settings[:32], name)
+
+
+def plain_parts(name: str, tensor: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The tensors that a tensor is stored as, by name: itself, or those inside one that torchao has quantised."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        return {name: tensor}
+    inner = tensor.__tensor_flatten__()[0]
+    return {key: part for each in inner for key, part in plain_parts(f"{name}.{each}", getattr(tensor, each)).items()}
 
 
 def stored_attributes(owner: object) -> dict[str, Any]:
@@ -74,6 +83,7 @@ class _Found:
     def __init__(self, source: str) -> None:
         self.tensors: dict[str, torch.Tensor] = {}
         self.settings: list[str] = []
+        self.is_quantised = False
         folder = Path(source).expanduser()
         self._places = {source, str(folder), str(folder.resolve())} if source and folder.is_dir() else set()
         self._seen: dict[int, Any] = {}  # configurations and tokenizers, of which every module has the same
@@ -91,7 +101,9 @@ class _Found:
     def _module(self, name: str, model: torch.nn.Module) -> None:
         for key, tensor in model.state_dict().items():
             if isinstance(tensor, torch.Tensor):
-                self.tensors[f"{name}.{key}"] = tensor
+                parts = plain_parts(f"{name}.{key}", tensor)
+                self.tensors |= parts
+                self.is_quantised |= len(parts) > 1
         for key, part in model.named_modules():
             where = f"{name}.{key}"
             self.settings.append(f"{where} is a {type(part).__qualname__}")

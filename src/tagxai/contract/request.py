@@ -8,6 +8,7 @@ from math import inf, isfinite
 from typing import Any, get_args
 
 from tagxai.contract.attention import AttentionSite
+from tagxai.contract.continuing import Beginning
 from tagxai.contract.magnitude import check_magnitude, shown
 from tagxai.contract.values import Branch, Conditioning, Generation
 from tagxai.errors import TagxaiError, UnknownNameError
@@ -91,7 +92,8 @@ class Request:
 
     `mask` gates the text tokens of the conditional branch at every cross-attention site while sampling: factual audio
     with a method's mask, counterfactual with one minus it. `branch="unconditional"` ignores the prompt. `conditioning`
-    is the prompt, encoded by the same generator, where the caller has it already.
+    is the prompt, encoded by the same generator, where the caller has it already. The clip starts with `beginning`,
+    which counts in `duration`, and continues it.
     """
 
     prompt: str
@@ -101,6 +103,7 @@ class Request:
     branch: Branch = "guided"
     settings: Mapping[str, Any] = field(default_factory=dict)
     conditioning: Conditioning | None = None
+    beginning: Beginning | None = None
 
     def __post_init__(self) -> None:
         check_prompt(self.prompt)
@@ -133,6 +136,7 @@ class Request:
             branch or own,
             settings,
             conditioning,
+            Beginning.of(generation, generation.given),
         )
 
 

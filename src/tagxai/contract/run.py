@@ -99,15 +99,20 @@ class Run:
         check_scores(f"method {method!r}", found, self._original, remedy)
         return Attribution(
             self._original,
-            found.values.detach().float().cpu(),
+            self._of_generated(found.values),
             method,
             {**settings, **found.used},
             is_mask=found.is_mask,
             merge=found.merge,
             cost=self.cost(),
             diagnostics=found.diagnostics,
-            deviation=None if found.deviation is None else found.deviation.detach().float().cpu(),
+            deviation=None if found.deviation is None else self._of_generated(found.deviation),
         )
+
+    def _of_generated(self, scores: torch.Tensor) -> torch.Tensor:
+        """On the CPU; no word made frames that were given."""
+        scores = scores.detach().float().cpu()
+        return torch.cat([torch.zeros_like(scores[:, : self._original.given]), scores[:, self._original.given :]], 1)
 
     def cost(self) -> Cost:
         """What has been counted so far."""

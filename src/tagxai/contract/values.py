@@ -102,7 +102,7 @@ class Generation(AskedForSound):
     `spans` are the tokens' (start, end) character offsets in `prompt` (`</s>` has an empty span at its end). `settings`
     holds the sampling settings that made it. `record` is what its generator needs to run it again (codes, or latents
     and the trajectory that led to them), and opaque to everyone else. `model` says which model made it, where that is
-    known.
+    known. The first `given` frames were not generated but given, as the sound that the clip continues.
     """
 
     prompt: str
@@ -116,8 +116,11 @@ class Generation(AskedForSound):
     record: Mapping[str, torch.Tensor]
     settings: Mapping[str, Any] = field(default_factory=dict)
     model: Identity | None = None
+    given: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.given <= self.frames:
+            raise ValueError(f"{self.given} given frames in a clip of {self.frames}")
         if len(self.tokens) != len(self.spans):
             raise ValueError(f"{len(self.tokens)} tokens but {len(self.spans)} token spans")
 
@@ -150,17 +153,18 @@ class Generation(AskedForSound):
         """Whether both are the same clip: of one prompt, with equal records."""
         return (
             self.prompt == other.prompt
-            and self.timeline == other.timeline
+            and (self.timeline, self.given) == (other.timeline, other.given)
             and self.record.keys() == other.record.keys()
             and all(torch.equal(tensor, other.record[name].to(tensor.device)) for name, tensor in self.record.items())
         )
 
     def frame_range(self, start: float | None = None, end: float | None = None) -> range:
-        """The frames whose centre lies in [start, end) seconds; the whole clip by default.
+        """The frames whose centre lies in [start, end) seconds; by default all that were generated.
 
         Raises TagxaiError when the interval is empty, reversed or outside the clip.
         """
-        start, end = 0.0 if start is None else start, self.duration if end is None else end
+        start = self.given / self.frame_rate if start is None else start
+        end = self.duration if end is None else end
         if not (0 <= start < end <= self.duration + 1e-6):
             raise TagxaiError(
                 f"interval {start:g}:{end:g} s does not fit the clip: expected 0 <= start < end <= {self.duration:g} s"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagxai.contract.generator import Generator
+from tagxai.contract.identity import plain_parts
 from tagxai.contract.values import Conditioning
 from tagxai.lazy import torch
 
@@ -88,7 +89,8 @@ def stored_bytes(generator: Generator) -> int:
     """Bytes of the models that a generator holds."""
     models = generator.modules().values()
     tensors = {id(tensor): tensor for model in models for tensor in (*model.parameters(), *model.buffers())}
-    return sum(t.numel() * t.element_size() for t in tensors.values() if t.device.type != "meta")  # meta: offloaded
+    stored = (part for tensor in tensors.values() for part in plain_parts("", tensor).values())
+    return sum(t.numel() * t.element_size() for t in stored if t.device.type != "meta")  # meta: offloaded
 
 
 def free(device: torch.device) -> int | None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from tagxai.contract.continuing import Beginning, Continuing
 from tagxai.contract.generator import Generator
 from tagxai.contract.request import Request, read_settings
 from tagxai.contract.timeline import Timeline
 from tagxai.contract.values import Conditioning
-from tagxai.errors import TagxaiError
+from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.lazy import torch
 
 Layout = TypeVar("Layout", bound=Timeline)
@@ -56,8 +57,22 @@ def read_jobs(generator: Generator, requests: Sequence[Request]) -> list[Job[Any
             raise ValueError(f"mask of shape {tuple(mask.shape)}; expected {expected}")
         if mask is not None and not torch.isfinite(mask).all():
             raise TagxaiError("the mask that a clip is to be sampled under is not finite")
+        if request.beginning is not None:
+            _check_beginning(generator, request.beginning, timeline)
         jobs.append(Job(number, request, conditioning, timeline, settings))
     return jobs
+
+
+def _check_beginning(generator: Generator, beginning: Beginning, timeline: Timeline) -> None:
+    """Raises TagxaiError for one that leaves nothing of the clip, or a generator that cannot begin so."""
+    if type(generator).without_beginning is Continuing.without_beginning:
+        raise UnsupportedError(f"generator {generator.name!r} cannot continue a sound")
+    if beginning.frames >= timeline.frames:
+        given, asked = (frames / timeline.frame_rate for frames in (beginning.frames, timeline.frames))
+        raise TagxaiError(
+            f"the {given:g} s of sound to continue leave nothing to generate of a clip of {asked:g} s; keep less of "
+            "it, or ask for a longer clip"
+        )
 
 
 def gates(jobs: Sequence[Job[Any]], positions: int) -> torch.Tensor:

@@ -73,6 +73,7 @@ class PromptedGenerator(Borrower, PromptReader):
             record=record,
             settings={**job.settings, "branch": request.branch},
             model=self.identity(),
+            given=0 if request.beginning is None else request.beginning.frames,
         )
         remember_conditioning(self, generation, conditioning)
         return generation

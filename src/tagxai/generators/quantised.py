@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -16,10 +17,16 @@ _LIBRARIES = ("torch.ao.nn.quantized", "torchao", "bitsandbytes")
 
 def check_torchao() -> None:
     """Raises TagxaiError where torchao is missing."""
+    notes = logging.getLogger("torch.utils._pytree")
+    level = notes.level
+    notes.setLevel(logging.ERROR)  # of torch's, to the authors of torchao
     try:
-        import torchao.quantization  # noqa: F401
+        with warnings.catch_warnings(action="ignore"):
+            import torchao.quantization  # noqa: F401
     except ImportError:
         raise TagxaiError("dtype int8 needs torchao: pip install 'tagxai[int8]', or use bfloat16") from None
+    finally:
+        notes.setLevel(level)
 
 
 def keep_in_eight_bits(parts: Iterable[torch.nn.Module]) -> None:

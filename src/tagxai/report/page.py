@@ -65,6 +65,7 @@ def data(content: Content) -> dict[str, Any]:
         "prompt": printable(clip.prompt),
         "duration": clip.duration,
         "frames": clip.frames,
+        "given": clip.given,
         "frame_rate": clip.frame_rate,
         "sample_rate": clip.sample_rate,
         "noise_levels": noise_levels(clip),

@@ -50,9 +50,13 @@ def _texts(matrix: Matrix) -> list[list[str]]:
 def details(content: Content) -> list[tuple[str, str]]:
     """How the clip and the scores were made."""
     clip = content.clip
+    given = f", of which the first {clip.given / clip.frame_rate:g} s were given" if clip.given else ""
     rows = [
         ("generator", clip.generator),
-        ("clip", f"{clip.duration:g} s, {clip.sample_rate} Hz, {clip.frame_rate:g} frames a second, seed {clip.seed}"),
+        (
+            "clip",
+            f"{clip.duration:g} s{given}, {clip.sample_rate} Hz, {clip.frame_rate:g} frames a second, seed {clip.seed}",
+        ),
         ("tokens", " ".join(printable(token) for token in clip.tokens)),
         ("generator settings", listed(clip.settings)),
     ]

@@ -22,11 +22,13 @@ from tagxai.scoring.questions import (
     Contrast,
     Effects,
     PromptAndHistory,
+    WordsAndBeginning,
     effects,
     interval_difference,
     prompt_and_history,
     prompt_contrast,
     replacement_contrast,
+    words_and_beginning,
 )
 from tagxai.scoring.surrogates import banzhaf_values, context_cite, kernel_shap, lime
 from tagxai.scoring.table import NEEDS_ATTENTION, Operator, Prefix, ScoreTable, Target
@@ -42,6 +44,7 @@ __all__ = [
     "ScoreTable",
     "Target",
     "WaysIn",
+    "WordsAndBeginning",
     "all_subsets",
     "banzhaf_interactions",
     "banzhaf_values",
@@ -69,4 +72,5 @@ __all__ = [
     "token_masks",
     "ways_in",
     "without",
+    "words_and_beginning",
 ]

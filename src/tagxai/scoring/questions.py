@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Generator
-from tagxai.contract.values import Generation
+from tagxai.contract.values import Branch, Generation
 from tagxai.errors import TagxaiError
 from tagxai.lazy import Float, torch
 from tagxai.scoring.games import leave_one_out_values
@@ -126,3 +127,36 @@ def prompt_and_history(generator: Generator, generation: Generation) -> PromptAn
         conditional = generator.forward(generation).log_prob
         history = generator.forward(generation, branch="unconditional").log_prob
     return PromptAndHistory(history[0].float().cpu(), (conditional - history)[0].float().cpu())
+
+
+class WordsAndBeginning(NamedTuple):
+    """The log-probability of each generated code of a clip that continues a sound, in three parts; 0 for given ones.
+
+    `past` is what the generated codes before it predict, of themselves; `beginning` and `words` are what hearing the
+    given sound and reading the prompt add: the Shapley values of a game of these two. The three sum to the
+    log-probability with both.
+    """
+
+    past: Float[torch.Tensor, "streams frames"]
+    beginning: Float[torch.Tensor, "streams frames"]
+    words: Float[torch.Tensor, "streams frames"]
+
+
+def words_and_beginning(generator: Generator, generation: Generation) -> WordsAndBeginning:
+    """How much of each generated code the given sound explains, beside the words.
+
+    Without the sound, the generated frames are a clip of their own; without the words, the branch is unconditional.
+    Raises UnsupportedError where the generator has no clip without its beginning.
+    """
+    alone, prompt = generator.without_beginning(generation), conditioning_of(generator, generation)
+
+    def log_prob(clip: Generation, branch: Branch) -> torch.Tensor:
+        with torch.no_grad():
+            found = generator.forward(clip, prompt, branch=branch).log_prob[0].float().cpu()
+        return torch.nn.functional.pad(found[:, -alone.frames :], (generation.frames - alone.frames, 0))
+
+    both, sound = log_prob(generation, "conditional"), log_prob(generation, "unconditional")
+    words, neither = log_prob(alone, "conditional"), log_prob(alone, "unconditional")
+    return WordsAndBeginning(
+        neither, ((both - words) + (sound - neither)) / 2, ((both - sound) + (words - neither)) / 2
+    )

@@ -9,6 +9,7 @@ from threading import Lock, RLock
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
+from tagxai.errors import UnsupportedError
 from tagxai.generators import honesty
 from tagxai.generators.audiocraft.attention import AudiocraftSite, hide_padding, recompute
 from tagxai.generators.audiocraft.checkpoints import CODEC, LANGUAGE_MODEL, import_audiocraft, load_models
@@ -68,6 +69,10 @@ class AudiocraftGenerator(DelayPatternGenerator):
         return self.lm.emb[0].weight.device
 
     @property
+    def channels(self) -> int:  # type: ignore[override]
+        return self.codec.channels
+
+    @property
     def dtype(self) -> torch.dtype:
         layer = self.lm.transformer.layers[0]
         return dtype_of(layer.linear1, layer)
@@ -120,6 +125,12 @@ class AudiocraftGenerator(DelayPatternGenerator):
     def decode_codes(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         with torch.no_grad():
             return self.codec.decode(codes[None].to(self.device))[0].float()
+
+    def encode_codes(self, waveform: Float[torch.Tensor, "channels samples"]) -> Int[torch.Tensor, "codebooks frames"]:
+        codes, scale = self.codec.encode(waveform[None].to(self.device))
+        if scale is not None:
+            raise UnsupportedError(f"the codec of generator {self.name!r} scales what it encodes, not what it decodes")
+        return codes[0]
 
     def parameters_by_part(self) -> Mapping[str, Sequence[torch.Tensor]]:
         parts = {"heads": list(self.lm.linears.parameters())}

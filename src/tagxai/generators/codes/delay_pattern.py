@@ -9,12 +9,14 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from tagxai.contract.attention import at_position
+from tagxai.contract.continuing import Beginning, Sound, fitted
 from tagxai.contract.encoding import conditioning_of
 from tagxai.contract.generator import Capability
 from tagxai.contract.request import Replay, Request, Setting
 from tagxai.contract.state import plain
 from tagxai.contract.timeline import DelayPattern
 from tagxai.contract.values import Branch, Conditioning, Generation, OnProgress, PrefixState, StepOutput
+from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators.codes.batches import sample_in_batches
 from tagxai.generators.codes.replays import replay_in_batches
 from tagxai.generators.jobs import read_jobs
@@ -37,6 +39,7 @@ class DelayPatternGenerator(PromptedGenerator):
     default_temperature: float = 1.0
     mixes_prompts: ClassVar[bool] = False  # whether its attention sites heed the `parts` of a position
 
+    channels: int = 1
     delays: tuple[int, ...]  # of each codebook, in steps
     pad: int  # what the decoder reads where the pattern has no code
 
@@ -91,6 +94,27 @@ class DelayPatternGenerator(PromptedGenerator):
     def decode_codes(self, codes: Int[torch.Tensor, "codebooks frames"]) -> Float[torch.Tensor, "channels samples"]:
         """Codes to sound at `sample_rate`."""
 
+    def encode_audio(self, waveform: Float[torch.Tensor, "channels samples"], sample_rate: int) -> Beginning:
+        with torch.no_grad():
+            sound = fitted(Sound(waveform, sample_rate), self.sample_rate, self.channels)
+            seconds = sound.shape[1] / self.sample_rate
+            frames = int(seconds * self.frame_rate + 1e-6)
+            if not 1 <= frames < self.max_frames:
+                raise TagxaiError(
+                    f"generator {self.name!r} cannot continue {seconds:g} s of sound: keep at least "
+                    f"{1 / self.frame_rate:g} s and less than {self.max_duration:g} s, the longest clip"
+                )
+            whole = round(frames * self.sample_rate / self.frame_rate)
+            return Beginning({"codes": self.encode_codes(sound[:, :whole].to(self.device))[:, :frames]}, frames)
+
+    def encode_codes(self, waveform: Float[torch.Tensor, "channels samples"]) -> Int[torch.Tensor, "codebooks frames"]:
+        """Sound at `sample_rate` to codes: what `decode_codes` undoes, but for the codec's error."""
+        raise UnsupportedError(f"generator {self.name!r} cannot continue a sound: it has no encoder of audio")
+
+    def without_beginning(self, generation: Generation) -> Generation:
+        timeline, codes = generation.timeline.after(generation.given), generation.record["codes"][:, generation.given :]
+        return replace(generation, timeline=timeline, record={"codes": codes}, given=0)
+
     # -- looking at it -------------------------------------------------------------------------------------------
 
     def forward(
@@ -118,7 +142,9 @@ class DelayPatternGenerator(PromptedGenerator):
     def until(self, generation: Generation, frame: int) -> Generation:
         timeline = generation.timeline.until(frame)
         codes = generation.record["codes"][:, : timeline.frames]
-        return replace(generation, timeline=timeline, record={"codes": codes})
+        return replace(
+            generation, timeline=timeline, record={"codes": codes}, given=min(generation.given, codes.shape[1])
+        )
 
     def prefix_state(
         self, generation: Generation, conditioning: Conditioning, positions: int, *, branch: Branch = "conditional"
@@ -195,7 +221,8 @@ class DelayPatternGenerator(PromptedGenerator):
         hidden: torch.Tensor,
         unconditional: torch.Tensor | None = None,
     ) -> Float[torch.Tensor, "batch codebooks frames"]:
-        """Log-probabilities of `codes`, one codebook at a time so that only one vocabulary is in memory."""
+        """Log-probabilities of `codes`, the clip's last, one codebook at a time so that only one vocabulary is in
+        memory. Those of given frames are 0: the model did not choose them."""
         scale = generation.settings.get("guidance_scale", self.default_guidance_scale)
         chosen = []
         for q, (head, delay) in enumerate(zip(self._heads, self.delays, strict=True)):
@@ -206,4 +233,6 @@ class DelayPatternGenerator(PromptedGenerator):
                 logits = null + scale * (logits - null)
             index = codes[q].expand(len(hidden), -1)[..., None]
             chosen.append(logits.log_softmax(-1).gather(-1, index)[..., 0])
-        return torch.stack(chosen, dim=1)
+        given = max(0, generation.given - (generation.frames - codes.shape[1]))
+        found = torch.stack(chosen, dim=1)
+        return torch.cat([torch.zeros_like(found[..., :given]), found[..., given:]], -1) if given else found

@@ -90,6 +90,7 @@ class Stream:
         frames = torch.tensor([job.timeline.frames for job in self.jobs], device=device)[:, None]
         randoms = [torch.Generator(device=device).manual_seed(job.request.seed) for job in self.jobs]
         columns = torch.full((len(self.jobs), model.codebooks, self.steps + 1), model.pad, device=device)
+        given = self._given(device)
         owners, mixing = torch.tensor(self.owners, device=device), _Mixing(self, device)
         with self._watched(), model._streaming(self.embeddings) as states:
             for step in range(self.steps):
@@ -100,6 +101,7 @@ class Stream:
                 if not torch.isfinite(mixed).all():
                     raise not_finite(model, f"logits at step {step}")
                 drawn = self._draw(mixed, randoms, step)
+                drawn = torch.where(given[:, :, step] >= 0, given[:, :, step], drawn)
                 frame = step - delays
                 columns[:, :, step + 1] = torch.where((frame >= 0) & (frame < frames), drawn, model.pad)
                 on_step(sum(step < job.timeline.positions for job in self.jobs))
@@ -107,6 +109,19 @@ class Stream:
             job.number: torch.stack([own[q, 1 + d : 1 + d + job.timeline.frames] for q, d in enumerate(model.delays)])
             for job, own in zip(self.jobs, columns, strict=True)
         }
+
+    def _given(self, device: torch.device) -> Int[torch.Tensor, "jobs codebooks steps"]:
+        """Codes of the sounds that clips continue, at the steps that would draw them; -1 elsewhere.
+
+        A step draws all the same, so that a clip which continues its own beginning is itself.
+        """
+        given = torch.full((len(self.jobs), self.model.codebooks, self.steps), -1, device=device)
+        for i, job in enumerate(self.jobs):
+            if (beginning := job.request.beginning) is not None:
+                codes = beginning.record["codes"][:, : beginning.frames].to(device)
+                for q, delay in enumerate(self.model.delays):
+                    given[i, q, delay : delay + beginning.frames] = codes[q]
+        return given
 
     def _draw(
         self, logits: Float[torch.Tensor, "jobs codebooks vocabulary"], randoms: Sequence[torch.Generator], step: int

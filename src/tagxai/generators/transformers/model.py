@@ -170,6 +170,16 @@ class TransformersGenerator(DelayPatternGenerator):
             audio = [codec.decode(side[None, None], [None]).audio_values[0] for side in sides]
         return torch.cat(audio).float()
 
+    def encode_codes(self, waveform: Float[torch.Tensor, "channels samples"]) -> Int[torch.Tensor, "codebooks frames"]:
+        codec: Any = self.model.audio_encoder
+        bandwidth = codec.config.target_bandwidths[-1]
+        sides = [codec.encode(side[None, None].to(codec.device), bandwidth=bandwidth) for side in waveform]
+        if any(len(side.audio_codes) != 1 or side.audio_scales[0] is not None for side in sides):
+            raise UnsupportedError(
+                f"the codec of generator {self.name!r} encodes in chunks or scales, not as it decodes"
+            )
+        return torch.stack([side.audio_codes[0, 0] for side in sides], 1).flatten(0, 1)  # as `decode_codes` parts them
+
     def parameters_by_part(self) -> Mapping[str, Sequence[torch.Tensor]]:
         decoder = self.model.decoder
         parts = {"heads": list(decoder.lm_heads.parameters())}

@@ -26,7 +26,8 @@ function set(changes) {
   for (const [names, listener] of listeners) if (names.some(name => changed.includes(name))) listener(changed);
 }
 
-const selectedFrames = () => state.selection || [0, page.frames];
+const generatedFrames = () => [page.given, page.frames]; // all but the sound that the clip continues
+const selectedFrames = () => state.selection || generatedFrames();
 const selectedSeconds = () => selectedFrames().map(frame => frame / page.frame_rate);
 const isFolded = unit => state.fold && unit.fold;
 

@@ -10,7 +10,7 @@ function scoreCell(value, full, spread = null) {
 
 function drawTable() {
   if (!methods.length) return;
-  const units = page.units[state.by], shown = shownUnits(), whole = [0, page.frames], here = selectedFrames();
+  const units = page.units[state.by], shown = shownUnits(), whole = generatedFrames(), here = selectedFrames();
   const [start, end] = selectedSeconds(), place = state.selection ? `${+start.toFixed(2)}–${+end.toFixed(2)} s` : "whole clip";
   const columns = methods.flatMap((method, i) => {
     const full = method.full(state.by, state.stream), several = methods.length > 1 ? `${method.name}, ` : "";
