@@ -47,8 +47,8 @@ class Job:
     model: ModelSpec
     clips: tuple[tuple[ClipSpec, Todo], ...]
     time_limit: float | None
-    room: tuple[str, ...] | None = None
-    """The plugins that its own process may load, where it has one: see `rooms`."""
+    plugins: tuple[str, ...] | None = None
+    """The plugins that its own process may load, where it has one: see `isolation`."""
 
     @property
     def todo(self) -> Todo:

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from tagxai import storage
-from tagxai.benchmark import cells, models, nursery, rooms
+from tagxai.benchmark import cells, isolation, models, nursery
 from tagxai.benchmark.clip_spec import ClipSpec
 from tagxai.benchmark.executors import Executor, ProcessDiedError, make_executor
 from tagxai.benchmark.measurement import Measurement
@@ -152,18 +152,19 @@ def _jobs(planned: PlannedRun, store: Store, pool: Executor) -> list[cells.Job]:
     Code from outside has jobs of its own, which come last: the clips are made by then.
     """
     folder, plan = str(store.folder.resolve()), planned.plan
-    left: dict[tuple[str, rooms.Guest], list[tuple[ClipSpec, cells.Todo]]] = {}
+    left: dict[tuple[str, isolation.ForeignCode], list[tuple[ClipSpec, cells.Todo]]] = {}
     for clip in planned.clips():
-        for guest, todo in rooms.by_guest(cells.unfinished(store, clip, planned.work_on(clip))).items():
-            left.setdefault((clip.label, guest), []).append((clip, todo))
+        for foreign, todo in isolation.by_foreign_code(cells.unfinished(store, clip, planned.work_on(clip))).items():
+            left.setdefault((clip.label, foreign), []).append((clip, todo))
     jobs = []
-    for (label, guest), clips in sorted(left.items(), key=lambda pair: pair[0][1] != rooms.NOBODY):
+    for (label, foreign), clips in sorted(left.items(), key=lambda pair: pair[0][1] != isolation.NO_FOREIGN_CODE):
         made_by = PlanEntry("", "", planned.generators[label]["identity"]["origin"]).distribution
-        room = rooms.plugins_of(clips[0][1], made_by) if guest != rooms.NOBODY else None
+        plugins = isolation.plugins_of(clips[0][1], made_by) if foreign != isolation.NO_FOREIGN_CODE else None
         share = AT_ONCE if pool.here else -(-len(clips) // (JOBS_OF_A_WORKER * pool.workers))
-        size = min(AT_ONCE, share) if room is None else -(-len(clips) // pool.workers)  # a process takes time to start
+        # a process of its own takes time to start
+        size = min(AT_ONCE, share) if plugins is None else -(-len(clips) // pool.workers)
         batches = (tuple(clips[first : first + size]) for first in range(0, len(clips), size))
-        jobs += [cells.Job(folder, _model(plan, label), batch, plan.time_limit, room) for batch in batches]
+        jobs += [cells.Job(folder, _model(plan, label), batch, plan.time_limit, plugins) for batch in batches]
     return jobs
 
 
@@ -180,11 +181,11 @@ def _compute(pool: Executor, jobs: list[cells.Job], cells_in_all: int, on_status
     def report_cell(cell: Measurement) -> None:
         report(1, cell.error is not None, f"{cell.method}: {cell.prompt}")
 
-    function: Any = partial(rooms.work, on_cell=report_cell) if pool.here else rooms.work
+    function: Any = partial(isolation.work, on_cell=report_cell) if pool.here else isolation.work
     report(0, 0, "")
     while jobs:
-        again = [job for job in jobs if job.room is not None]
-        jobs = [job for job in jobs if job.room is None]
+        again = [job for job in jobs if job.plugins is not None]
+        jobs = [job for job in jobs if job.plugins is None]
         if not jobs:  # all of tagxai's own are done
             models.forget_loaded()
             jobs, again = again, []

@@ -23,7 +23,7 @@ from tagxai.explaining.hearing import heard_sentence
 from tagxai.explaining.identifying import method_identity
 from tagxai.explaining.listening import listen
 from tagxai.explaining.saved import load_saved
-from tagxai.explaining.together import Ahead
+from tagxai.explaining.together import BatchedExplanations
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Question:
     heatmap: bool = False
 
     @cached_property
-    def ahead(self) -> Ahead:
+    def batched(self) -> BatchedExplanations:
         """Explanations of a list's clips that are made together."""
-        return Ahead(self.methods)
+        return BatchedExplanations(self.methods)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -97,7 +97,7 @@ class Question:
     def _attribute(self, name: str, model: Generator, clip: Generation, on_progress: OnProgress) -> Attribution:
         method = self.methods[name]
         try:
-            return self.ahead.attribute(name, model, clip, on_progress=on_progress)
+            return self.batched.attribute(name, model, clip, on_progress=on_progress)
         except ValueError as error:
             if not self.settings:
                 raise

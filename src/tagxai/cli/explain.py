@@ -243,7 +243,7 @@ def _explain_list(
             model=model,
             check=check,
             finish=finish,
-            begin=question.ahead.explain,
+            begin=question.batched.explain,
         )
         outcomes = lists.run_all(jobs(model), work, folder, ("folder", lambda job: job.name), stage("prompts"))
     lists.print_summary(outcomes, folder)

@@ -23,7 +23,7 @@ from tagxai.explaining.making import check_made_by
 from tagxai.explaining.prompts import duration_warnings, encode, prompt_warnings
 from tagxai.explaining.shared import shared_generator
 from tagxai.explaining.suiting import suiting
-from tagxai.explaining.together import Ahead
+from tagxai.explaining.together import BatchedExplanations
 
 Source = str | Generation
 """A prompt, or a clip that was made earlier."""
@@ -129,10 +129,10 @@ def explain(
             warnings.warn(f"{clip.prompt!r}: {heard}", stacklevel=2)
     clips = [made[source] if isinstance(source, str) else source for source in sources]
     if compared:
-        ahead = Ahead(chosen)
-        ahead.explain(model, list(dict.fromkeys(clips)), on_progress=on_progress)
+        batched = BatchedExplanations(chosen)
+        batched.explain(model, list(dict.fromkeys(clips)), on_progress=on_progress)
         comparisons = [
-            _compare(model, clip, ahead, seconds if isinstance(source, str) else None, on_progress)
+            _compare(model, clip, batched, seconds if isinstance(source, str) else None, on_progress)
             for source, clip in zip(sources, clips, strict=True)
         ]
         return comparisons if many else comparisons[0]
@@ -200,12 +200,12 @@ def _methods(given: Any, options: Mapping[str, Any], model: Generator) -> dict[s
 def _compare(
     model: Generator,
     clip: Generation,
-    ahead: Ahead,
+    batched: BatchedExplanations,
     seconds: float | None,
     on_progress: OnProgress | None,
 ) -> Comparison:
     def explain_with(name: str) -> Explanation:
-        ahead.methods[name].check_supported(model)
-        return Explanation(ahead.attribute(name, model, clip, on_progress=on_progress))
+        batched.methods[name].check_supported(model)
+        return Explanation(batched.attribute(name, model, clip, on_progress=on_progress))
 
-    return Comparison.of(ahead.methods, explain_with, seconds)
+    return Comparison.of(batched.methods, explain_with, seconds)

@@ -12,7 +12,7 @@ from tagxai.contract.values import Generation, OnProgress
 from tagxai.explaining.attributing import attribute
 
 
-class Ahead:
+class BatchedExplanations:
     """Explanations by the methods that run several clips as one batch, made before each clip is asked about.
 
     Where such a method fails, it has none here: it is asked again clip by clip, and blamed for its own failures.

@@ -1,6 +1,6 @@
 """Files and folders: written completely or not at all, verified when they are read, and never over other people's."""
 
-from tagxai.storage.claiming import FORCE, check_claim, claimed, input_files, new_folder, output_folder, says
+from tagxai.storage.claiming import FORCE, check_claim, claimed, input_files, kinds_in, new_folder, output_folder
 from tagxai.storage.files import (
     check_json,
     encoded_tensors,
@@ -27,13 +27,13 @@ __all__ = [
     "encoded_tensors",
     "input_files",
     "json_sha256",
+    "kinds_in",
     "new_folder",
     "output_folder",
     "read_audio",
     "read_json",
     "read_tensors",
     "reading",
-    "says",
     "settle",
     "sha256",
     "sweep",

@@ -48,7 +48,7 @@ def check_claim(path: str | Path, *kinds: str, force: bool = False) -> None:
     folder = Path(path)
     if force or not folder.is_dir():
         return
-    found = says(folder)
+    found = kinds_in(folder)
     if others := sorted(found.difference(kinds)):
         held = " and ".join(_KINDS.get(kind, kind) for kind in others)
         raise TagxaiError(f"folder {str(path)!r} holds {held}; give another folder, or {FORCE} to write into it")
@@ -62,7 +62,7 @@ def check_claim(path: str | Path, *kinds: str, force: bool = False) -> None:
         )
 
 
-def says(folder: Path) -> set[str]:
+def kinds_in(folder: Path) -> set[str]:
     """The kinds of results that a folder says it holds. Damaged ones say so too, if their beginnings are whole."""
     found = set()
     settle(folder)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from time import perf_counter
 
-from tagxai.benchmark import rooms
+from tagxai.benchmark import isolation
 from tagxai.benchmark.cells import Job
 from tagxai.benchmark.measurement import Measurement
 from tagxai.benchmark.store import Store
@@ -142,7 +142,7 @@ def _work(job: Job, seconds: float, cells: list[Measurement]) -> bool:
             raise _TimeIsOver
 
     try:
-        rooms.work(replace(job, time_limit=limit), watch)
+        isolation.work(replace(job, time_limit=limit), watch)
     except _TimeIsOver:
         return False
     finally:
@@ -168,7 +168,7 @@ def _forget(job: Job) -> None:
 
 
 def kinds_of(jobs: Sequence[Job]) -> list[Job]:
-    """The clips of some jobs as one job for each kind of work: a model, a room, and the same methods and metrics."""
+    """The clips of some jobs as one job for each kind of work: the same model, plugins, methods and metrics."""
     found: dict[tuple[object, ...], list[Job]] = {}
     for job in jobs:
         for clip in job.clips:
@@ -180,4 +180,4 @@ def kinds_of(jobs: Sequence[Job]) -> list[Job]:
 def kind_of(job: Job) -> tuple[object, ...]:
     """What the first clip of a job needs."""
     _, todo = job.clips[0]
-    return job.model, job.room, tuple((method.label, tuple(metric.label for metric in of)) for method, of in todo)
+    return job.model, job.plugins, tuple((method.label, tuple(metric.label for metric in of)) for method, of in todo)

@@ -35,23 +35,23 @@ GRACE = 5.0
 """Seconds that a process has for stopping by itself once its time is up."""
 
 
-Guest = tuple[str, str]
+ForeignCode = tuple[str, str]
 """Whose code from outside some cells run: a method's label and a metric's plugin, each perhaps empty."""
 
-NOBODY: Guest = ("", "")
+NO_FOREIGN_CODE: ForeignCode = ("", "")
 
 
-def by_guest(todo: cells.Todo) -> dict[Guest, cells.Todo]:
+def by_foreign_code(todo: cells.Todo) -> dict[ForeignCode, cells.Todo]:
     """The cells of a clip by the code from outside that they run."""
-    found: dict[Guest, list[tuple[PlanEntry, list[PlanEntry]]]] = {}
+    found: dict[ForeignCode, list[tuple[PlanEntry, list[PlanEntry]]]] = {}
     for method, metrics in todo:
         for metric in metrics:
-            guest = (method.label if method.distribution else "", metric.distribution)
-            pairs = found.setdefault(guest, [])
+            foreign = (method.label if method.distribution else "", metric.distribution)
+            pairs = found.setdefault(foreign, [])
             if not pairs or pairs[-1][0] is not method:
                 pairs.append((method, []))
             pairs[-1][1].append(metric)
-    return {guest: tuple((method, tuple(of)) for method, of in pairs) for guest, pairs in found.items()}
+    return {foreign: tuple((method, tuple(of)) for method, of in pairs) for foreign, pairs in found.items()}
 
 
 def plugins_of(todo: cells.Todo, generator: str) -> tuple[str, ...]:
@@ -77,16 +77,16 @@ class Ended(NamedTuple):
 
 def work(job: Job, on_cell: OnCell | None = None) -> int:
     """Compute a job here, or in a process of its own where it is from outside; returns how many cells failed."""
-    return cells.work(job, on_cell) if job.room is None else _work_apart(job, on_cell)
+    return cells.work(job, on_cell) if job.plugins is None else _work_apart(job, on_cell)
 
 
 def _work_apart(job: Job, on_cell: OnCell | None) -> int:
     failed = 0
     deaths: dict[Any, int] = {}
     while any(cells.unfinished(Store(job.folder), spec, todo) for spec, todo in job.clips):
-        with _Room(job) as room:
-            lost = room.run(on_cell)
-        failed += room.failed
+        with _OwnProcess(job) as own:
+            lost = own.run(on_cell)
+        failed += own.failed
         if lost is None:
             break
         begun, why, final = lost
@@ -106,7 +106,7 @@ def _work_apart(job: Job, on_cell: OnCell | None) -> int:
     return failed
 
 
-class _Room:
+class _OwnProcess:
     """One process with a job: what it says is read by a thread, so that waiting for it can end."""
 
     def __init__(self, job: Job) -> None:
@@ -115,7 +115,7 @@ class _Room:
         self.process = _start(job)
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def __enter__(self) -> _Room:
+    def __enter__(self) -> _OwnProcess:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -194,7 +194,7 @@ def serve(parent: IO[bytes], out: IO[bytes]) -> None:
 
     warnings.simplefilter("ignore", PluginWarning)  # the parent has reported them
     job: Job = pickle.load(parent)
-    os.environ[ONLY] = ",".join(job.room or ())  # plugins are loaded when a name of theirs is asked for
+    os.environ[ONLY] = ",".join(job.plugins or ())  # plugins are loaded when a name of theirs is asked for
 
     def end_with_parent() -> None:
         parent.read()

@@ -7,7 +7,7 @@ import pytest
 from bench_helpers import PROMPTS, csv_of, plan
 from survival_runs import install
 
-from tagxai.benchmark import nursery, results, rooms
+from tagxai.benchmark import isolation, nursery, results
 from tagxai.benchmark.models import ModelSpec
 from tagxai.benchmark.running import run
 from tagxai.registering.registry import registry
@@ -27,7 +27,7 @@ def guests(tmp_path, monkeypatch):
     """The plugin of `benchmarks/survival.py` is installed."""
     for part in install(tmp_path).split(os.pathsep):
         monkeypatch.syspath_prepend(part)
-    monkeypatch.setattr(rooms, "GRACE", 0.5)
+    monkeypatch.setattr(isolation, "GRACE", 0.5)
     registry.cache_clear()
     yield
     registry.cache_clear()
