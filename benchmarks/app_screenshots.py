@@ -10,6 +10,9 @@ from typing import Any
 
 PROMPT, OTHER = "a dog barks while rain falls", "a siren wails while rain falls"
 UNKNOWN = "a cat meows while rain falls"
+STACKED, TALL = 900, 1900
+"""Below this width the take is under the rail; pictures are then so high, as a frame out of sight is not drawn."""
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 PATIENCE = 120_000
 """Milliseconds for a take, on a busy machine."""
 
@@ -41,10 +44,12 @@ def take_app(folder: Path, browser: Any, widths: tuple[int, ...], modes: dict[st
             page.goto(address)
             for step in _steps(page):
                 for width in widths:
-                    page.set_viewport_size({"width": width, "height": 900})
-                    page.locator("main").evaluate("each => each.scrollIntoView()")  # out of sight it is not drawn
-                    page.wait_for_timeout(500)  # the page in it draws itself again
-                    page.screenshot(path=folder / f"app-{step}-{name}-{width}.png", full_page=True)
+                    page.set_viewport_size({"width": width, "height": TALL if width < STACKED else 900})
+                    page.evaluate("scrollTo(0, 0)")
+                    if page.locator("#frame").is_visible():
+                        page.frame_locator("#frame").locator("body").evaluate(DRAWN)
+                    page.wait_for_timeout(500)
+                    page.screenshot(path=folder / f"app-{step}-{name}-{width}.png")
                 page.set_viewport_size({"width": max(widths), "height": 900})
             context.close()
 
