@@ -180,6 +180,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     work = Workplace(given.out.resolve())
     chosen = [name for name in ("sdist", *JOBS) if given.only is None or name in given.only]
+    measured_on = machine(1)
     built = work.build()
     jobs = {name: job for name, job in JOBS.items() if name in chosen}
     for job in jobs.values():
@@ -200,7 +201,7 @@ def main() -> None:
     shutil.rmtree(work.folder / "environment", ignore_errors=True)
     head, *body = work.rows
     table = [" | ".join(row).join(("| ", " |")) for row in (head, ("---",) * len(head), *body)]
-    (work.folder / "environments.md").write_text("\n".join([*table, "", machine(1)]) + "\n", encoding="utf-8")
+    (work.folder / "environments.md").write_text("\n".join([*table, "", measured_on]) + "\n", encoding="utf-8")
     sys.exit(int(work.failed))
 
 

@@ -48,7 +48,7 @@ def build(shape: Shape, dtype: str) -> TransformersGenerator:
         from tagxai.generators.quantised import keep_in_eight_bits
 
         rounded = build(shape, "float32")
-        keep_in_eight_bits(rounded.eight_bit_parts())
+        keep_in_eight_bits(rounded)
         return rounded
     import torch
     from transformers import (

@@ -12,6 +12,7 @@ import warnings
 import pytest
 from cli_helpers import run
 from documented import CODE, OTHER, ROOT, blocks, pages, program
+from made_once import made_once
 from typer.core import TyperCommand
 
 ALL = [block for page in pages() for block in blocks(page)]
@@ -27,6 +28,13 @@ OUTSIDE = {"pip", "uv", "uvx", "ray", "git", "cd", "split", "python", "try/bin/t
 def test_every_block_says_what_it_is():
     assert len(ALL) > 60
     assert {str(block): block.language for block in ALL if block.language not in CODE | OTHER} == {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared():
+    """Pages ask for the same model, and many for the same clip."""
+    with made_once():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from bench_helpers import CONTROLS, PROMPTS, invoke, plan
 from tagxai_analytic.generator import AnalyticGenerator
 
-from tagxai import TagxaiError
+from tagxai import TagxaiError, registry
 from tagxai.benchmark import results
 from tagxai.benchmark.executors import make_executor
 from tagxai.benchmark.models import ModelSpec
@@ -87,6 +87,18 @@ def test_explanations_made_earlier_are_evaluated(tmp_path):
     twice = invoke("evaluate", out, out, "--metrics", "mask_size", "--device", "cpu")
     assert twice.exit_code == 2
     assert "2 explanations are by 'cross_attention' of the prompt 'a dog barks' with seed 0" in twice.stderr
+
+
+def test_evaluate_ends_with_1_where_a_metric_failed(tmp_path, monkeypatch):
+    given = ["-g", "analytic", "-m", "occlusion", "--audio-repeats", 0, "--device", "cpu"]
+    assert invoke("explain", "a dog barks", *given, "-o", tmp_path / "explained").exit_code == 0
+    monkeypatch.setattr(registry().metric("mask_size"), "score", lambda *given: 1 / 0)
+    asked = ["evaluate", tmp_path / "explained", "--metrics", "gini,mask_size", "--device", "cpu"]
+    shown = invoke(*asked, "-o", tmp_path / "tables")
+    assert shown.exit_code == 1
+    assert "ZeroDivisionError" in shown.stdout
+    assert "gini" in shown.stdout
+    assert (tmp_path / "tables" / "table.md").is_file()
 
 
 def test_evaluate_leaves_the_tables_of_a_benchmark_alone(tmp_path):

@@ -85,12 +85,11 @@ def loaded_by(*command, of=frozenset(HEAVY)):
     """What a command prints, and which heavy libraries it imports."""
     code = (
         "import atexit, sys; from tagxai.cli import main\n"
-        f"atexit.register(lambda: print(*sorted({set(of)} & set(sys.modules))))\n"
+        f"atexit.register(lambda: print(*sorted({set(of)} & set(sys.modules)), file=sys.stderr))\n"
         "main()"
     )
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
-    *printed, loaded = done.stdout.splitlines()
-    return "\n".join(printed), loaded.split()
+    return done.stdout, done.stderr.splitlines()[-1].split()
 
 
 LOOKING_AROUND = ["--help", "list", "list --json", "methods audiogenx", "generators", "metrics", "explain --help"]

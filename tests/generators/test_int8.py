@@ -1,6 +1,8 @@
 """Models that are loaded with 8-bit weights: what it changes, and where it is refused."""
 
+import gc
 import sys
+import weakref
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ import tagxai
 from tagxai.contract.workload import stored_bytes
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.explaining.identifying import model_identity
-from tagxai.generators.quantised import is_quantised
+from tagxai.generators.quantised import is_quantised, keep_in_eight_bits
 
 
 def test_a_decoder_in_eight_bits_generates_and_is_explained(random_model):
@@ -60,6 +62,23 @@ def test_the_memory_of_eight_bits_is_counted_as_it_is(random_model):
     saved = sum(weight.numel() * 3 for weight in linear)
     scales = sum(len(weight) * 4 for weight in linear)
     assert saved - 3 * scales <= stored_bytes(plain) - stored_bytes(small) <= saved - scales
+
+
+def test_the_weights_that_were_rounded_are_let_go(random_model, monkeypatch):
+    pytest.importorskip("torchao")
+    known = []
+
+    def watched(model):
+        linear = (part for part in model.model.decoder.model.modules() if isinstance(part, torch.nn.Linear))
+        known.extend(weakref.ref(part.weight) for part in linear)
+        keep_in_eight_bits(model)
+
+    monkeypatch.setattr("tagxai.explaining.loading.keep_in_eight_bits", watched)
+    small = tagxai.load_generator(f"musicgen:{random_model}", dtype="int8")
+    gc.collect()
+    assert known
+    assert not any(each() is not None for each in known)
+    assert not any(weight.requires_grad for weight in small.model.parameters())
 
 
 def test_without_torchao_the_refusal_names_the_extra(random_model, monkeypatch):

@@ -58,7 +58,7 @@ def show(
     shown = shown if sort is None else shown.sorted_by(sort)
     if chosen:
         print(_as_text(shown, chosen[0]), end="")
-        _exit(found)
+        leave_by_cells(found)
     elif metrics is None and sort is None:
         finish(folder, reference=reference, by=by)
     else:
@@ -66,7 +66,7 @@ def show(
             check_column(by, found.columns)
         print_tables(shown, by=by)
         display.out().print(Text(_counts(found)), soft_wrap=True)
-        _exit(found)
+        leave_by_cells(found)
 
 
 def _as_text(found: Results, form: str) -> str:
@@ -108,10 +108,10 @@ def finish(folder: Path, *, reference: str | None = None, by: str | None = None)
     display.out().print(Text("\n" + ", ".join(map(str, files))), soft_wrap=True)
     display.out().print(Text(_counts(found)), soft_wrap=True)
     display.out().print(Text(f"repeat it: tagxai bench {folder / 'plan.toml'} --yes --out NEW"), soft_wrap=True)
-    _exit(found)
+    leave_by_cells(found)
 
 
-def _exit(found: Results) -> None:
+def leave_by_cells(found: Results) -> None:
     """Leave with the status of what became of the cells, unless all that apply have a value."""
     if found.counts["failed"]:
         errors = [cell.error for cell in found.cells if cell.method not in found.controls and not cell.not_applicable]

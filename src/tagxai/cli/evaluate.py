@@ -10,6 +10,7 @@ import typer
 
 from tagxai import storage
 from tagxai.cli import options
+from tagxai.cli.bench_show import leave_by_cells
 from tagxai.cli.benchmark_output import MetricsOption, print_tables
 from tagxai.cli.progress import stages
 from tagxai.explaining.making import check_made_by
@@ -29,7 +30,10 @@ def evaluate(
     out: Annotated[Path | None, options.out_option("Also write the tables here.")] = None,
     force: options.ForceOption = False,
 ) -> None:
-    """Measure explanations that were made earlier, beside controls on the same clips."""
+    """Measure explanations that were made earlier, beside controls on the same clips.
+
+    Exit status: 0 if every cell that applies has a value, 1 if some failed.
+    """
     from tagxai.benchmark import entry_syntax, evaluating
     from tagxai.benchmark.store import SCHEMA_OF_RESULTS
 
@@ -50,3 +54,4 @@ def evaluate(
             from tagxai.report.benchmark import write_benchmark
 
             write_benchmark(found, folder)
+    leave_by_cells(found)

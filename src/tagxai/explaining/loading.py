@@ -64,7 +64,7 @@ def load_generator(spec: str = "tiny", *, device: str = "cpu", dtype: str = "flo
         )
     check_torchao()  # before a large model is loaded
     made = generator.load(source or None, device=device, dtype=choose_dtype("auto", device))
-    keep_in_eight_bits(made.eight_bit_parts())
+    keep_in_eight_bits(made)
     return made
 
 

@@ -44,6 +44,15 @@ class Borrower:
         vars(self).pop("_before", None)  # back to the class's None: a generator's own None would be a setting of it
 
     @contextmanager
+    def given_back(self) -> Iterator[None]:
+        """For exchanging weights inside the block: what the generator remembers of old ones keeps them in memory."""
+        self.release()
+        try:
+            yield
+        finally:
+            self._borrow(*self._borrowed)
+
+    @contextmanager
     def borrowed(self) -> Iterator[Self]:
         """The models are the generator's inside the block, and the caller's again after it, whatever happens.
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
+from tagxai.contract.generator import Generator
 from tagxai.contract.shortage import is_out_of_memory
 from tagxai.contract.state import neutral_torch
 from tagxai.errors import TagxaiError
+from tagxai.generators.borrowing import Borrower
 from tagxai.lazy import torch
 
 _LIBRARIES = ("torch.ao.nn.quantized", "torchao", "bitsandbytes")
@@ -29,12 +32,13 @@ def check_torchao() -> None:
         notes.setLevel(level)
 
 
-def keep_in_eight_bits(parts: Iterable[torch.nn.Module]) -> None:
-    """Keep the weights of the linear layers of `parts` in 8 bits, each row with a scale of its own. In place."""
+def keep_in_eight_bits(generator: Generator) -> None:
+    """Keep the weights of the linear layers of its `eight_bit_parts` in 8 bits, each row with a scale of its own."""
     from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
-    for part in parts:
-        quantize_(part, Int8WeightOnlyConfig())
+    with generator.given_back() if isinstance(generator, Borrower) else nullcontext():
+        for part in generator.eight_bit_parts():
+            quantize_(part, Int8WeightOnlyConfig())
 
 
 def is_quantised(part: torch.nn.Module) -> bool:
