@@ -12,7 +12,8 @@ from typing import Any, get_type_hints
 import jaxtyping
 from beartype import BeartypeConf, beartype
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # a float may be an int, as for mypy
+# A float may be an int, as for mypy; a violation is what jaxtyping raises, a TypeError.
+check = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=jaxtyping.TypeCheckError))
 
 _NAMES_A_SHAPE = re.compile(r"\b(Float|Int|Bool)\b")
 _jaxtyped = jaxtyping.jaxtyped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
@@ -78,16 +78,16 @@ def exits_named(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def errors_named(what: str) -> Iterator[None]:
+def errors_named(what: str, callers: Collection[Exception] = ()) -> Iterator[None]:
     """As `exits_named`, and plain errors raise TagxaiError, too, but for a lack of memory.
 
-    For calls whose errors no caller acts on.
+    For calls whose errors no caller acts on. Those among `callers` were raised by functions that it gave: they pass.
     """
     with exits_named(what):
         try:
             yield
         except Exception as error:
-            if isinstance(error, TagxaiError) or is_out_of_memory(error) or getattr(error, "passes_through", False):
+            if isinstance(error, TagxaiError) or is_out_of_memory(error) or any(error is each for each in callers):
                 raise
             raise TagxaiError(f"{what} failed: {error_sentence(error)}") from error
 

@@ -5,7 +5,7 @@ and what cannot be used (a device, numbers that are not finite, a model that mem
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial, wraps
 from typing import Any
 
@@ -15,6 +15,7 @@ from tagxai.contract.foreign import errors_named, exits_named, is_built_in, prin
 from tagxai.contract.request import check_prompts, check_requests
 from tagxai.contract.shortage import is_out_of_memory, naming_shortage
 from tagxai.contract.state import neutral_state, neutral_torch
+from tagxai.contract.values import OnProgress, Progress
 from tagxai.errors import TagxaiError, error_sentence
 
 CALLS: Mapping[str, str] = {
@@ -65,13 +66,34 @@ def _guarded(function: Callable[..., Any], what: str) -> Callable[..., Any]:
             if makes_audio
             else nullcontext()
         )
-        named = nullcontext if is_built_in(type(self)) else errors_named if makes_audio else exits_named
-        with named(f"generator {self.name!r}"), shortage, neutral_state(self):
+        named: AbstractContextManager[None] = nullcontext()
+        if not is_built_in(type(self)):
+            named = exits_named(f"generator {self.name!r}")
+            if makes_audio:
+                options["on_progress"], errors = _noting_errors(options.get("on_progress"))
+                named = errors_named(f"generator {self.name!r}", errors)
+        with named, shortage, neutral_state(self):
             found = function(self, *arguments, **options)
             check_found(self, found, what)
             return found
 
     return call
+
+
+def _noting_errors(report: OnProgress | None) -> tuple[OnProgress | None, list[Exception]]:
+    """The caller's report of progress, and the errors that it will have raised: they are not the generator's."""
+    errors: list[Exception] = []
+    if report is None:
+        return None, errors
+
+    def noting(progress: Progress) -> None:
+        try:
+            report(progress)
+        except Exception as error:
+            errors.append(error)
+            raise
+
+    return noting, errors
 
 
 def _guarded_load(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,8 +21,6 @@ State = Literal["waiting", "running", "done", "failed", "cancelled"]
 class Cancelled(Exception):
     """Stops the work of a batch that nobody waits for any more."""
 
-    passes_through = True  # `errors_named` leaves it to the worker
-
 
 class FullError(TagxaiError):
     """No place is left in the queue."""
