@@ -25,7 +25,7 @@ from tagxai.testing import random_audiocraft_checkpoint, random_checkpoint
 PROMPT = "a dog barks while rain falls"
 
 UNTRACED = (
-    *("authoring", "benchmark/test_bad_methods", "benchmark/test_papers", "benchmark/test_runs", "browser"),
+    *("benchmark/test_bad_methods", "benchmark/test_papers", "benchmark/test_runs", "browser"),
     *("cli/test_names", "explaining/test_misdeeds", "registering/test_broken_plugins", "test_documented_code"),
     *("test_record", "conversion"),
 )

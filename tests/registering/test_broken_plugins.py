@@ -4,6 +4,7 @@ import os
 import sys
 import textwrap
 import warnings
+from importlib.metadata import entry_points
 
 import pytest
 
@@ -161,7 +162,8 @@ BROKEN = {
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Make a package with an entry point, as pip would have left it on the path."""
+    """Make a package with an entry point, as pip would have left it on the path; no other plugins are in use."""
+    monkeypatch.setenv(DISABLE, ",".join(sorted({str(entry.dist.name) for entry in entry_points(group="tagxai")})))
     monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
 

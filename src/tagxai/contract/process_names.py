@@ -22,6 +22,8 @@ _WITH_CLASSES = (
 )
 """Modules, with those below them, whose classes a model is made of, or a file is written by."""
 
+_BELOW = tuple(f"{name}." for name in _WITH_CLASSES)
+
 _CONTAINERS = (dict, list, set)
 _CODE = (FunctionType, BuiltinFunctionType, staticmethod, classmethod, property, functools.cached_property)
 
@@ -39,8 +41,8 @@ def _owners() -> Iterator[tuple[Any, bool]]:
     if torch := sys.modules.get("torch"):
         yield torch.Tensor, False
     for name, module in list(sys.modules.items()):
-        ours = name.partition(".")[0] == "tagxai"
-        if module is not None and (ours or any(name == each or name.startswith(f"{each}.") for each in _WITH_CLASSES)):
+        ours = name.startswith("tagxai.") or name == "tagxai"
+        if module is not None and (ours or name.startswith(_BELOW) or name in _WITH_CLASSES):
             yield module, ours
             classes = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == name]
             yield from ((each, ours) for each in classes)
