@@ -63,7 +63,7 @@ def test_a_wrong_number_is_named_with_what_was_expected(words, option, given, mo
         (["explain", "x", "--force=1"], "option '--force' takes no value"),
         (["show"], "tagxai show needs FOLDER; tagxai show --help shows how it is called"),
         (["convert", "a", "b"], "tagxai convert needs --to; tagxai convert --help shows how it is called"),
-        (["explainn"], "no command named 'explainn'; did you mean 'explain' or 'plugin'?"),
+        (["explainn"], "no command named 'explainn'; did you mean 'explain'?"),
         (["plugin", "neww"], "no command named 'neww'; did you mean 'new'?"),
         (["zzz"], "no command named 'zzz'; tagxai --help lists the commands"),
         (["--foo"], "no option named '--foo'; tagxai --help lists the options"),
