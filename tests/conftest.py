@@ -31,7 +31,7 @@ UNTRACED = (
 )
 """Whole programs, run many times over, which reach few lines that other tests do not."""
 
-TRACED_CASES = 3
+TRACED_CASES = 1
 """Of a test with many cases."""
 
 

@@ -167,6 +167,7 @@ def test_it_keeps_the_contract(folder, name):
     check_generator(loaded(name, folder))
 
 
+@pytest.mark.slow  # as test_methods_on_pipelines.py
 def test_at_least_18_methods_run(model, clip):
     answers = {name: answer(name, model, clip) for name in own_methods()}
     assert sum(each == "yes" for each in answers.values()) >= 18, answers

@@ -87,7 +87,9 @@ def errors_named(what: str, callers: Collection[Exception] = ()) -> Iterator[Non
         try:
             yield
         except Exception as error:
-            if isinstance(error, TagxaiError) or is_out_of_memory(error) or any(error is each for each in callers):
+            if isinstance(error, TagxaiError) or is_out_of_memory(error) or getattr(error, "passes_through", False):
+                raise
+            if any(error is each for each in callers):
                 raise
             raise TagxaiError(f"{what} failed: {error_sentence(error)}") from error
 
