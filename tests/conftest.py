@@ -32,7 +32,7 @@ UNTRACED = (
 """Whole programs, run many times over, which reach few lines that other tests do not."""
 
 TRACED_CASES = 1
-"""Of a test with many cases."""
+"""How many cases of each test are traced."""
 
 
 def pytest_collection_modifyitems(items):

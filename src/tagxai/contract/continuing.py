@@ -78,6 +78,7 @@ def fitted(sound: Sound, sample_rate: int, channels: int) -> Float[torch.Tensor,
     samples = round(length * sample_rate / sound.sample_rate)
     if sample_rate == sound.sample_rate or not samples:
         return waveform[:, :samples]
-    # Its band is cut, or padded, in the spectrum of the sound and its mirror image, which begins where the sound ends.
+    # Not by torchaudio, which comes with some extras alone. The band is cut, or padded, in the spectrum of the sound
+    # and its mirror image, which begins where the sound ends.
     spectrum = torch.fft.rfft(torch.cat([waveform, waveform.flip(-1)], -1))
     return torch.fft.irfft(spectrum, n=2 * samples)[:, :samples] * (samples / length)

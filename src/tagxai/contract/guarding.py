@@ -70,7 +70,9 @@ def _guarded(function: Callable[..., Any], what: str) -> Callable[..., Any]:
         if not is_built_in(type(self)):
             named = exits_named(f"generator {self.name!r}")
             if makes_audio:
-                options["on_progress"], errors = _noting_errors(options.get("on_progress"))
+                errors: list[Exception] = []
+                if (report := options.get("on_progress")) is not None:
+                    options["on_progress"] = _noting_errors(report, errors)
                 named = errors_named(f"generator {self.name!r}", errors)
         with named, shortage, neutral_state(self):
             found = function(self, *arguments, **options)
@@ -80,11 +82,8 @@ def _guarded(function: Callable[..., Any], what: str) -> Callable[..., Any]:
     return call
 
 
-def _noting_errors(report: OnProgress | None) -> tuple[OnProgress | None, list[Exception]]:
-    """The caller's report of progress, and the errors that it will have raised: they are not the generator's."""
-    errors: list[Exception] = []
-    if report is None:
-        return None, errors
+def _noting_errors(report: OnProgress, errors: list[Exception]) -> OnProgress:
+    """The caller's report of progress, whose errors are not the generator's: they are added to `errors`."""
 
     def noting(progress: Progress) -> None:
         try:
@@ -93,7 +92,7 @@ def _noting_errors(report: OnProgress | None) -> tuple[OnProgress | None, list[E
             errors.append(error)
             raise
 
-    return noting, errors
+    return noting
 
 
 def _guarded_load(function: Callable[..., Any]) -> Callable[..., Any]:
