@@ -21,6 +21,17 @@ def test_a_setting_that_is_a_table_reaches_the_metric(tmp_path):
     assert csv_of(tmp_path)
 
 
+def test_prompts_of_the_laboratory_have_their_form_as_a_column():
+    from tagxai.laboratory.language.streams import prompts
+
+    made = plan(prompts="laboratory:test:12")
+    composed = {each.text: each for each in prompts("test", 12)}
+    assert made.columns["form"] == {text: each.form for text, each in composed.items()}
+    assert {text for text, value in made.columns["denied"].items() if value == "yes"} == {
+        text for text, each in composed.items() if each.scene.absent is not None
+    }
+
+
 def test_two_names_of_one_model_are_refused(tmp_path):
     told = "^generators 'analytic' and 'analytic:logistic' are the same model with equal weights; give one of them$"
     with pytest.raises(TagxaiError, match=told):

@@ -37,7 +37,7 @@ def planned_prompts(given: Any, folder: Path = Path()) -> list[PlannedPrompt]:
     `one_per` is in it are left out, so that settings chosen on one set of clips are not measured on it.
     """
     if isinstance(given, str) and given.partition(":")[0] == LABORATORY:
-        prompts = [PlannedPrompt(text) for text in _laboratory(given)]
+        prompts = _laboratory(given)
     elif isinstance(given, str) and is_list(given):
         prompts = _file({"file": given}, folder)
     elif isinstance(given, str) and (found := registry().prompt_sets.get(given.partition(":")[0])) is not None:
@@ -91,7 +91,8 @@ def _from_plugin(entry: Entry[PromptSet], argument: str) -> list[str]:
     return prompts
 
 
-def _laboratory(text: str) -> list[str]:
+def _laboratory(text: str) -> list[PlannedPrompt]:
+    """Prompts of the grammar, each with its form and whether an event is denied."""
     from tagxai.laboratory.language.streams import prompts
     from tagxai.laboratory.sounds.splits import Split
 
@@ -104,7 +105,10 @@ def _laboratory(text: str) -> list[str]:
             f"prompts of the laboratory are {LABORATORY}:SPLIT:NUMBER, such as laboratory:test:60, of at most "
             f"{MOST_PROMPTS}, not {text!r}"
         )
-    return [prompt.text for prompt in prompts(split, int(count))]  # type: ignore[arg-type]
+    return [
+        PlannedPrompt(each.text, {"form": each.form, "denied": "no" if each.scene.absent is None else "yes"})
+        for each in prompts(split, int(count))  # type: ignore[arg-type]
+    ]
 
 
 def _file(table: Mapping[str, Any], folder: Path) -> list[PlannedPrompt]:
@@ -115,7 +119,7 @@ def _file(table: Mapping[str, Any], folder: Path) -> list[PlannedPrompt]:
         raise TagxaiError(f"a table of prompts needs a file, not {dict(table)!r}")
     if table["file"].partition(":")[0] == LABORATORY:
         raise TagxaiError(
-            f"{table['file']!r} is not a file: the laboratory's prompts have no columns, and a limit of their own"
+            f"{table['file']!r} is not a file: the laboratory's prompts have columns and a limit of their own"
         )
     for name in ("column", "one_per", "exclude"):
         if table.get(name) is not None and not isinstance(table[name], str):
