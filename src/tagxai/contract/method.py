@@ -112,3 +112,8 @@ class Method(Configurable, ABC):
             f"{generator.name}' lists all that work"
         )
         check_offered(f"method {self.name!r}", self.needed(), generator, self.remedy or others)
+        self.check_model(generator)
+
+    def check_model(self, generator: Generator) -> None:
+        """Raise UnsupportedError for a generator that has all that the method needs, and still is none that it can
+        explain, such as one with layers of another kind. By default, none is refused."""

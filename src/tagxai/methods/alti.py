@@ -32,8 +32,7 @@ class ALTI(OnePassMethod):
     def sites(self, generator: Generator) -> Sequence[AttentionSite]:
         return carrying_sites(generator)
 
-    def check_supported(self, generator: Generator) -> None:
-        super().check_supported(generator)
+    def check_model(self, generator: Generator) -> None:
         check_followed(self.sites(generator))
 
     def observer(self, run: Run, sites: Sequence[AttentionSite]) -> Flow:

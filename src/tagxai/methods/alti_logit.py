@@ -32,8 +32,7 @@ class ALTILogit(Method):
     feed_forward: bool = False
     """Share out what feed-forward networks add, too, by the tokens' contributions to their input."""
 
-    def check_supported(self, generator: Generator) -> None:
-        super().check_supported(generator)
+    def check_model(self, generator: Generator) -> None:
         check_followed(generator.attention_sites())
 
     def explain(self, run: Run) -> Scores:

@@ -31,8 +31,7 @@ class AttnLRP(Method):
     softmax: SoftmaxRule = "taylor"
     """The rule of a softmax: AttnLRP's `taylor`, or `held`, as if weights were constant (Ali et al., ICML 2022)."""
 
-    def check_supported(self, generator: Generator) -> None:
-        super().check_supported(generator)
+    def check_model(self, generator: Generator) -> None:
         check_ruled(generator.attention_sites())
 
     def explain(self, run: Run) -> Scores:

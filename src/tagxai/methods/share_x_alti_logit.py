@@ -39,8 +39,7 @@ class ShareXALTILogit(Method):
     def __post_init__(self) -> None:
         self.require("root", self.root >= 1, "at least 1")
 
-    def check_supported(self, generator: Generator) -> None:
-        super().check_supported(generator)
+    def check_model(self, generator: Generator) -> None:
         check_followed(generator.attention_sites())
 
     def explain(self, run: Run) -> Scores:

@@ -53,8 +53,7 @@ class ShareXEffect(TableMethod):
     def values(self, table: ScoreTable) -> Float[torch.Tensor, "units streams frames"]:
         return effects_beside(table, of_each_code=True)
 
-    def check_supported(self, generator: Generator) -> None:
-        super().check_supported(generator)
+    def check_model(self, generator: Generator) -> None:
         check_layers(generator.cross_attention())
 
     def explain(self, run: Run) -> Scores:

@@ -25,8 +25,7 @@ class ValueZeroing(LayerMethod):
     needs: ClassVar[frozenset[Capability]] = frozenset({"attention"})
     expense: ClassVar[str] = "1 forward pass + layers x tokens passes of one layer"
 
-    def check_supported(self, generator: Generator) -> None:
-        super().check_supported(generator)
+    def check_model(self, generator: Generator) -> None:
         check_layers(self.sites(generator))
 
     def explain(self, run: Run) -> Scores:

@@ -40,8 +40,7 @@ class Amortised(Method):
         """Attention, if the network was trained to read it."""
         return frozenset({"attention"}) if "C" in trained(self.file) else frozenset()
 
-    def check_supported(self, generator: Generator) -> None:
-        super().check_supported(generator)
+    def check_model(self, generator: Generator) -> None:
         if not torch.equal(trained(self.file)["generator"], fingerprint(generator)):
             raise UnsupportedError(
                 f"the network in {str(self.file)!r} was trained for another generator than {generator.name!r} with the "
