@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from tagxai import Generator, hookimpl
+from tagxai.contract.whole_weights import read_whole
 from tagxai.generators.codes.delay_pattern import DelayPatternGenerator
 from tagxai.generators.parts import quiet
 from tagxai.generators.sources import load_from
@@ -109,7 +110,7 @@ def _from_pretrained(source, dtype, **hub):
     from transformers import AutoProcessor, DiaForConditionalGeneration
 
     with quiet(), torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
-        model = DiaForConditionalGeneration.from_pretrained(source, dtype=getattr(torch, dtype), **hub)
+        model = read_whole(DiaForConditionalGeneration, source, dtype=getattr(torch, dtype), **hub)
         processor = AutoProcessor.from_pretrained(source, **hub)
         return model, processor.tokenizer, processor.audio_tokenizer
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from changed_weights import without_tensor
 
 from tagxai.classifiers import Classifier, load_classifier, resampled
 from tagxai.classifiers.clap import Clap
@@ -299,4 +300,11 @@ def test_clap_is_a_distribution_over_its_labels_by_cosines(clap):
 
 def test_clap_that_cannot_be_had_is_a_sentence(tmp_path):
     with pytest.raises(TagxaiError, match="give a local folder as 'clap:FOLDER'"):
+        load_classifier(f"clap:{tmp_path}")
+
+
+def test_clap_with_a_weight_too_few_is_refused(clap, tmp_path):
+    clap.model.save_pretrained(tmp_path)
+    without_tensor("model.safetensors", "logit_scale_a")(tmp_path)
+    with pytest.raises(TagxaiError, match="lacks 'logit_scale_a', so its weights do not fit"):
         load_classifier(f"clap:{tmp_path}")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from changed_weights import without_tensor
 from families import answer, own_methods
 from pipeline_checks import (
     PROMPT,
@@ -191,6 +192,7 @@ def test_a_prompt_longer_than_the_text_encoder_reads_is_one_sentence(model):
             as_pickle("language_model", "model.safetensors", "pytorch_model.bin"),
             r"the language_model of .* is a pickle \(.*\.bin\), and reading that could run code",
         ),
+        (without_tensor("vocoder/model.safetensors", "conv_post.bias"), "vocoder' lacks 'conv_post.bias', so its w"),
     ],
 )
 def test_what_is_not_a_whole_pipeline_is_refused_in_one_sentence(folder, tmp_path, change, sentence):

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from changed_weights import without_tensor
 
 from tagxai import TagxaiError
 from tagxai.generators.transformers import model as transformers_model
@@ -188,6 +189,9 @@ def test_an_audiocraft_checkpoint_that_claims_too_much_is_one_sentence(audiocraf
     assert sentence in str(error.value)
 
 
+FINAL_NORM = "encoder.final_layer_norm.weight"
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -195,6 +199,7 @@ def test_an_audiocraft_checkpoint_that_claims_too_much_is_one_sentence(audiocraf
         (config(num_layers=7), "num_layers is 7, but the weights have 1 layers"),
         (config(d_model=10**9), "d_model is 1000000000; expected"),
         (cut("model.safetensors", lambda size: size - 8), "it was cut short or added to"),
+        (without_tensor("model.safetensors", FINAL_NORM), f"lacks '{FINAL_NORM}', so its weights do not fit"),
     ],
 )
 def test_the_text_encoder_beside_an_audiocraft_checkpoint_is_looked_at_too(

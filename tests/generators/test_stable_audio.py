@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from changed_weights import with_tensor, without_tensor
 from families import answer, own_methods
 from pipeline_checks import (
     PROMPT,
@@ -29,6 +30,7 @@ from tagxai.generators.latents import batches
 from tagxai.probing.edits import Gate
 from tagxai.testing import check_generator
 
+T5, NORM = "text_encoder/model.safetensors", "encoder.block.0.layer.0.layer_norm.weight"
 STEPS = {"denoising_steps": 8, "guidance_scale": 3.0}
 
 
@@ -200,6 +202,9 @@ def cut_short(copy):
         (index(scheduler=["diffusers", "DDIMScheduler"]), "the scheduler of .* is a DDIMScheduler; expected a Cosine"),
         (as_pickle("transformer"), r"the transformer of .* is a pickle \(.*\.bin\), and reading that could run code"),
         (cut_short, "does not hold a StableAudioPipeline: "),
+        (without_tensor(T5, NORM), f"text_encoder' lacks '{NORM}', so its weights do not fit its configuration$"),
+        (with_tensor(T5), "text_encoder' has the unexpected 'superfluous.weight', so"),
+        (with_tensor("transformer/diffusion_pytorch_model.safetensors"), "transformer' has the unexpected 'superfl"),
         (lambda copy: (copy / "model_index.json").write_text("{"), "is damaged: it names no pipeline$"),
         (lambda copy: (copy / "model_index.json").unlink(), "it has no model_index.json$"),
     ],

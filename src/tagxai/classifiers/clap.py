@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tagxai.classifiers import Classifier
+from tagxai.contract.whole_weights import read_whole
 from tagxai.errors import TagxaiError
 from tagxai.lazy import Float, torch
 
@@ -35,8 +36,8 @@ class Clap(Classifier):
             name, _, revision = name.partition("@")
         pinned: dict[str, Any] = {"revision": revision} if revision else {}
         try:
-            model, processor = (kind.from_pretrained(name, **pinned) for kind in (ClapModel, ClapProcessor))
-            return cls(model, processor, labels)
+            model = read_whole(ClapModel, name, **pinned)
+            return cls(model, ClapProcessor.from_pretrained(name, **pinned), labels)
         except Exception as error:  # no network, no such folder, not a CLAP
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise TagxaiError(

@@ -6,10 +6,12 @@ import logging
 import pickle
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
 
+from tagxai.contract.whole_weights import read_whole
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators import honesty
 from tagxai.generators.audiocraft import claims
@@ -111,13 +113,15 @@ def _language_model(package: Mapping[str, Any], folder: Path | None, device: str
 def _conditioner(settings: dict[str, Any], width: int, folder: Path | None, device: str) -> Any:
     """A `T5Conditioner` with a T5 of any name: a folder beside the checkpoint, another folder, or a hub id."""
     from audiocraft.modules.conditioners import T5Conditioner
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer, T5EncoderModel
 
     if settings.get("normalize_text"):  # it would download a spaCy model
         raise UnsupportedError("this audiocraft model has normalize_text, which tagxai does not support")
 
     def build(name: str, **hub: Any) -> Any:
         dim = AutoConfig.from_pretrained(name, **hub).d_model
+        with quiet():
+            read_whole(T5EncoderModel, name, **hub)  # audiocraft reads it once more, and does not look
         # audiocraft accepts a name that its class lists, so the class given here lists this one.
         listed = type("T5Conditioner", (T5Conditioner,), {"MODELS": [name], "MODELS_DIMS": {name: dim}})
         conditioner = listed(**settings | {"name": name}, output_dim=width, device=device)
@@ -144,7 +148,9 @@ def _codec(package: Mapping[str, Any], folder: Path | None) -> Any:
         name = package["pretrained"]
         if folder is not None and (folder / name).is_dir():
             name = str(folder / name)
-        codec = load_from(name, EncodecModel.from_pretrained, what="an EnCodec model", layout="in transformers format")
+        codec = load_from(
+            name, partial(read_whole, EncodecModel), what="an EnCodec model", layout="in transformers format"
+        )
         return HFEncodecCompressionModel(codec)
     config: Any = OmegaConf.create(package["xp.cfg"])
     config.device = "cpu"

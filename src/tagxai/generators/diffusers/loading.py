@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tagxai.contract.whole_weights import read_whole
 from tagxai.errors import TagxaiError
 from tagxai.generators.kinds import found_instead
 from tagxai.generators.parts import quiet
@@ -62,9 +63,12 @@ def _read(pipeline: str, parts: Mapping[str, str], source: str, **hub: Any) -> A
         from huggingface_hub import snapshot_download
 
         folder = Path(snapshot_download(source, allow_patterns=list(_READ), **hub))
-    _check(folder, pipeline, parts)
+    index = _check(folder, pipeline, parts)
+    safely = {"local_files_only": True, "use_safetensors": True}
     with _silent(), torch.random.fork_rng(devices=[]):  # building a model draws weights before it loads them
-        pipe = getattr(diffusers, pipeline).from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
+        networks = {name: kind for name in index if (kind := _network(*index[name])) and (folder / name).is_dir()}
+        whole = {name: read_whole(kind, str(folder / name), **safely) for name, kind in networks.items()}
+        pipe = getattr(diffusers, pipeline).from_pretrained(str(folder), **safely, **whole)
     for name in parts:
         part = getattr(pipe, name)
         if isinstance(part, torch.nn.Module):
@@ -72,8 +76,21 @@ def _read(pipeline: str, parts: Mapping[str, str], source: str, **hub: Any) -> A
     return pipe
 
 
-def _check(folder: Path, pipeline: str, parts: Mapping[str, str]) -> None:
-    """Raises FileNotFoundError for what a folder lacks, TagxaiError for what it should not be."""
+def _network(library: str | None, name: str | None) -> Any:
+    """The class of a part that has weights, by its library and name in the index; None for other parts."""
+    import diffusers
+    import transformers
+
+    if library is None or name is None:
+        return None
+    own = {"transformers": transformers, "diffusers": diffusers}
+    kind = getattr(own.get(library) or getattr(diffusers.pipelines, library, None), name, None)
+    return kind if isinstance(kind, type) and issubclass(kind, torch.nn.Module) else None
+
+
+def _check(folder: Path, pipeline: str, parts: Mapping[str, str]) -> dict[str, tuple[str | None, str | None]]:
+    """The index's parts, with their libraries and classes. Raises FileNotFoundError for what a folder lacks,
+    TagxaiError for what it should not be."""
     if not (folder / INDEX).is_file():
         raise FileNotFoundError(f"it has no {INDEX}")
     try:
@@ -97,6 +114,7 @@ def _check(folder: Path, pipeline: str, parts: Mapping[str, str]) -> None:
                     "expected safetensors"
                 )
             raise FileNotFoundError(f"the {name} has no weights in safetensors")
+    return {name: (part[0], part[1]) for name, part in index.items() if isinstance(part, list) and len(part) == 2}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tagxai.contract.values import PrefixState
+from tagxai.contract.whole_weights import check_whole
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.generators import honesty
 from tagxai.generators.codes import self_test
@@ -218,7 +219,8 @@ def _from_pretrained(architecture: str, source: str, device: str, dtype: str, **
         musicgen: Any = type(architecture, (getattr(transformers, architecture),), exact)
         read: Any = partial(musicgen.from_pretrained, output_loading_info=True, ignore_mismatched_sizes=True)
         model, loaded = read(source, dtype=getattr(torch, dtype), **placed, **options)
-        _check_whole(source, loaded)
+        tables = [name for name in loaded["unexpected_keys"] if name.endswith(".embed_positions.weights")]
+        check_whole(source, loaded, made=tables)  # which earlier versions saved
         positions = model.decoder.model.decoder.embed_positions  # in no checkpoint: computed, and rounded to the dtype
         positions.weights = positions.get_embedding(*positions.weights.shape).to(positions.weights.device)
         if placed:
@@ -250,19 +252,3 @@ def _answer_where_asked(model: Any) -> None:
             add_hook_to_module(part, AlignDevicesHook(io_same_device=True))
         else:
             hook.io_same_device = True
-
-
-def _check_whole(source: str, loaded: Mapping[str, Any]) -> None:
-    """transformers itself makes up the weights that are missing, at random, and drops those it does not know."""
-    reshaped = {name for name, *_ in loaded["mismatched_keys"]}
-    for problem, names in (
-        ("lacks", set(loaded["missing_keys"]) - reshaped),
-        ("has the unexpected", loaded["unexpected_keys"]),
-        ("has, of another shape,", reshaped),
-    ):
-        names = sorted(name for name in names if not name.endswith(".embed_positions.weights"))  # of earlier versions
-        if names:
-            raise TagxaiError(
-                f"model {source!r} {problem} {names[0]!r}{f' and {len(names) - 1} more' if names[1:] else ''}, so its "
-                "weights do not fit its configuration"
-            )
