@@ -10,36 +10,39 @@ LAYERS, WIDTH, POSITIONS = 48, 1536, 253
 PARAMETERS = LAYERS * 16 * WIDTH**2
 ARITHMETIC, READING, LAUNCHES = 0.35 * 989e12, 0.6 * 3.35e12, 30 * 5e-6
 """Operations and bytes a second (35 % and 60 % of the data sheet's), and seconds of launches per layer and call."""
-GRADIENTS = {"audiogenx": 3, "generic_attention": 3, "attention_grad_cam": 3}
-"""How many times a pass costs a plain one, for methods that differentiate it."""
 
 
-def seconds(rows: float, positions: int, calls: float) -> float:
-    """The largest of the three limits of `full_size.py`, for one H100 in bfloat16."""
-    arithmetic = 2 * PARAMETERS * rows * positions / ARITHMETIC
+def seconds(positions: float, calls: float) -> float:
+    """The largest of the three limits of `full_size.py`, for one H100 in bfloat16, of so many positions in all rows."""
+    arithmetic = 2 * PARAMETERS * positions / ARITHMETIC
     return max(arithmetic, calls * PARAMETERS * 2 / READING, calls * LAYERS * LAUNCHES)
 
 
 def clip_seconds(batch: int) -> float:
     """A clip's share of a batch: a step at a time, two rows a clip for guidance."""
-    return seconds(2 * batch, POSITIONS, POSITIONS) / batch
+    return seconds(2 * batch * POSITIONS, POSITIONS) / batch
 
 
 def table(counts: Mapping[str, Mapping[str, float]], captions: int) -> list[str]:
     """The estimate as a table of Markdown; `counts` are of so many captions."""
     lines = [f"## Estimate: {CAPTIONS:,} captions, AudioGen-medium, bfloat16", ""]
-    lines += ["| stage | clips | rows | one by one (h) | batches (h) | eight H100s (h) |", "| --- " * 6 + "|"]
+    lines += ["| stage | clips | passes | one by one (h) | batches (h) | eight H100s (h) |", "| --- " * 6 + "|"]
     totals = [0.0, 0.0]
     for stage, counted in counts.items():
-        clips, rows, calls = (counted.get(name, 0) * CAPTIONS / captions for name in ("clips", "rows", "calls"))
-        times = next((times for name, times in GRADIENTS.items() if name in stage), 1)
-        passes = seconds(rows * times, POSITIONS, calls * times)
-        hours = [(clips * clip_seconds(batch) + passes) / 3600 for batch in (1, BATCH)]
+        clips, positions, calls = (
+            counted.get(name, 0) * CAPTIONS / captions for name in ("clips", "positions", "calls")
+        )
+        passes, times = positions / POSITIONS, seconds(positions, calls)
+        if not clips and not passes:
+            continue
+        hours = [(clips * clip_seconds(batch) + times) / 3600 for batch in (1, BATCH)]
         totals = [total + each for total, each in zip(totals, hours, strict=True)]
-        lines.append(f"| {stage} | {clips:,.0f} | {rows:,.0f} | {hours[0]:.2f} | {hours[1]:.2f} | {hours[1] / 8:.2f} |")
+        cells = [f"{clips:,.0f}", f"{passes:,.0f}", *(f"{each:.2f}" for each in (*hours, hours[1] / 8))]
+        lines.append(f"| {stage} | {' | '.join(cells)} |")
     lines.append(f"| all | | | {totals[0]:.2f} | {totals[1]:.2f} | {totals[1] / 8:.2f} |")
     assumed = (
-        f"Assumed: {PARAMETERS / 1e9:.2f} G parameters of the decoder, {POSITIONS} steps, batches of {BATCH} clips, "
-        "eight cards that share nothing and end together. An estimate, not a measurement."
+        f"A pass is one of a clip's {POSITIONS} steps under one condition; one that is differentiated counts as three. "
+        f"Assumed: {PARAMETERS / 1e9:.2f} G parameters of the decoder, batches of {BATCH} clips, eight cards that "
+        "share nothing and end together. An estimate, not a measurement."
     )
     return [*lines, "", assumed]

@@ -5,7 +5,7 @@
 
 Writes a random checkpoint in audiocraft's own format and AudioCaps' two lists of captions (invented ones), then runs
 the plan of `audiocaps.toml` with that model: plan, clips, explanations, metrics, tables. A second run resumes. While it
-runs, it counts what each method and metric asks of the model: clips sampled, and rows of teacher-forced passes.
+runs, it counts what each method and metric asks of the model: clips sampled, and positions of teacher-forced passes.
 
 From these counts follows an estimate, stage by stage, of the plan on 1,000 captions with AudioGen-medium on H100s, by
 the same three limits as `full_size.py`: arithmetic at 35 % of 989 TFLOP/s, weights read at 60 % of 3.35 TB/s, and
@@ -45,7 +45,7 @@ FULL = {
     "transformer_lm": {"dim": 1536, "num_heads": 24, "num_layers": 48, "hidden_scale": 4, "card": 2048},
     "rvq": {"bins": 2048},
 }
-TOGETHER = "made and asked together: clips, clips under masks, AudioGenX"
+TOGETHER = "clips, and clips under masks"
 METRICS = "mask_size,gini,sufficiency,kl_f(classifier=detector),fid_cf(classifier=detector)"
 
 
@@ -61,41 +61,52 @@ def write_lists(folder: Path, number: int) -> None:
 
 @contextmanager
 def counting(counts: dict[str, Counter]):
-    """Counts the clips and the rows of passes of each method and metric, while they run in this process."""
+    """Counts, while they run in this process, the clips of each method and metric, and the positions of their passes.
+
+    A pass that is to be differentiated counts three times.
+    """
+    import torch
+
     from tagxai.benchmark import cells
     from tagxai.generators.audiocraft.model import AudioGenGenerator as Model
+    from tagxai.methods.audiogenx import AudioGenX
 
     stage = [TOGETHER]
     kept = {(owner, name): getattr(owner, name) for owner, name in (
-        (cells, "attribute"), (cells, "measure"), (Model, "generate_many"), (Model, "forward"), (Model, "hidden_states")
+        (cells, "attribute"), (cells, "measure"), (AudioGenX, "explain_many"), (Model, "generate_many"),
+        (Model, "_states"),
     )}  # fmt: skip
 
-    def staged(name: str, label: Any) -> Any:
+    def staged(owner: Any, name: str, label: Any) -> None:
         def call(*given: Any, **options: Any) -> Any:
             stage.append(label(*given, **options))
             started = perf_counter()
             try:
-                return kept[cells, name](*given, **options)
+                return kept[owner, name](*given, **options)
             finally:
                 counts[stage[-1]].update(times=1, seconds=perf_counter() - started)
                 stage.pop()
 
-        return call
+        setattr(owner, name, call)
 
-    def counted(name: str, rows: Any) -> Any:
+    def counted(name: str, work: Any) -> None:
         def call(self: Any, *given: Any, **options: Any) -> Any:
-            counts[stage[-1]].update(rows(*given, **options))
+            counts[stage[-1]].update(work(*given, **options))
             return kept[Model, name](self, *given, **options)
 
-        return call
+        setattr(Model, name, call)
 
-    def rows_of(clip: Any, conditioning: Any = None, **_: Any) -> dict[str, int]:
-        return {"rows": 1 if conditioning is None else len(conditioning.embeddings), "calls": 1}
+    def passes(columns: Any, *_: Any) -> dict[str, int]:
+        times = 3 if torch.is_grad_enabled() else 1
+        return {"positions": times * columns.shape[0] * columns.shape[-1], "calls": times}
 
-    cells.attribute = staged("attribute", lambda method, *_, label=None, **__: f"method {label}")
-    cells.measure = staged("measure", lambda metric, *_, **__: f"metric {metric.name}")
-    Model.generate_many = counted("generate_many", lambda requests, **_: {"clips": len(requests)})
-    Model.forward, Model.hidden_states = counted("forward", rows_of), counted("hidden_states", rows_of)
+    staged(cells, "attribute", lambda method, *_, label=None, **__: f"method {label}")
+    staged(cells, "measure", lambda metric, *_, **__: f"metric {metric.name}")
+    staged(
+        AudioGenX, "explain_many", lambda method, _: f"method audiogenx, {method.mode}, {method.explainer or 'default'}"
+    )
+    counted("generate_many", lambda requests, **_: {"clips": len(requests)})
+    counted("_states", passes)
     try:
         yield
     finally:
