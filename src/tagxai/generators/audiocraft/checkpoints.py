@@ -10,6 +10,7 @@ from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from tagxai.contract.whole_weights import read_whole
 from tagxai.errors import TagxaiError, UnsupportedError
@@ -73,7 +74,8 @@ def read_package(source: str, name: str, folder: Path | None, **hub: Any) -> Map
         path = folder / name
     try:
         with warnings.catch_warnings(action="ignore"):
-            package = torch.load(path, map_location="cpu", weights_only=True)
+            # Mapped, a file's tensors need no memory of their own beside the model's; files of old pickles cannot be.
+            package = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except pickle.UnpicklingError:
         raise TagxaiError(
             f"{name} of {source!r} is refused: it is not a plain file of tensors and text, and reading anything else "
