@@ -5,7 +5,7 @@
 
 One of the four varies at a time; the others stay at their first values, and at 1 s.
 Weights are random (`full_size_shapes.py`), codes too: neither changes the work. For generating and for each method, in
-a process of its own: CPU seconds on one thread, after a warm-up on the shortest clip, and the peak of resident memory
+a process of its own: CPU seconds on one thread, after a warm-up on half a second, and the peak of resident memory
 above that before. The exponent is the slope of a straight line through the logarithms, the relative one that of the
 time divided by generating's: 0 means that a method keeps pace with generating. FOLDER gets growth.json, which a second
 run continues, growth.md and growth.png. `--shape musicgen-small` is the released model's size and takes hours.
@@ -52,16 +52,18 @@ def measure(shape: str, work: str, size: dict[str, float]) -> dict[str, float]:
     def clips(seconds: float) -> Any:
         return generator.generate_many(requests(seconds))
 
+    # Long enough: for a few frames, a method may go another way, and load other code for it.
+    warm_up = min(0.5, size["seconds"]) if work != GENERATING else 2 / generator.frame_rate
     if work == GENERATING:
         run = clips
     else:
         (entry,) = parse_methods(work)
-        made = {seconds: clips(seconds) for seconds in (2 / generator.frame_rate, size["seconds"])}
+        made = {seconds: clips(seconds) for seconds in (warm_up, size["seconds"])}
 
         def run(seconds: float) -> Any:
             return entry.method().attribute_many(generator, made[seconds])
 
-    run(2 / generator.frame_rate)
+    run(warm_up)
     before, started = peak_memory(), process_time()
     run(size["seconds"])
     return {"seconds": process_time() - started, "bytes": max(0, peak_memory() - before)}

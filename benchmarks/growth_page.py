@@ -82,8 +82,13 @@ def draw(found: Mapping[str, Any]) -> bytes:
                     [each[0] for each in line], [each[place] * scale for each in line], "o-", label=work, **style
                 )
             panel.set(xscale="log", yscale="log" if place == 1 else "symlog", xlabel=axis, ylabel=unit)
+            sizes = sorted({each[0] for line in works.values() for each in line})
+            panel.set_xticks(sizes, [f"{size:g}" for size in sizes])
+            panel.minorticks_off()
             panel.grid(linewidth=0.3)
-    panels[0][0].legend(fontsize=6)
+    named, names = panels[0][0].get_legend_handles_labels()
+    if named:
+        figure.legend(named, names, loc="outside lower center", ncols=4, fontsize=8)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
