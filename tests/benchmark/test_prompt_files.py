@@ -92,7 +92,7 @@ def test_prompts_that_differ_in_white_space_alone_are_one():
     assert find_prompts(["rain  falls", "rain\r\nfalls", " rain falls "]) == ["rain falls"]
 
 
-@pytest.mark.parametrize("name", ["musiccaps", "clotho"])
+@pytest.mark.parametrize("name", ["musiccaps", "clotho", "tada"])
 def test_a_plan_of_the_repository_runs_on_the_published_layout(folder, name):
     made = make_plan(read_options(BENCHMARKS / f"{name}.toml"), folder=folder)
     assert made.prompts
