@@ -151,6 +151,9 @@ class Ray:
     here = False
 
     def __init__(self, workers: int | None, gpus: float) -> None:
+        # Under `uv run`, Ray would make the environment again for each worker, from a copy of the current folder, and
+        # try for ever where that fails.
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         try:
             import ray
         except ImportError:
