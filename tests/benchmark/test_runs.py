@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from bench_helpers import CONTROLS, PROMPTS, csv_of, die_if_asked, plan
 
-from tagxai import storage
+from tagxai import TagxaiError, storage
 from tagxai.benchmark import cells, results
 from tagxai.benchmark.executors import ProcessDiedError, make_executor
 from tagxai.benchmark.running import run
@@ -241,6 +241,18 @@ def test_workers_of_ray_start_where_the_command_is_run_by_uv(tmp_path):
     options = {"cwd": Path(__file__).parents[2], "env": outside, "capture_output": True, "text": True, "check": False}
     done = subprocess.run([*command, "--out", str(tmp_path / "out")], timeout=240, **options)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_cluster_that_does_not_start_is_one_sentence(monkeypatch):
+    ray = pytest.importorskip("ray")
+
+    def init(**_):
+        raise Exception("The current node timed out.\nThe GCS has become overloaded.")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    with pytest.raises(TagxaiError, match=r"^Ray did not start on head:6379: The current node timed out\. The GCS"):
+        make_executor("ray", 2)
 
 
 @pytest.mark.slow

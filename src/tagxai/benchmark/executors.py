@@ -161,7 +161,11 @@ class Ray:
         self.ray, self.gpus, self.started = ray, gpus, not ray.is_initialized()
         if self.started:
             own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
-            ray.init(log_to_driver=False, logging_level="ERROR", **own)  # type: ignore[arg-type]
+            try:
+                ray.init(log_to_driver=False, logging_level="ERROR", **own)  # type: ignore[arg-type]
+            except Exception as error:  # of many kinds, and plain ones where a node does not start in time
+                where = os.environ.get("RAY_ADDRESS", "this machine")
+                raise TagxaiError(" ".join(f"Ray did not start on {where}: {error}".split())) from error
         self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
 
     def map(self, function: Callable[[J], Any], jobs: Sequence[J]) -> Iterator[tuple[J, Any]]:
