@@ -61,12 +61,10 @@ def share_of_changed(attribution: Attribution, changed: str) -> float:
 
     Raises NotApplicableError where the changed caption replaces none of the words, or leaves none to compare with.
     """
-    units, prompt = attribution.words(), attribution.generation.prompt
-    mine = differing(units, changed)
+    units, mine = attribution.words(), changed_words(attribution, changed)
     others = [i for i, unit in enumerate(units) if not (unit.special or unit.function) and i not in mine]
-    if not mine:
-        raise NotApplicableError(f"{changed!r} replaces no word of {prompt!r}; it needs a word for another")
     if not others:
+        prompt = attribution.generation.prompt
         raise NotApplicableError(
             f"{changed!r} leaves no word of meaning of {prompt!r} to compare the changed ones with"
         )
@@ -84,7 +82,7 @@ def relative_difference(first: float, second: float) -> float:
 
 @dataclass(frozen=True)
 class ChangedShare(MethodMetric):
-    """Pairs: the share that the words which a changed caption replaces have in their own clip, against in its clip."""
+    """Pairs: the share of the words that a changed caption replaces, in their own clip against in its clip."""
 
     name: ClassVar[str] = "changed_share"
     family: ClassVar[str] = "localisation"
