@@ -75,6 +75,18 @@ def test_nothing_that_was_asked_for_disappears_and_nothing_is_called_failed(made
     assert board["analytic", "gini", METHODS[2]]["n"] == "12"
 
 
+def test_a_reason_that_names_the_prompt_is_one_row_for_all_prompts(made):
+    done, out = made
+    unknown = "which generator 'analytic' does not know for"
+    cells = [row for row in rows_of(out / "results.csv") if unknown in row["why"] and row["metric"] == "hit_at_1"]
+    assert len({row["prompt"] for row in cells}) == 2
+    rows = [line for line in (out / "table.md").read_text().splitlines() if unknown in line and "'hit_at_1'" in line]
+    assert len(rows) == 1
+    assert "(and so for 1 other prompt)" in rows[0]
+    assert rows[0].rstrip(" |").endswith(str(len(cells)))
+    assert done.stdout.count("does not know for") == 2  # of two metrics
+
+
 def test_categories_are_carried_through_and_are_strata(made):
     done, out = made
     assert {row["category"] for row in rows_of(out / "results.csv")} == set(CAPTIONS)

@@ -2,15 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from bench_helpers import CONTROLS, PROMPTS, csv_of, die_if_asked, plan
 
-from tagxai import storage
+from tagxai import TagxaiError, storage
 from tagxai.benchmark import cells, results
 from tagxai.benchmark.executors import ProcessDiedError, make_executor
 from tagxai.benchmark.running import run
@@ -223,6 +225,34 @@ def test_a_killed_run_is_finished_by_the_next_to_the_same_bytes(executor, calls,
     run(plan(), out)
     run(plan(), tmp_path / "whole")
     assert csv_of(out) == csv_of(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_workers_of_ray_start_where_the_command_is_run_by_uv(tmp_path):
+    """Ray's own way would make the environment again for each worker, from a copy of the folder: for ever here."""
+    pytest.importorskip("ray")
+    uv = shutil.which("uv")
+    if uv is None:
+        pytest.skip("uv is not installed")
+    given = ["-g", "analytic", "-m", "cross_attention", "--metrics", "mask_size", "--executor", "ray", "--workers", "1"]
+    (tmp_path / "prompts.txt").write_text("a dog barks\n")
+    command = [uv, "run", "--no-sync", "tagxai", "bench", *given, "-p", str(tmp_path / "prompts.txt"), "--yes"]
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    options = {"cwd": Path(__file__).parents[2], "env": outside, "capture_output": True, "text": True, "check": False}
+    done = subprocess.run([*command, "--out", str(tmp_path / "out")], timeout=240, **options)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_cluster_that_does_not_start_is_one_sentence(monkeypatch):
+    ray = pytest.importorskip("ray")
+
+    def init(**_):
+        raise Exception("The current node timed out.\nThe GCS has become overloaded.")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    with pytest.raises(TagxaiError, match=r"^Ray did not start on head:6379: The current node timed out\. The GCS"):
+        make_executor("ray", 2)
 
 
 @pytest.mark.slow

@@ -8,8 +8,9 @@ import torch
 from tagxai import Attribution, TagxaiError, load_generator
 from tagxai.contract.truth import TrueWord, Truth
 from tagxai.metrics.families.localisation import align
+from tagxai.metrics.families.shares import share_of_words
 from tagxai.metrics.families.word_time import average_precision
-from tagxai.metrics.twins import TwinAveragePrecision, TwinShareLost, share_of_words
+from tagxai.metrics.twins import TwinAveragePrecision, TwinShareLost
 from tagxai.registering.registry import registry
 
 pytest.importorskip("tagxai_analytic")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from tagxai.benchmark.plan_entry import PlanEntry
+from tagxai.benchmark.prompt_file import CHANGED
 from tagxai.contract.generator import Capability
 from tagxai.errors import TagxaiError
 from tagxai.registering.registry import registry
@@ -20,8 +21,9 @@ def parse_methods(given: Any, offers: Sequence[frozenset[Capability]] = ()) -> t
     return _parse("method", given, offers)
 
 
-def parse_metrics(given: Any) -> tuple[PlanEntry, ...]:
-    return _parse("metric", given)
+def parse_metrics(given: Any, *, pairs: bool = False) -> tuple[PlanEntry, ...]:
+    """The metrics as written; "all" has those of pairs of captions only where the prompts are such `pairs`."""
+    return _parse("metric", given, pairs=pairs)
 
 
 def split(text: str) -> list[str]:
@@ -33,19 +35,23 @@ def split(text: str) -> list[str]:
     return [name.strip() for name in re.split(r",(?![^(]*\))", text)]
 
 
-def _everything(kind: EntryKind) -> list[str]:
-    """All names but that of a control."""
-    return [name for name in getattr(registry(), f"{kind}s") if (kind, name) != ("method", "random")]
+def _everything(kind: EntryKind, pairs: bool) -> list[str]:
+    """All names but that of a control and, without `pairs`, those of metrics that need a changed caption."""
+    if kind == "method":
+        return [name for name in registry().methods if name != "random"]
+    return [name for name in registry().metrics if pairs or not hasattr(registry().metric(name), CHANGED)]
 
 
-def _parse(kind: EntryKind, given: Any, offers: Sequence[frozenset[Capability]] = ()) -> tuple[PlanEntry, ...]:
+def _parse(
+    kind: EntryKind, given: Any, offers: Sequence[frozenset[Capability]] = (), *, pairs: bool = False
+) -> tuple[PlanEntry, ...]:
     written = split(given) if isinstance(given, str) else given
     if not isinstance(written, (list, tuple)) or not written:
         raise TagxaiError(f"{kind}s takes a list of names, or 'all', not {given!r}")
     tables = [
         table
         for item in written
-        for table in ([{"name": name} for name in _everything(kind)] if item == ALL else [_table(kind, item)])
+        for table in ([{"name": name} for name in _everything(kind, pairs)] if item == ALL else [_table(kind, item)])
     ]
     entries = tuple(_entry(kind, table, offers) for table in tables)
     _check_distinct(kind, entries)

@@ -151,6 +151,9 @@ class Ray:
     here = False
 
     def __init__(self, workers: int | None, gpus: float) -> None:
+        # Under `uv run`, Ray would make the environment again for each worker, from a copy of the current folder, and
+        # try for ever where that fails.
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         try:
             import ray
         except ImportError:
@@ -158,7 +161,11 @@ class Ray:
         self.ray, self.gpus, self.started = ray, gpus, not ray.is_initialized()
         if self.started:
             own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
-            ray.init(log_to_driver=False, logging_level="ERROR", **own)  # type: ignore[arg-type]
+            try:
+                ray.init(log_to_driver=False, logging_level="ERROR", **own)  # type: ignore[arg-type]
+            except Exception as error:  # of many kinds, and plain ones where a node does not start in time
+                where = os.environ.get("RAY_ADDRESS", "this machine")
+                raise TagxaiError(" ".join(f"Ray did not start on {where}: {error}".split())) from error
         self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
 
     def map(self, function: Callable[[J], Any], jobs: Sequence[J]) -> Iterator[tuple[J, Any]]:

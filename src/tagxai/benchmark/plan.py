@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tagxai.benchmark.plan_entry import PlanEntry
+from tagxai.benchmark.prompt_file import CHANGED
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,16 @@ class Plan:
     """What the other columns of the file of prompts say: by the column's name, a value for each prompt."""
 
     def metrics_of(self, prompt: str) -> tuple[PlanEntry, ...]:
-        """The metrics of one prompt: all but those that are limited to earlier prompts."""
-        number = self.prompts.index(prompt)
-        return tuple(metric for metric in self.metrics if metric.prompts is None or number < metric.prompts)
+        """The metrics of one prompt: all but those that are limited to earlier prompts. A metric of pairs of captions,
+        which has a setting `changed`, is set to the prompt's own changed caption."""
+        number, pair = self.prompts.index(prompt), self.columns.get(CHANGED, {}).get(prompt, "")
+        return tuple(
+            replace(metric, settings={**metric.settings, CHANGED: pair})
+            if metric.settings.get(CHANGED) == ""
+            else metric
+            for metric in self.metrics
+            if metric.prompts is None or number < metric.prompts
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -15,6 +15,7 @@ from tagxai.benchmark.executors import ExecutorName
 from tagxai.benchmark.number_checks import check_number, check_seeds
 from tagxai.benchmark.plan import Plan
 from tagxai.benchmark.plan_entry import control_entries
+from tagxai.benchmark.prompt_file import CHANGED
 from tagxai.benchmark.prompts import columns_of, planned_prompts
 from tagxai.errors import TagxaiError, UnknownNameError
 from tagxai.explaining.loading import device_named, dtype_named
@@ -58,6 +59,8 @@ class PlanOptions:
                 )
         methods_and_controls = (*control_entries(), *methods)
         prompts = planned_prompts(self.prompts, folder)
+        columns = columns_of(prompts)
+        metrics = parse_metrics(self.metrics, pairs=CHANGED in columns)
         reference = self.reference or methods[0].label
         labels = [entry.label for entry in methods_and_controls]
         if reference not in labels:
@@ -65,9 +68,9 @@ class PlanOptions:
         return Plan(
             generators=tuple(dict.fromkeys(self.generators)),
             methods=tuple(entry.with_content() for entry in methods_and_controls),
-            metrics=tuple(entry.with_content() for entry in parse_metrics(self.metrics)),
+            metrics=tuple(entry.with_content() for entry in metrics),
             prompts=tuple(prompt.text for prompt in prompts),
-            columns=columns_of(prompts),
+            columns=columns,
             seeds=tuple(dict.fromkeys(self.seeds)),
             duration=self.duration,
             sampling=dict(self.sampling),

@@ -50,13 +50,18 @@ class PlannedRun:
     def all_cells(self) -> Iterator[tuple[ClipSpec, PlanEntry, PlanEntry, str | None]]:
         """As `cells`, with those that cannot be computed because of what the generator lacks, and why."""
         plan = self.plan
-        entries = (*plan.methods, *plan.metrics)
-        why = {(label, id(each)): self.unsupported(label, each) for label in plan.generators for each in entries}
+        entries = [(kind, each) for kind in ("methods", "metrics") for each in getattr(plan, kind)]
+        why = {
+            (label, kind, each.label): self.unsupported(label, each)
+            for label in plan.generators
+            for kind, each in entries
+        }
         for clip in self.clips():
             metrics = plan.metrics_of(clip.prompt)
             for method in plan.methods:
                 for metric in metrics:
-                    yield clip, method, metric, why[clip.label, id(method)] or why[clip.label, id(metric)]
+                    lacking = why[clip.label, "methods", method.label] or why[clip.label, "metrics", metric.label]
+                    yield clip, method, metric, lacking
 
     def named(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """(kind, label, identity) of every generator, method and metric."""

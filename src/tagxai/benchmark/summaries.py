@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -50,11 +50,21 @@ class Absence(NamedTuple):
 
 
 def absences(cells: Iterable[Measurement]) -> list[Absence]:
-    """What failed, is missing or does not apply: each sentence once for each generator, method and metric."""
-    count = Counter(
-        (cell.generator, cell.method, cell.metric, cell.status, cell.why) for cell in cells if cell.status != "value"
-    )
-    return [Absence(*key, number) for key, number in count.items()]
+    """What failed, is missing or does not apply: each sentence once for each generator, method and metric. Sentences
+    that differ in the prompt that they name are one, with the first prompt and how many others there are."""
+    groups: dict[tuple[str, str, str, Status, str], list[Measurement]] = {}
+    for cell in cells:
+        if cell.status != "value":
+            sentence = cell.why.replace(repr(cell.prompt), "")
+            groups.setdefault((cell.generator, cell.method, cell.metric, cell.status, sentence), []).append(cell)
+    return [Absence(*key[:4], _why(group), len(group)) for key, group in groups.items()]
+
+
+def _why(group: Sequence[Measurement]) -> str:
+    first, prompts = group[0], len({cell.prompt for cell in group})
+    if prompts == 1 or repr(first.prompt) not in first.why:
+        return first.why
+    return f"{first.why} (and so for {prompts - 1} other prompt{'s' if prompts > 2 else ''})"
 
 
 def failures(cells: Iterable[Measurement]) -> list[tuple[str, str, int]]:

@@ -6,7 +6,6 @@ the missing event's words nothing in the twin, and one of what was asked for giv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,21 +16,9 @@ from tagxai.contract.metric import MethodMetric
 from tagxai.contract.truth import Twin
 from tagxai.contract.values import Generation
 from tagxai.errors import NotApplicableError
-from tagxai.lazy import Float, torch
 from tagxai.metrics.families.localisation import Gaps, align
+from tagxai.metrics.families.shares import share_of_words
 from tagxai.metrics.families.word_time import average_precision
-
-
-def share_of_words(scores: Float[torch.Tensor, "words frames"], mine: Sequence[int], all_: Sequence[int]) -> float:
-    """What `mine` have of the positive scores of `all_` words, by their means over the clip; 0 where none is positive.
-
-    >>> import torch
-    >>> share_of_words(torch.tensor([[3.0, 1.0], [6.0, 6.0], [9.0, 9.0]]), [0], [0, 1])
-    0.25
-    """
-    means = scores.double().clamp(min=0).mean(1)
-    total = float(means[list(all_)].sum())
-    return float(means[list(mine)].sum()) / total if total else 0.0
 
 
 def shares_of_missing(original: Attribution, lacking: Attribution, twin: Twin) -> tuple[float, float]:

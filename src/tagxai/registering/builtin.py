@@ -76,6 +76,7 @@ def tagxai_methods() -> Sequence[type[Method]]:
 def tagxai_metrics() -> Sequence[type[Metric]]:
     from tagxai.metrics.areas_under_curves import AveragePrecision, RocAuc
     from tagxai.metrics.best_word import Hit, ReciprocalRank
+    from tagxai.metrics.changed_caption import ChangedShare, ChangedTime
     from tagxai.metrics.concentration import EffectiveWords, Gini
     from tagxai.metrics.erasure import Comprehensiveness, Sufficiency
     from tagxai.metrics.fid import CounterfactualFidelity, FactualFidelity
@@ -112,6 +113,8 @@ def tagxai_metrics() -> Sequence[type[Metric]]:
     return [
         AveragePrecision,
         CascadingRandomisation,
+        ChangedShare,
+        ChangedTime,
         Comprehensiveness,
         CounterfactualFidelity,
         CounterfactualKL,

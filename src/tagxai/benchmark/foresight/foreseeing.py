@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from tagxai.benchmark import cells
 from tagxai.benchmark.executors import Executor
 from tagxai.benchmark.foresight.forecast import Forecast, forecast, in_words
-from tagxai.benchmark.foresight.prompts_needed import number, what_they_allow
+from tagxai.benchmark.foresight.prompts_needed import number, prompts_needed, what_they_allow
 from tagxai.benchmark.foresight.trial import Trial, TrialTask, kinds_of, try_out
 from tagxai.benchmark.models import ModelSpec
 from tagxai.benchmark.plan import Plan
@@ -29,8 +29,10 @@ class Coverage:
     known: int
     prompts: int
 
-    def __str__(self) -> str:
-        return f"{self.generator}: the truth can be known for {self.known} of {self.prompts:,} prompts"
+    def sentence(self, needed: int) -> str:
+        """The coverage in words, and whether comparisons by the truth have the prompts that they need."""
+        known = f"{self.generator}: the truth can be known for {self.known:,} of {self.prompts:,} prompts"
+        return known if self.known >= needed else f"{known}: too few to compare methods by it, {needed} are needed"
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,9 @@ class Foresight:
         if self.inapplicable:
             lines.append(f"{self.inapplicable:,} more cells are not applicable:")
             lines += [f"  {sentence}" for sentence in self.unsupported]
-        lines += map(str, self.coverage)
-        lines += what_they_allow(len(plan.prompts), len(methods) * (len(methods) - 1) // 2)
+        pairs = len(methods) * (len(methods) - 1) // 2
+        lines += [each.sentence(prompts_needed(pairs) if pairs else 0) for each in self.coverage]
+        lines += what_they_allow(len(plan.prompts), pairs)
         return lines + ([] if self.forecast is None else costs(self.forecast))
 
 
