@@ -4,7 +4,8 @@
         [--words 3 6 12] [--clips 1 2 4] [--layers 2 4 8]
 
 One of the four varies at a time; the others stay at their first values, and at 1 s.
-Weights are random (`full_size_shapes.py`), codes too: neither changes the work. For generating and for each method, in
+Weights are random (`full_size_shapes.py`), and methods explain half a second of codes again and again: neither changes
+the work. For generating and for each method, in
 a process of its own: CPU seconds on one thread, after a warm-up on half a second, and the peak of resident memory
 above that before. The exponent is the slope of a straight line through the logarithms, the relative one that of the
 time divided by generating's: 0 means that a method keeps pace with generating. FOLDER gets growth.json, which a second
@@ -58,7 +59,8 @@ def measure(shape: str, work: str, size: dict[str, float]) -> dict[str, float]:
         run = clips
     else:
         (entry,) = parse_methods(work)
-        made = {seconds: clips(seconds) for seconds in (warm_up, size["seconds"])}
+        short = clips(warm_up)
+        made = {warm_up: short, size["seconds"]: [repeated(generator, clip, size["seconds"]) for clip in short]}
 
         def run(seconds: float) -> Any:
             return entry.method().attribute_many(generator, made[seconds])
@@ -67,6 +69,19 @@ def measure(shape: str, work: str, size: dict[str, float]) -> dict[str, float]:
     before, started = peak_memory(), process_time()
     run(size["seconds"])
     return {"seconds": process_time() - started, "bytes": max(0, peak_memory() - before)}
+
+
+def repeated(generator: Any, clip: Any, seconds: float) -> Any:
+    """A clip of another length, whose codes are those of `clip` again and again: a method has the same work."""
+    import torch
+
+    frames, codes = round(seconds * generator.frame_rate), clip.record["codes"]
+    return replace(
+        clip,
+        timeline=replace(clip.timeline, frames=frames),
+        record={"codes": codes.repeat(1, -(-frames // clip.frames))[:, :frames]},
+        waveform=torch.zeros(len(clip.waveform), round(seconds * clip.sample_rate)),
+    )
 
 
 def _load_libraries(shape: str) -> None:
