@@ -3,6 +3,8 @@
 import os
 import signal
 from collections import Counter
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background, whose children inherit it
@@ -17,10 +19,16 @@ shape_checks.install()
 
 import pytest
 import torch
+from coverage import Coverage
 
 import tagxai
 from tagxai.generators.transformers.model import TransformersGenerator
 from tagxai.testing import random_audiocraft_checkpoint, random_checkpoint
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker collects all tests, which import these, when tracing has begun
+    for module in ("audiocraft", "scipy.stats", "spacy"):
+        with suppress(ImportError):
+            import_module(module)
 
 PROMPT = "a dog barks while rain falls"
 
@@ -34,6 +42,8 @@ UNTRACED = (
 TRACED_CASES = 1
 """How many cases of each test are traced."""
 
+untraced = pytest.StashKey[bool]()
+
 
 def pytest_collection_modifyitems(items):
     """Coverage is measured where a line costs little: tracing takes half as long again as the test itself."""
@@ -42,8 +52,20 @@ def pytest_collection_modifyitems(items):
         test = (item.path, getattr(item, "originalname", item.name))
         cases[test] += 1
         inside = item.path.relative_to(tests).as_posix() if item.path.is_relative_to(tests) else ""
-        if inside.startswith(UNTRACED) or cases[test] > TRACED_CASES:
-            item.add_marker(pytest.mark.no_cover)
+        item.stash[untraced] = inside.startswith(UNTRACED) or cases[test] > TRACED_CASES
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """As pytest-cov's mark `no_cover`, but with the fixtures of the test: some are a benchmark."""
+    measured = Coverage.current() if item.stash[untraced] else None
+    if measured is None:
+        return (yield)
+    measured.stop()
+    try:
+        return (yield)
+    finally:
+        measured.start()
 
 
 @pytest.fixture(scope="session")
