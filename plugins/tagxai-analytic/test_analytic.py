@@ -21,7 +21,8 @@ LINKS = ["linear", "logistic"]
 OPERATORS = ["gate", "null", "attention", "delete"]
 MIXED = "a loud bell without siren then quietly thunder"  # additive, a pair in one token, negation, a part of the clip
 PROMPTS = [MIXED, "rain and drizzle while dog barks", "wind waves gulls distant echo", "the siren and bell and bell"]
-QUICK = {"audiogenx": {"epochs": 2}}
+FEW = {"samples": 2}
+QUICK = {"audiogenx": {"epochs": 2}, "smooth_grad": FEW, "gradient_shap": FEW, "integrated_gradients": {"points": 2}}
 
 
 @pytest.fixture(scope="module", params=LINKS)
