@@ -36,7 +36,6 @@ UNTRACED = (
     *("benchmark/test_bad_methods", "benchmark/test_papers", "benchmark/test_runs", "browser"),
     *("cli/test_names", "explaining/test_misdeeds", "registering/test_broken_plugins", "test_documented_code"),
     *("test_record", "conversion", "benchmarks", "generators/test_callers", "methods/test_callers_modes"),
-    *("test_error_catalogue", "test_notebook_guesses"),
 )
 """Whole programs, run many times over, which reach few lines that other tests do not."""
 
@@ -56,6 +55,9 @@ def pytest_collection_modifyitems(items):
         item.stash[untraced] = inside.startswith(UNTRACED) or cases[test] > TRACED_CASES
 
 
+paused: list[Coverage] = []
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """As pytest-cov's mark `no_cover`, but with the fixtures of the test: some are a benchmark."""
@@ -63,10 +65,26 @@ def pytest_runtest_protocol(item):
     if measured is None:
         return (yield)
     measured.stop()
+    paused.append(measured)
     try:
         return (yield)
     finally:
+        paused.remove(measured)
         measured.start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef):
+    """What is made once for many files is traced, whichever test comes first."""
+    if not paused or fixturedef.scope not in ("session", "package"):
+        return (yield)
+    measured = paused.pop()
+    measured.start()
+    try:
+        return (yield)
+    finally:
+        measured.stop()
+        paused.append(measured)
 
 
 @pytest.fixture(scope="session")
