@@ -3,6 +3,8 @@
 import os
 import signal
 from collections import Counter
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background, whose children inherit it
@@ -17,22 +19,30 @@ shape_checks.install()
 
 import pytest
 import torch
+from coverage import Coverage
 
 import tagxai
 from tagxai.generators.transformers.model import TransformersGenerator
 from tagxai.testing import random_audiocraft_checkpoint, random_checkpoint
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker collects all tests, which import these, when tracing has begun
+    for module in ("audiocraft", "scipy.stats", "spacy"):
+        with suppress(ImportError):
+            import_module(module)
 
 PROMPT = "a dog barks while rain falls"
 
 UNTRACED = (
     *("benchmark/test_bad_methods", "benchmark/test_papers", "benchmark/test_runs", "browser"),
     *("cli/test_names", "explaining/test_misdeeds", "registering/test_broken_plugins", "test_documented_code"),
-    *("test_record", "conversion"),
+    *("test_record", "conversion", "benchmarks", "generators/test_callers", "methods/test_callers_modes"),
 )
 """Whole programs, run many times over, which reach few lines that other tests do not."""
 
 TRACED_CASES = 1
 """How many cases of each test are traced."""
+
+untraced = pytest.StashKey[bool]()
 
 
 def pytest_collection_modifyitems(items):
@@ -42,8 +52,39 @@ def pytest_collection_modifyitems(items):
         test = (item.path, getattr(item, "originalname", item.name))
         cases[test] += 1
         inside = item.path.relative_to(tests).as_posix() if item.path.is_relative_to(tests) else ""
-        if inside.startswith(UNTRACED) or cases[test] > TRACED_CASES:
-            item.add_marker(pytest.mark.no_cover)
+        item.stash[untraced] = inside.startswith(UNTRACED) or cases[test] > TRACED_CASES
+
+
+paused: list[Coverage] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """As pytest-cov's mark `no_cover`, but with the fixtures of the test: some are a benchmark."""
+    measured = Coverage.current() if item.stash[untraced] else None
+    if measured is None:
+        return (yield)
+    measured.stop()
+    paused.append(measured)
+    try:
+        return (yield)
+    finally:
+        paused.remove(measured)
+        measured.start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef):
+    """What is made once for many files is traced, whichever test comes first."""
+    if not paused or fixturedef.scope not in ("session", "package"):
+        return (yield)
+    measured = paused.pop()
+    measured.start()
+    try:
+        return (yield)
+    finally:
+        measured.stop()
+        paused.append(measured)
 
 
 @pytest.fixture(scope="session")

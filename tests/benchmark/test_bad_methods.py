@@ -73,6 +73,21 @@ def bad(monkeypatch):
         hooks.pop().remove()
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The folder of a run without a bad method, by what is run: cases that run the same share it."""
+    made = {}
+
+    def run_once(content):
+        key = json.dumps(content, sort_keys=True)
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("alone") / "out"
+            run(plan(**content), made[key])
+        return made[key]
+
+    return run_once
+
+
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
@@ -86,8 +101,8 @@ def bad(monkeypatch):
         ("returns the wrong shape", "do not fit a generation"),
     ],
 )
-def test_a_bad_method_spoils_its_own_cells_only(how, sentence, bad, tmp_path):
-    check_spoils_its_own(how, sentence, {"metrics": ["roc_auc"]}, tmp_path)
+def test_a_bad_method_spoils_its_own_cells_only(how, sentence, bad, alone, tmp_path):
+    check_spoils_its_own(how, sentence, {"metrics": ["roc_auc"]}, alone, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -98,26 +113,26 @@ def test_a_bad_method_spoils_its_own_cells_only(how, sentence, bad, tmp_path):
         ("leaves a hook of all modules", "left hooks"),
     ],
 )
-def test_a_hook_of_pytorch_that_is_left_spoils_no_other_cells(how, sentence, bad, random_model, tmp_path):
+def test_a_hook_of_pytorch_that_is_left_spoils_no_other_cells(how, sentence, bad, alone, random_model, tmp_path):
     content = {"generators": [f"musicgen:{random_model}"], "metrics": ["gini"], "duration": 0.4}
-    check_spoils_its_own(how, sentence, content, tmp_path)
+    check_spoils_its_own(how, sentence, content, alone, tmp_path)
 
 
-def check_spoils_its_own(how, sentence, content, folder):
+def check_spoils_its_own(how, sentence, content, alone, out):
     """Beside a bad method, which comes first, the cells of all others are byte for byte what they are without it."""
     one = content | {"prompts": PROMPTS[:1]}
-    run(plan(**one), folder / "alone")
+    without = alone(one)
     methods = [{"name": "bad", "how": how}, "cross_attention"]
-    run(plan(methods=methods, time_limit=1 if how == "never ends" else None, **one), folder / "both")
-    errors = {cell.method: cell.error for cell in results.load(folder / "both").cells if cell.error}
+    run(plan(methods=methods, time_limit=1 if how == "never ends" else None, **one), out)
+    errors = {cell.method: cell.error for cell in results.load(out).cells if cell.error}
     assert list(errors) == [f"bad(how={how})"]
     assert sentence in errors[f"bad(how={how})"]
-    alone, both = timeless_cells(folder / "alone"), timeless_cells(folder / "both")
-    assert len(alone) > 2
-    assert {name: cell for name, cell in both.items() if name in alone} == alone
-    assert len(both) == len(alone) + 1
-    kept = [line for line in csv_of(folder / "both").splitlines() if b",bad(how" not in line]
-    assert kept == csv_of(folder / "alone").splitlines()
+    before, both = timeless_cells(without), timeless_cells(out)
+    assert len(before) > 2
+    assert {name: cell for name, cell in both.items() if name in before} == before
+    assert len(both) == len(before) + 1
+    kept = [line for line in csv_of(out).splitlines() if b",bad(how" not in line]
+    assert kept == csv_of(without).splitlines()
 
 
 def timeless_cells(folder):

@@ -1,31 +1,18 @@
-"""Models that denoise latents, by the embedded one: its base, its sites and its batches, against slow definitions."""
-
-import random
-from dataclasses import dataclass, replace
+"""Models that denoise latents, by the embedded one, against slow definitions."""
 
 import pytest
 import torch
-from small_latent import small_latent
 
-from tagxai.contract.attention import Position, at, edit_attention, scale_values
-from tagxai.contract.request import Request
+from tagxai.contract.attention import edit_attention, scale_values
 from tagxai.contract.state import neutral_state
 from tagxai.errors import TagxaiError, UnsupportedError
 from tagxai.explaining.loading import load_generator, make_method
-from tagxai.generators.latent import FLOW, FlowSite, LatentEmbedded
-from tagxai.generators.latents import batches, denoising
-from tagxai.generators.latents.sites import LatentSite, showing
+from tagxai.generators.latent import FLOW, LatentEmbedded
 from tagxai.laboratory.latent_sampling import noise_levels, trajectory
-from tagxai.probing.edits import Capture, Gate
-from tagxai.testing import ConformanceError, check_generator
+from tagxai.probing.edits import Gate
 
 PROMPT = "a dog barks while rain falls"
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
-
-
-@pytest.fixture(scope="module")
-def latent():
-    return load_generator("latent")
 
 
 @pytest.fixture(scope="module")
@@ -142,186 +129,6 @@ def test_guidance_of_one_runs_the_conditional_branch_alone(latent, monkeypatch):
         one.record["latents"],
         latent.generate(PROMPT, duration=0.2, branch="conditional", denoising_steps=4).record["latents"],
     )
-
-
-def mix(seed, count=8):
-    """Requests that differ in all that they can."""
-    drawn, requests = random.Random(seed), []
-    for number in range(count):
-        prompt, duration = drawn.choice((PROMPT, "a loud bell then a bird sings twice")), drawn.choice((0.4, 0.6))
-        branch = drawn.choice(("guided", "guided", "conditional", "unconditional"))
-        settings = drawn.choice(({"denoising_steps": 4}, {"denoising_steps": 4, "guidance_scale": 1.5}))
-        requests.append(Request(prompt, duration, number, None, branch, settings))
-    return requests
-
-
-def test_clips_of_any_mix_are_those_of_one_by_one_calls(latent):
-    requests = mix(0)
-    for asked, made in zip(requests, latent.generate_many(requests), strict=True):
-        alone = latent.generate_one(asked)
-        assert made.sounds_as(alone)
-        assert torch.equal(made.waveform, alone.waveform)
-        assert made.settings == alone.settings
-
-
-def alike(count, **changed):
-    return [Request(PROMPT, 0.6, seed, settings={"denoising_steps": 4}, **changed) for seed in range(count)]
-
-
-def sizes_of(latent, requests, monkeypatch):
-    sizes = []
-    own = denoising.denoise
-    monkeypatch.setattr(
-        batches, "denoise", lambda model, jobs, on_step: (sizes.append(len(jobs)), own(model, jobs, on_step))[1]
-    )
-    latent.generate_many(requests)
-    return sizes
-
-
-def test_clips_of_one_shape_share_a_batch_where_that_changes_no_bit(latent, monkeypatch):
-    assert sizes_of(latent, alike(5), monkeypatch) == [5]  # one thread, as in all tests
-    monkeypatch.setattr(batches, "_agree", lambda *shape: False)
-    assert sizes_of(latent, alike(3), monkeypatch) == [1, 1, 1]
-
-
-def test_masks_of_a_batch_act_each_on_its_own_clip(latent):
-    tokens = len(latent.encode_prompt([PROMPT]).tokens[0])
-    masks = torch.rand(3, 15, tokens, generator=torch.Generator().manual_seed(1))
-    requests = [replace(request, mask=mask) for request, mask in zip(alike(3), masks, strict=True)]
-    for asked, made in zip(requests, latent.generate_many(requests), strict=True):
-        assert made.sounds_as(latent.generate_one(asked))
-
-
-def test_out_of_memory_halves_the_batch_and_loses_no_clip(latent, monkeypatch):
-    tried = []
-    own = denoising.denoise
-
-    def scarce(model, jobs, on_step):
-        tried.append(len(jobs))
-        if len(jobs) > 2:
-            on_step(len(jobs))
-            raise torch.OutOfMemoryError("no memory")
-        return own(model, jobs, on_step)
-
-    monkeypatch.setattr(batches, "denoise", scarce)
-    reports = []
-    made = latent.generate_many(alike(5), on_progress=reports.append)
-    assert tried == [5, 3, 2, 2, 1]
-    assert [clip.seed for clip in made] == [0, 1, 2, 3, 4]
-    assert reports[-1].done == reports[-1].total == 20
-
-
-def test_the_callers_own_edits_see_one_clip_at_a_time(latent, monkeypatch):
-    seen = Capture(keep_heads=True)
-    with edit_attention(latent.cross_attention(), seen):
-        assert sizes_of(latent, alike(2), monkeypatch) == [1, 1]
-    assert seen.weights().shape[1] == 16  # 4 noise levels of 4 heads
-
-
-@dataclass(frozen=True)
-class Plain(LatentSite):
-    def watched(self):
-        raise NotImplementedError
-
-
-def at_levels(levels):
-    return at(Position(levels=levels))
-
-
-def test_edits_see_frames_and_prompt_tokens_alone_and_other_queries_take_the_mean_gate():
-    """Two prompts at two levels; a query before 3 frames, one after them; 2 tokens before one of padding."""
-    random_state = torch.Generator().manual_seed(0)
-    weights = torch.rand(4, 3, 5, 3, generator=random_state).softmax(-1)
-    gates = torch.rand(2, 3, 2, generator=random_state)
-    site = Plain("x.cross", 0, "cross", 6, None, levels=2, prepended=1)
-    seen = []
-
-    def look(site, shown):
-        seen.append(shown)
-        return shown * gates[:, None]
-
-    with edit_attention_unwatched(site, look), at_levels(2), showing(3, 2):
-        edited = site.edited(weights, weights.log(), torch.rand(4, 3, 3, 7))
-    (shown,) = seen
-    assert shown.shape == (2, 6, 3, 2)
-    for row in range(4):
-        prompt, level = divmod(row, 2)
-        for head in range(3):
-            assert torch.equal(shown[prompt, level * 3 + head], weights[row, head, 1:4, :2])
-            for query in range(5):
-                gate = gates[prompt, query - 1] if 1 <= query < 4 else gates[prompt].mean(0)
-                torch.testing.assert_close(edited[row, head, query, :2], weights[row, head, query, :2] * gate)
-                assert edited[row, head, query, 2] == weights[row, head, query, 2]
-
-
-def test_self_attention_shows_frames_by_frames():
-    weights = torch.rand(2, 3, 5, 5)
-    site = Plain("x.self", 0, "self", 6, None, levels=2, prepended=1)
-    with edit_attention_unwatched(site, lambda site, shown: 0 * shown), at_levels(2), showing(3, 2):
-        edited = site.edited(weights, weights, torch.rand(2, 3, 5, 7))
-    expected = weights.clone()
-    expected[:, :, 1:4, 1:4] = 0
-    assert torch.equal(edited, expected)
-
-
-def edit_attention_unwatched(site, edit):
-    from tagxai.contract.attention import _entered
-
-    return _entered([site], edit, None)
-
-
-class OneLevel(FlowSite):
-    """Shows methods the noisiest level, and closes the others alike, as an adapter may that knows of no levels."""
-
-    def edited(self, weights, logits, values):
-        from tagxai.contract.attention import position, run_edits
-
-        levels = position().levels
-        first = [x.unflatten(0, (-1, levels))[:, 0] for x in (weights, logits, values)]
-        gate = run_edits(self, *first) / first[0]
-        return weights * gate.repeat_interleave(levels, 0)
-
-
-@pytest.mark.parametrize("says", [1, 4])
-def test_a_generator_that_shows_one_noise_level_is_caught(latent, says):
-    class Careless(LatentEmbedded):
-        """Looks like the embedded flow."""
-
-        def attention_sites(self):
-            return [
-                OneLevel(s.name, s.layer, s.kind, s.heads * says // 4, s.module, s.layer_module, levels=says)
-                for s in super().attention_sites()
-            ]
-
-    model = small_latent(Careless, levels=4)
-    with pytest.raises(ConformanceError, match=r"2 heads at 1 noise levels.*runs a clip at 4|has 8 heads, but shows"):
-        check_generator(model)
-
-
-def backwards(rows):
-    return rows.unflatten(0, (-1, 4)).flip(1).flatten(0, 1) if len(rows) > 1 else rows
-
-
-def test_a_generator_that_takes_one_level_for_another_is_caught(latent):
-    class Swapped(FlowSite):
-        def edited(self, weights, logits, values):
-            turned = [
-                x.unflatten(0, (-1, 4)).flip(1).flatten(0, 1) if len(x) > 1 else x for x in (weights, logits, values)
-            ]
-            edited = super().edited(*turned)
-            return edited.unflatten(0, (-1, 4)).flip(1).flatten(0, 1) if len(edited) > 1 else edited
-
-    class Careless(LatentEmbedded):
-        """Looks like the embedded flow."""
-
-        def attention_sites(self):
-            return [
-                Swapped(s.name, s.layer, s.kind, s.heads, s.module, s.layer_module, levels=4)
-                for s in super().attention_sites()
-            ]
-
-    with pytest.raises(ConformanceError, match="noise level 0 that are not its own"):
-        check_generator(small_latent(Careless, levels=4))
 
 
 def test_words_are_not_scored_by_the_guided_branch(latent, clip):

@@ -5,8 +5,9 @@ beartype alone checks the others, at a fraction of the time.
 """
 
 import re
+from functools import update_wrapper
 from inspect import isgeneratorfunction
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, get_type_hints
 
 import jaxtyping
@@ -14,6 +15,12 @@ from beartype import BeartypeConf, beartype
 
 # A float may be an int, as for mypy; a violation is what jaxtyping raises, a TypeError.
 check = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=jaxtyping.TypeCheckError))
+
+_CHECKED = "__beartype_func"
+"""The argument of beartype's checks that holds the function that they call."""
+
+_written: dict[CodeType, FunctionType] = {}
+"""The checks of each function's code: a function inside another is defined again at each call of that."""
 
 _NAMES_A_SHAPE = re.compile(r"\b(Float|Int|Bool)\b")
 _jaxtyped = jaxtyping.jaxtyped
@@ -38,10 +45,16 @@ def _jaxtyped_where_shapes_are_named(*, typechecker):
 
 def _checked(function):
     """As jaxtyping does it: what cannot be evaluated yet (imports for mypy only, classes further down) is anything."""
+    if (known := _written.get(function.__code__)) is not None:
+        found = FunctionType(known.__code__, known.__globals__, known.__name__, known.__defaults__, known.__closure__)
+        found.__kwdefaults__ = known.__kwdefaults__ | {_CHECKED: function}
+        return update_wrapper(found, function)
     written = function.__annotations__
     function.__annotations__ = {name: _evaluated(hint, function.__globals__) for name, hint in written.items()}
     found = check(function)
     function.__annotations__ = found.__annotations__ = written
+    if "<locals>" in function.__qualname__ and _CHECKED in (getattr(found, "__kwdefaults__", None) or {}):
+        _written[function.__code__] = found
     return found
 
 

@@ -1,24 +1,19 @@
 """Arithmetic on score tables: slow literal definitions, closed forms on small games, and the axioms."""
 
-from itertools import combinations, permutations
+from itertools import permutations
 from math import factorial
 
 import pytest
 import torch
+from games import VALUES, N, additive, approx, both, either, every, rough, scored, subsets_without
 
-from tagxai.errors import TagxaiError
 from tagxai.scoring import (
     ScoreTable,
-    all_subsets,
     banzhaf_interactions,
     banzhaf_values,
-    context_cite,
     kernel_shap,
     leave_one_out,
     leave_one_out_values,
-    lime,
-    minimal_necessary,
-    minimal_sufficient,
     permuted,
     random_subsets,
     shapley,
@@ -27,52 +22,6 @@ from tagxai.scoring import (
 )
 from tagxai.text.words import Unit
 
-N = 4
-
-
-def both(kept):
-    return {0, 1} <= kept
-
-
-def either(kept):
-    return bool({0, 1} & kept)
-
-
-def additive(kept):
-    return sum(i + 1 for i in kept)
-
-
-def rough(kept):
-    """No structure at all, yet the same each time."""
-    return torch.rand((), generator=torch.Generator().manual_seed(sum(1 << i for i in kept))).item()
-
-
-def scored(game, masks):
-    return torch.tensor([float(game({i for i, keep in enumerate(row) if keep})) for row in masks.tolist()]).double()
-
-
-def every(n=N):
-    """All subsets, shuffled."""
-    return all_subsets(n)[torch.randperm(2**n, generator=torch.Generator().manual_seed(0))]
-
-
-def subsets_without(*units, n=N):
-    others = [i for i in range(n) if i not in units]
-    return [set(chosen) for size in range(len(others) + 1) for chosen in combinations(others, size)]
-
-
-def approx(values):
-    return pytest.approx(values, abs=1e-6)
-
-
-VALUES = {
-    "shapley": shapley_values,
-    "banzhaf": banzhaf_values,
-    "kernel_shap": kernel_shap,
-    "lime": lambda masks, values: lime(masks, values, penalty=1e-9),
-    "context_cite": lambda masks, values: context_cite(masks, values, penalty=1e-9, tolerance=1e-12),
-    "leave_one_out": leave_one_out_values,
-}
 FAIR = ["shapley", "banzhaf", "kernel_shap"]
 
 
@@ -171,66 +120,6 @@ def test_every_output_is_answered_by_itself():
             torch.testing.assert_close(together[:, i, 0], function(every(), scored(game, every())))
 
 
-def test_surrogates_recover_a_linear_game_from_a_few_subsets():
-    truth = torch.linspace(-2, 3, 9).double()
-    for name in ("banzhaf", "kernel_shap", "lime", "context_cite"):
-        masks = random_subsets(9, 40, by_size=name in ("kernel_shap", "lime"), seed=4)
-        assert len(masks) == 40
-        found = VALUES[name](masks, masks.double() @ truth + 5)
-        torch.testing.assert_close(found, truth, atol=1e-4, rtol=1e-4)
-
-
-def test_lime_minimises_its_weighted_squares_and_penalty():
-    width, penalty, values = 0.3, 0.02, scored(rough, every())
-    found = lime(every(), values, kernel_width=width, penalty=penalty).requires_grad_()
-    intercept = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    full = torch.ones(N).double()
-    weights = []
-    for row in every().double():
-        similarity = row @ full / (row.norm() * full.norm()) if row.any() else torch.tensor(0.0)
-        weights.append(torch.exp(-((1 - similarity) ** 2) / width**2))
-    weights = torch.stack(weights) / sum(weights)
-    variance = (weights[:, None] * (every().double() - weights @ every().double()) ** 2).sum(0)
-
-    def loss(coefficients, intercept):
-        error = values - every().double() @ coefficients - intercept
-        return (weights * error**2).sum() + penalty * (variance * coefficients**2).sum()
-
-    with torch.no_grad():  # the intercept is free: its best value is the weighted mean of what is left
-        intercept.copy_((weights * (values - every().double() @ found)).sum())
-    gradients = torch.autograd.grad(loss(found, intercept), (found, intercept))
-    for gradient in gradients:
-        assert gradient.abs().max().item() == approx(0)
-
-
-@pytest.mark.parametrize("units", [1, 2, 3])
-@pytest.mark.parametrize("width", [0.1, 0.25, 1.0])
-def test_the_penalty_of_lime_takes_its_small_share_however_few_the_units_are(units, width):
-    masks = random_subsets(units, 256)
-    found = lime(masks, 3.71 * masks[:, 0].double() - 50, kernel_width=width, penalty=0.001)
-    assert found.tolist() == pytest.approx([3.71] + [0.0] * (units - 1), abs=0.02)
-
-
-def test_context_cite_is_the_lasso_of_scikit_learn():
-    linear_model = pytest.importorskip("sklearn.linear_model")
-    masks = random_subsets(7, 50, seed=1)
-    truth = torch.tensor([3.0, 0, 0, -1, 0, 0.1, 0]).double()
-    noise = torch.randn(50, generator=torch.Generator().manual_seed(2)).double()
-    values = masks.double() @ truth + 0.3 * noise
-    spread = masks.double().std(0, correction=0)
-    inputs = (masks.double() - masks.double().mean(0)) / spread
-    expected = linear_model.Lasso(alpha=0.2, tol=1e-10, max_iter=10000).fit(inputs.numpy(), values.numpy())
-    found = context_cite(masks, values, penalty=0.2)
-    torch.testing.assert_close(found, torch.from_numpy(expected.coef_) / spread, atol=1e-5, rtol=1e-4)
-    assert (found != 0).tolist() == [True, False, False, True, False, False, False]
-
-
-def test_a_unit_that_is_never_away_gets_nothing_from_a_surrogate():
-    masks = every()[every()[:, 0]]
-    for function in (lime, context_cite, banzhaf_values):
-        assert function(masks, scored(rough, masks))[0].item() == approx(0)
-
-
 def test_orders_build_their_subsets_one_unit_at_a_time():
     assert permuted([[2, 0, 1]]).int().tolist() == [[0, 0, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1]]
 
@@ -244,38 +133,6 @@ def test_random_subsets_are_all_of_them_where_they_are_few():
     halves = random_subsets(10, 400, seed=1).double().mean(0)
     assert (halves - 0.5).abs().max() < 0.1  # four standard deviations
     assert torch.equal(drawn, random_subsets(10, 400, by_size=True, seed=1))
-
-
-@pytest.mark.parametrize(
-    ("game", "sufficient", "necessary"),
-    [
-        (both, [(0, 1)], [(0,), (1,)]),
-        (either, [(0,), (1,)], [(0, 1)]),
-        (additive, [(2, 3), (0, 1, 3)], [(2, 3), (0, 1, 3)]),  # at least 6.5 of 1 + 2 + 3 + 4
-    ],
-)
-def test_minimal_sets_of_words(game, sufficient, necessary):
-    assert minimal_sufficient(every(), scored(game, every()), 0.65) == sufficient
-    assert minimal_necessary(every(), scored(game, every()), 0.65) == necessary
-
-
-def test_minimal_sets_by_trying_everything():
-    values = scored(lambda kept: rough(kept) + len(kept), every())
-    worth = {
-        frozenset(i for i in range(N) if row[i]): v for row, v in zip(every().tolist(), values.tolist(), strict=True)
-    }
-    whole = worth[frozenset(range(N))] - worth[frozenset()]
-    holds = [s for s in worth if worth[s] - worth[frozenset()] >= 0.6 * whole]
-    expected = {tuple(sorted(s)) for s in holds if not any(other < s for other in holds)}
-    found = minimal_sufficient(every(), values, 0.6)
-    assert set(found) == expected
-    assert [len(s) for s in found] == sorted(len(s) for s in found)
-
-
-def test_a_prompt_without_effect_has_no_sufficient_words():
-    for function in (minimal_sufficient, minimal_necessary):
-        with pytest.raises(TagxaiError, match="does not make these codes likelier"):
-            function(every(), scored(lambda kept: -len(kept), every()))
 
 
 def test_exact_values_need_all_subsets():

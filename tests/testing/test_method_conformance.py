@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from conformance_cases import BUILT_IN, LEFT
+from families import quick
 from small_latent import small_latent
 
 from tagxai import Method, Scores
@@ -19,14 +20,11 @@ from tagxai.probing.edits import Gate
 from tagxai.registering.registry import load, registry
 from tagxai.testing import ConformanceError, check_generator, check_method, check_metric, random_checkpoint
 
-QUICK = {"audiogenx": {"epochs": 2}}
-
 
 @pytest.mark.parametrize("name", registry().methods)
 def test_every_registered_method_conforms(name, generator):
-    method = registry().method(name)
-    model = small_latent() if "coupled" in method.needs else generator
-    check_method(method.configure(QUICK.get(name, {})), model)
+    method = quick(name)
+    check_method(method, small_latent() if "coupled" in method.needs else generator)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -287,4 +288,10 @@ class Attribution(AskedForWords):
 
 def installed_versions() -> dict[str, str]:
     """The versions that a result depends on."""
-    return {name: metadata.version(name) for name in ("tagxai", "torch", "transformers")}
+    return {name: _version(name) for name in ("tagxai", "torch", "transformers")}
+
+
+@cache
+def _version(distribution: str) -> str:
+    """Reading it takes a millisecond, and every attribution names three; what is loaded stays in its version."""
+    return metadata.version(distribution)

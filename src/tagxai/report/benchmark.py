@@ -24,7 +24,7 @@ def write_benchmark(results: Results, folder: Path) -> list[Path]:
     the disk is full.
     """
     pages = write_clip_pages(results, folder)
-    shown = tables(results, pages)
+    shown = tables(results, pages, drawn=True)
     content = {"table.md": markdown(shown).encode(), "report.html": html(shown).encode()}
     content |= {table.picture: table.png for table in shown if table.picture}
     with storage.whole_folder(folder, lambda at: [*_earlier(at), *stale_pages(at, pages)]) as new:

@@ -38,13 +38,16 @@ class Table(NamedTuple):
     links: Sequence[str] = ()
 
 
-def tables(results: Results, pages: ClipPages | None = None) -> list[Table]:
-    """All tables in order; what depends on a clock or machine comes last. Methods and prompts link to `pages`."""
+def tables(results: Results, pages: ClipPages | None = None, *, drawn: bool = False) -> list[Table]:
+    """All tables in order; what depends on a clock or machine comes last. Methods and prompts link to `pages`.
+
+    Pictures take a second each: only `drawn` tables have them.
+    """
     pages = pages or {}
     boards = results.boards
     groups = dict.fromkeys((board.generator, board.family) for board in boards)
     shown = [
-        _leaderboard(*group, [b for b in boards if (b.generator, b.family) == group], results, pages)
+        _leaderboard(*group, [b for b in boards if (b.generator, b.family) == group], results, pages, drawn)
         for group in groups
     ]
     shown += [_comparisons(board) for board in boards if any(entry.difference for entry in board.entries)]
@@ -77,7 +80,9 @@ def tables(results: Results, pages: ClipPages | None = None) -> list[Table]:
     return shown
 
 
-def _leaderboard(generator: str, family: str, boards: list[Board], results: Results, pages: ClipPages) -> Table:
+def _leaderboard(
+    generator: str, family: str, boards: list[Board], results: Results, pages: ClipPages, drawn: bool
+) -> Table:
     methods = [method.label for method in results.methods]
     present = [m for m in methods if any(board.entry(m) or board.failed or m in board.absent for board in boards)]
     reference = results.reference
@@ -94,9 +99,11 @@ def _leaderboard(generator: str, family: str, boards: list[Board], results: Resu
     links = [_worst(method, judged, results, pages) for method in present]
     if any(links) and judged is not None:
         text += f" A method's name leads to the clip on which it did worst by {judged.metric}."
-    name = re.sub(r"\W+", "-", f"{generator} {family}")
     header = ["method", *(board.title for board in boards)]
     title = f"Leaderboard: {generator}, {family}"
+    if not drawn:
+        return Table(title, text, header, rows, links=links)
+    name = re.sub(r"\W+", "-", f"{generator} {family}")
     light, dark = (picture(plot_boards(boards, dark=dark)) for dark in (False, True))
     return Table(title, text, header, rows, f"{name}.png", light, dark, links)
 
