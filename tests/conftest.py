@@ -35,7 +35,7 @@ PROMPT = "a dog barks while rain falls"
 UNTRACED = (
     *("benchmark/test_bad_methods", "benchmark/test_papers", "benchmark/test_runs", "browser"),
     *("cli/test_names", "explaining/test_misdeeds", "registering/test_broken_plugins", "test_documented_code"),
-    *("test_record", "conversion", "benchmarks", "generators/test_callers", "methods/test_callers_modes"),
+    *("test_record", "conversion/test_refusals", "benchmarks", "generators/test_callers", "methods/test_callers_modes"),
 )
 """Whole programs, run many times over, which reach few lines that other tests do not."""
 

@@ -125,6 +125,6 @@ def test_a_wrong_choice_of_rows_is_one_sentence(folder, changes, told):
 
 
 def test_a_file_that_is_not_utf_8_is_refused_with_its_line(folder):
-    (folder / "clotho_metadata_evaluation.csv").write_bytes(b"file_name,keywords\na.wav,rain\nb.wav,caf\xe9\n")
+    (folder / "clotho_metadata_evaluation.csv").write_bytes(b"file_name,keywords\na.wav,rain\nb.wav,\xe9cho\n")
     with pytest.raises(TagxaiError, match="line 3: byte 0xe9 is not UTF-8; save the file as UTF-8"):
         find_prompts({"file": "clotho_metadata_evaluation.csv", "column": "keywords"}, folder)

@@ -28,7 +28,7 @@ window.lastSample = () => {
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # not longer: playwright's event loop is the thread's as long as it is open
 def chromium():
     program = shutil.which("chromium")
     try:

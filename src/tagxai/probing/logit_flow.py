@@ -10,7 +10,7 @@ from tagxai.contract.run import Run
 from tagxai.lazy import Float, torch
 from tagxai.probing.carrying import carrying_sites
 from tagxai.probing.hooks import hook_after
-from tagxai.probing.stream_flow import Flow, check_followed, follow, transformed_values
+from tagxai.probing.stream_flow import AT_ONCE, Flow, check_followed, follow, transformed_values
 from tagxai.probing.zeroed_values import stream_of
 
 
@@ -79,12 +79,21 @@ class LogitFlow(Flow):
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
         transformed = transformed_values(site)
         directions = self.directions.to(transformed)
-        # head by head: no `[positions, keys, dim]`, and one `[streams, positions, keys]`, is in memory at once
-        of_keys = sum(
-            head * (directions @ values.T) for head, values in zip(weights[0].float(), transformed, strict=True)
-        )
-        self._add(of_keys @ self.relevance().to(of_keys) if site.kind == "self" else of_keys)
+        size = max(1, AT_ONCE // (len(directions) * transformed.shape[1]))
+        rows = zip(directions.split(size, dim=1), weights[0].split(size, dim=1), strict=True)
+        self._add(torch.cat([self._of_tokens(site, *each, transformed) for each in rows], dim=1))
         super().__call__(site, weights)
+
+    def _of_tokens(
+        self,
+        site: AttentionSite,
+        directions: Float[torch.Tensor, "streams queries dim"],
+        weights: Float[torch.Tensor, "heads queries keys"],
+        transformed: Float[torch.Tensor, "heads keys dim"],
+    ) -> Float[torch.Tensor, "streams queries tokens"]:
+        """What the tokens add at some positions: head by head, so that no `[queries, keys, dim]` is in memory."""
+        of_keys = sum(head * (directions @ values.T) for head, values in zip(weights.float(), transformed, strict=True))
+        return of_keys @ self.relevance().to(of_keys) if site.kind == "self" else of_keys
 
     def _add(self, effect: Float[torch.Tensor, "streams positions tokens"]) -> None:
         self.added += effect.to(self.added.device)

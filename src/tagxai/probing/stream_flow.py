@@ -83,17 +83,21 @@ def contributions(
     Where no part brings the sum nearer to the output, all of it is the stream's.
     """
     queries, keys, dim = weights.shape[1], transformed.shape[1], transformed.shape[2]
-    found = []
-    for rows in torch.arange(queries, device=weights.device).split(max(1, AT_ONCE // (keys * dim))):
-        parts = torch.einsum("hqk,hkd->qkd", weights[:, rows], transformed)
+    causal = own and queries == keys and not weights.any(0).triu(1).any()
+    shares = output.new_zeros(queries, keys + 1)
+    size = max(1, AT_ONCE // (keys * dim))
+    for start in range(0, queries, size):
+        rows = slice(start, start + size)
+        seen = min(start + size, keys) if causal else keys  # no later key has a weight
+        parts = torch.einsum("hqk,hkd->qkd", weights[:, rows, :seen], transformed[:, :seen])
         parts = torch.cat([parts, stream[rows, None]], dim=1)
         if own:
-            each = torch.arange(len(rows), device=weights.device)
-            parts[each, rows] += parts[each, -1]
+            each = torch.arange(len(parts), device=weights.device)
+            parts[each, start + each] += parts[each, -1]
             parts[:, -1] = 0
         aim = output[rows, None]
         nearness = (aim.abs().sum(-1) - (aim - parts).abs().sum(-1)).clamp(min=0)
         nearness[:, -1] += nearness.sum(1) == 0
-        found.append(nearness / nearness.sum(1, keepdim=True))
-    shares = torch.cat(found)
+        nearness /= nearness.sum(1, keepdim=True)
+        shares[rows, :seen], shares[rows, -1] = nearness[:, :-1], nearness[:, -1]
     return shares[:, :-1], shares[:, -1]
