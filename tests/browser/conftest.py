@@ -28,7 +28,7 @@ window.lastSample = () => {
 """
 
 
-@pytest.fixture(scope="package")  # not longer: playwright's event loop is the thread's as long as it is open
+@pytest.fixture(scope="module")  # not longer: while playwright is open, its event loop runs in this thread
 def chromium():
     program = shutil.which("chromium")
     try:
