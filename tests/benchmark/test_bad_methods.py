@@ -179,3 +179,16 @@ def test_an_error_that_names_what_failed_is_not_told_twice():
     for said, sentence in (("metric 'a' is bad", "metric 'a' is bad"), ("is bad", "metric 'a' failed: is bad")):
         with pytest.raises(TagxaiError, match=f"^{sentence}$"), blaming("metric 'a'"):
             raise TagxaiError(said)
+
+
+def test_a_limit_that_ends_in_a_finaliser_is_not_lost():
+    class Slow:
+        def __del__(self):
+            time.sleep(0.2)
+
+    def work():
+        Slow()
+        time.sleep(3)
+
+    with pytest.raises(TagxaiError, match="longer than the limit"), time_limit(0.05):
+        work()

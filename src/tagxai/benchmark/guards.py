@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
 from tagxai.errors import NotApplicableError, TagxaiError, error_sentence
 
@@ -45,8 +46,8 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
     running = True
 
-    def late(*_: Any) -> None:
-        if running:
+    def late(_: int, frame: FrameType | None) -> None:
+        if running and not _is_ignored_in(frame):
             raise _Late
 
     before = signal.signal(signal.SIGALRM, late)
@@ -62,3 +63,9 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         running = False  # an alarm that comes now must not keep the timer from being stopped
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _is_ignored_in(frame: FrameType | None) -> bool:
+    """Whether Python would print what is raised here and go on: in a finaliser, and as a weak reference is cleared. The
+    next alarm is a second away."""
+    return frame is not None and (frame.f_code.co_name == "__del__" or frame.f_code.co_filename == weakref.__file__)
