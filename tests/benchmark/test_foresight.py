@@ -99,13 +99,13 @@ def test_the_number_of_prompts_is_where_the_clearest_test_becomes_significant():
 
 
 def test_a_truth_of_too_few_prompts_is_said_before_the_run():
-    told = "tiny: the truth can be known for 5 of 12 prompts"
+    known = "tiny: the truth can be known for 5 of 12 prompts"
     coverage = foreseeing.Coverage("tiny", 5, 12)
-    assert coverage.sentence(prompts_needed(3)) == f"{told}: too few to compare methods by it, 7 are needed"
-    assert coverage.sentence(5) == told
+    assert coverage.sentence(prompts_needed(3)) == f"{known}: too few to compare methods by it, 7 are needed"
+    assert coverage.sentence(5) == known
     one, several = (foreseeing.Foresight(plan(methods=m), 2, 9, 0, 0, [], [coverage]) for m in METHODS)
-    assert told in one.sentences()
-    assert f"{told}: too few to compare methods by it, 7 are needed" in several.sentences()
+    assert known in one.sentences()
+    assert f"{known}: too few to compare methods by it, 7 are needed" in several.sentences()
 
 
 def test_jobs_end_as_in_the_best_of_no_order_at_all():

@@ -100,7 +100,7 @@ def test_a_plan_of_the_repository_runs_on_the_published_layout(folder, name):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "sentence"),
     [
         (
             {"where": {"is_balanced_subset": "yes"}},
@@ -118,10 +118,10 @@ def test_a_plan_of_the_repository_runs_on_the_published_layout(folder, name):
         ({"rows": 3}, "no key of prompts named 'rows'"),
     ],
 )
-def test_a_wrong_choice_of_rows_is_one_sentence(folder, changes, told):
+def test_a_wrong_choice_of_rows_is_one_sentence(folder, changes, sentence):
     with pytest.raises(TagxaiError, match=r"^[^\n]*$") as error:
         planned_prompts({"file": "musiccaps-public.csv"} | changes, folder)
-    assert told in str(error.value)
+    assert sentence in str(error.value)
 
 
 def test_a_file_that_is_not_utf_8_is_refused_with_its_line(folder):

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from masks_by_word import ones
 
 from tagxai.contract.attention import edit_attention
-from tagxai.contract.run import Run
 from tagxai.errors import TagxaiError
 from tagxai.methods.audiogenx import AudioGenX, masks
 from tagxai.methods.audiogenx.objective import Similarity, compare
@@ -19,16 +19,6 @@ QUICK = {"epochs": 3}
 @pytest.fixture(scope="module")
 def target(generator, generation):
     return generator.hidden_states(generation)[0]
-
-
-@pytest.fixture
-def run(generator, generation):
-    with Run.opened(generator, generation, None) as run:
-        yield run
-
-
-def ones(generation):
-    return torch.ones(generation.positions, len(generation.tokens))
 
 
 def test_teacher_forced_has_cosine_one_to_its_target_with_a_gate_of_ones_at_every_step(run, generation, target):

@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
+from masks_by_word import ones
 
 from tagxai.contract.attention import edit_attention
-from tagxai.contract.run import Run
 from tagxai.errors import TagxaiError
 from tagxai.methods.audiogenx import AudioGenX, masks
 from tagxai.methods.audiogenx.objective import Similarity, compare_likelihoods
@@ -15,16 +15,6 @@ from tagxai.probing.edits import Capture, Gate
 from tagxai.probing.forward_mode import token_derivatives
 
 QUICK = {"epochs": 3}
-
-
-@pytest.fixture
-def run(generator, generation):
-    with Run.opened(generator, generation, None) as run:
-        yield run
-
-
-def ones(generation):
-    return torch.ones(generation.positions, len(generation.tokens))
 
 
 def test_hard_concrete_masks_are_stretched_and_clipped_one_by_one():

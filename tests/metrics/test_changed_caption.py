@@ -1,9 +1,9 @@
 """Metrics of pairs of captions, in closed form on the analytic model."""
 
 import pytest
-import torch
+from masks_by_word import mask_of
 
-from tagxai import Attribution, load_generator
+from tagxai import load_generator
 from tagxai.errors import NotApplicableError
 from tagxai.explaining.measuring import measure
 from tagxai.metrics.changed_caption import ChangedShare, ChangedTime, clip_of_changed, share_of_changed
@@ -24,22 +24,13 @@ def bell_and_rain(model):
     return model.generate("a bell with rain", duration=1.0, temperature=0.0)
 
 
-def mask_of(clip, rows):
-    """A mask that gives words, by their text, one value a frame."""
-    scores = torch.zeros(1, clip.frames, len(clip.tokens))
-    for i, (start, end) in enumerate(clip.spans):
-        if (text := clip.prompt[start:end]) in rows:
-            scores[0, :, i] = torch.tensor(rows[text], dtype=torch.float32)
-    return Attribution(clip, scores, "random", is_mask=True, merge="mean")
-
-
 def units_of(model, prompt):
     encoded = model.encode_prompt([prompt])
     return words(prompt, encoded.spans[0], encoded.tokens[0])
 
 
 @pytest.mark.parametrize(
-    ("clean", "changed", "told"),
+    ("clean", "changed", "sentence"),
     [
         ("A dog barks, then rain falls.", "a cat meows then rain falls", ["dog", "barks"]),
         ("rain falls", "rain falls softly", []),
@@ -49,10 +40,10 @@ def units_of(model, prompt):
         ("rain - wind", "rain - waves", ["wind"]),
     ],
 )
-def test_words_that_a_changed_caption_replaces_or_leaves_out(model, clean, changed, told):
+def test_words_that_a_changed_caption_replaces_or_leaves_out(model, clean, changed, sentence):
     units = units_of(model, clean)
     places = differing(units, changed)
-    assert [units[place].text for place in places] == told
+    assert [units[place].text for place in places] == sentence
     assert list(places) == sorted(places)
 
 
@@ -102,7 +93,7 @@ def test_a_word_is_in_time_where_the_model_prefers_the_clean_caption(model):
 
 
 @pytest.mark.parametrize(
-    ("metric", "changed", "told"),
+    ("metric", "changed", "sentence"),
     [
         (ChangedShare, "", "needs a changed caption of 'a bell with rain', in a column `changed` beside it"),
         (ChangedTime, " ", "needs a changed caption of 'a bell with rain'"),
@@ -112,8 +103,8 @@ def test_a_word_is_in_time_where_the_model_prefers_the_clean_caption(model):
         (ChangedTime, "a bell with drizzle", "is as likely under"),
     ],
 )
-def test_a_pair_that_cannot_be_measured_says_why(model, bell_and_rain, metric, changed, told):
+def test_a_pair_that_cannot_be_measured_says_why(model, bell_and_rain, metric, changed, sentence):
     method = registry().method("random")()
     found = method.attribute(model, bell_and_rain)
-    with pytest.raises(NotApplicableError, match=told):
+    with pytest.raises(NotApplicableError, match=sentence):
         measure(metric(changed), model, found, method)

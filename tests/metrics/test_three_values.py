@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from masks_by_word import mask_of
 
-from tagxai import Attribution, TagxaiError, load_generator
+from tagxai import TagxaiError, load_generator
 from tagxai.contract.truth import TrueWord, Truth
 from tagxai.metrics.families.localisation import align
 from tagxai.metrics.families.shares import share_of_words
@@ -21,15 +22,6 @@ THREE_VALUED = [name for name in registry().metrics if name.endswith("_three_val
 @pytest.fixture(scope="module")
 def model():
     return load_generator("analytic")
-
-
-def mask_of(clip, rows):
-    """A mask that gives words, by their text, one value a frame."""
-    scores = torch.zeros(1, clip.frames, len(clip.tokens))
-    for i, (start, end) in enumerate(clip.spans):
-        if (text := clip.prompt[start:end]) in rows:
-            scores[0, :, i] = torch.tensor(rows[text], dtype=torch.float32)
-    return Attribution(clip, scores, "random", is_mask=True, merge="mean")
 
 
 def test_gaps_are_the_silent_frames_between_a_words_own_sounds():
