@@ -3,13 +3,13 @@
     uv run python benchmarks/growth.py --out FOLDER [--shape small] [--methods NAMES] [--seconds 1 4 16]
         [--words 3 6 12] [--clips 1 2 4] [--layers 2 4 8]
 
-One of the four varies at a time; the others stay at their first values, and at 1 s.
-Weights are random (`full_size_shapes.py`), and methods explain half a second of codes again and again: neither changes
-the work. For generating and for each method, in
-a process of its own: CPU seconds on one thread, after a warm-up on half a second, and the peak of resident memory
-above that before. The exponent is the slope of a straight line through the logarithms, the relative one that of the
-time divided by generating's: 0 means that a method keeps pace with generating. FOLDER gets growth.json, which a second
-run continues, growth.md and growth.png. `--shape musicgen-small` is the released model's size and takes hours.
+One of the four varies at a time; the others stay at their first values, and at 1 s. Weights are random
+(`full_size_shapes.py`), and methods explain half a second of codes again and again: neither changes the work. For
+generating and for each method, in a process of its own: CPU seconds on one thread, after a warm-up on half a second,
+and the peak of resident memory above that before. The exponent is the slope of a straight line through the logarithms,
+the relative one that of the time divided by generating's: 0 means that a method keeps pace with generating. FOLDER
+gets growth.json, which a second run continues, growth.md and growth.png. `--shape musicgen-small` is the released
+model's size and takes hours.
 """
 
 from __future__ import annotations
