@@ -1,12 +1,13 @@
 """How time and memory grow with a clip's length, its words, the number of clips and the model's layers.
 
     uv run python benchmarks/growth.py --out FOLDER [--shape small] [--methods NAMES] [--seconds 1 4 16]
-        [--words 3 6 12] [--clips 1 2 4] [--layers 2 4 8]
+        [--words 3 6 12] [--clips 1 2 4] [--layers 2 4 8] [--device cuda] [--dtype bfloat16]
 
-One of the four varies at a time; the others stay at their first values, and at 1 s. Weights are random
-(`full_size_shapes.py`), and methods explain half a second of codes again and again: neither changes the work. For
-generating and for each method, in a process of its own: CPU seconds on one thread, after a warm-up on half a second,
-and the peak of resident memory above that before. The exponent is the slope of a straight line through the logarithms,
+One of the four varies at a time; the others stay at their first values, and at `--base-seconds`. An axis of one value
+is left out. Weights are random (`full_size_shapes.py`), and methods explain half a second of codes again and again:
+neither changes the work. For generating and for each method, in a process of its own: CPU seconds on one thread, after
+a warm-up on half a second, and the peak of resident memory above that before. With `--device cuda`, seconds are the
+clock's and memory is the card's. The exponent is the slope of a straight line through the logarithms,
 the relative one that of the time divided by generating's: 0 means that a method keeps pace with generating. FOLDER
 gets growth.json, which a second run continues, growth.md and growth.png. `--shape musicgen-small` is the released
 model's size and takes hours.
@@ -21,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
-from time import process_time
+from time import perf_counter, process_time
 from typing import Any
 
 from full_size_shapes import SHAPES, build
@@ -35,8 +36,8 @@ METHODS = (
 )
 
 
-def measure(shape: str, work: str, size: dict[str, float]) -> dict[str, float]:
-    """CPU seconds and peak memory in bytes of one kind of work at one size; runs in a new process."""
+def measure(shape: str, work: str, size: dict[str, float], device: str, dtype: str) -> dict[str, float]:
+    """Seconds and peak memory in bytes of one kind of work at one size; on a CPU, runs in a new process."""
     import torch
 
     from tagxai.benchmark.entry_syntax import parse_methods
@@ -44,7 +45,8 @@ def measure(shape: str, work: str, size: dict[str, float]) -> dict[str, float]:
     from tagxai.contract.request import Request
 
     torch.set_num_threads(1)
-    generator = build(replace(SHAPES[shape], layers=int(size["layers"])), "float32")
+    generator = build(replace(SHAPES[shape], layers=int(size["layers"])), dtype)
+    generator.model.to(device)
     words = [WORDS[place % len(WORDS)] for place in range(int(size["words"]))]
 
     def requests(seconds: float) -> list[Request]:
@@ -65,10 +67,28 @@ def measure(shape: str, work: str, size: dict[str, float]) -> dict[str, float]:
         def run(seconds: float) -> Any:
             return entry.method().attribute_many(generator, made[seconds])
 
+    def clock() -> float:
+        if device == "cpu":
+            return process_time()
+        torch.cuda.synchronize()
+        return perf_counter()
+
     run(warm_up)
-    before, started = peak_memory(), process_time()
+    if device != "cpu":
+        run(size["seconds"])  # the first of a size asks the driver for memory
+        torch.cuda.reset_peak_memory_stats()
+    before, started = peak_memory(), clock()
     run(size["seconds"])
-    return {"seconds": process_time() - started, "bytes": max(0, peak_memory() - before)}
+    return {"seconds": clock() - started, "bytes": max(0, peak_memory() - before)}
+
+
+def measured(context: Any, *work: Any) -> dict[str, float]:
+    """As `measure`: on a CPU in a process of its own, as a process's memory has one peak; a card's can be reset."""
+    *_, device, _ = work
+    if device != "cpu":
+        return measure(*work)
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(measure, *work).result()
 
 
 def repeated(generator: Any, clip: Any, seconds: float) -> Any:
@@ -95,8 +115,8 @@ def _load_libraries(shape: str) -> None:
 def sizes(arguments: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """For each axis, the sizes along it."""
     axes = {name: getattr(arguments, name) for name in ("seconds", "words", "clips", "layers")}
-    base = {"seconds": 1.0, "words": axes["words"][0], "clips": axes["clips"][0], "layers": axes["layers"][0]}
-    return {name: [{**base, name: value} for value in values] for name, values in axes.items()}
+    base = {name: values[0] for name, values in axes.items()} | {"seconds": arguments.base_seconds}
+    return {name: [{**base, name: value} for value in values] for name, values in axes.items() if len(values) > 1}
 
 
 def main() -> None:
@@ -104,7 +124,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--methods", default=METHODS)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--seconds", type=float, nargs="+", default=[1.0, 4.0, 16.0])
+    parser.add_argument("--base-seconds", type=float, default=1.0, help="of a clip, while the others vary")
     parser.add_argument("--words", type=int, nargs="+", default=[3, 6, 12])
     parser.add_argument("--clips", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 8])
@@ -115,7 +138,8 @@ def main() -> None:
     file = arguments.out / "growth.json"
     found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
     context = get_context("fork" if "fork" in get_all_start_methods() else "spawn")
-    _load_libraries(arguments.shape)
+    if arguments.device == "cpu":
+        _load_libraries(arguments.shape)
     for axis, along in sizes(arguments).items():
         for size in along:
             for work in (GENERATING, *split(arguments.methods)):
@@ -124,8 +148,7 @@ def main() -> None:
                     continue
                 print(f"{axis} {size[axis]:g}: {work}", file=sys.stderr, flush=True)
                 try:
-                    with ProcessPoolExecutor(1, mp_context=context) as pool:
-                        found[key] = pool.submit(measure, arguments.shape, work, size).result()
+                    found[key] = measured(context, arguments.shape, work, size, arguments.device, arguments.dtype)
                 except Exception as error:  # one that cannot work must not end the run
                     found[key] = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
                 file.write_text(json.dumps(found, indent=1) + "\n")
@@ -133,7 +156,12 @@ def main() -> None:
 
 
 def write_page(found: dict[str, Any], arguments: argparse.Namespace) -> None:
-    text = markdown(found, f"{arguments.shape}, float32; {machine(1)}")
+    where = machine(1)
+    if arguments.device == "cuda":
+        import torch
+
+        where = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    text = markdown(found, f"{arguments.shape}, {arguments.dtype}; {where}")
     (arguments.out / "growth.md").write_text(text)
     (arguments.out / "growth.png").write_bytes(draw(found))
 

@@ -45,7 +45,7 @@ def relative(line: Line, base: Line) -> float | None:
 
 def markdown(found: Mapping[str, Any], measured_on: str) -> str:
     text = ["# How cost grows", "", f"`benchmarks/growth.py`; {measured_on}.", ""]
-    text += ["CPU seconds and peak memory at each size; the exponents of time, of time relative to generating, and of"]
+    text += ["Seconds and peak memory at each size; the exponents of time, of time relative to generating, and of"]
     text += ["memory (fits through few points: one figure is meant).", "", "![growth](growth.png)", ""]
     for axis, works in lines(found).items():
         base = works.get(GENERATING, [])
@@ -73,7 +73,7 @@ def draw(found: Mapping[str, Any]) -> bytes:
     figure = Figure(figsize=(3.4 * max(1, len(axes)), 6), dpi=110, layout="constrained")
     panels = figure.subplots(2, max(1, len(axes)), squeeze=False)
     for column, (axis, works) in enumerate(axes.items()):
-        for row, (place, unit) in enumerate(((1, "CPU seconds"), (2, "MB at the peak"))):
+        for row, (place, unit) in enumerate(((1, "seconds"), (2, "MB at the peak"))):
             panel = panels[row][column]
             for work, line in works.items():
                 scale = 1.0 if place == 1 else 1e-6

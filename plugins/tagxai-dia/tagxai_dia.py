@@ -89,8 +89,11 @@ class DiaGenerator(DelayPatternGenerator):
         with torch.no_grad():
             return self._embed(zero, torch.ones_like(zero)).expand_as(embeddings)
 
-    def _states(self, columns, embeddings, mask):
-        read = {"encoder_hidden_states": embeddings, "encoder_attention_mask": None if mask.all() else mask.long()}
+    def _states(self, columns, embeddings, padding):
+        read = {
+            "encoder_hidden_states": embeddings,
+            "encoder_attention_mask": None if padding is None else padding.long(),
+        }
         return self.model.model.decoder(columns.transpose(1, 2).contiguous(), **read).last_hidden_state
 
     @contextmanager

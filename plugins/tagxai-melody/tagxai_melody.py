@@ -75,8 +75,8 @@ class MelodyGenerator(TransformersGenerator):
         embedded = sum(table(codes) for table, codes in zip(decoder.embed_tokens, columns.unbind(1), strict=True))
         if (mask := options.pop("mask", None)) is not None:  # positions are those of a prompt without its padding
             first, steps = self.melody + text, torch.arange(embedded.shape[1], device=mask.device)
-            table, padding = decoder.embed_positions.weights, (~mask).sum(1)[:, None]
-            embedded = embedded + table[first - padding + steps] - table[first + steps]
+            table, padded = decoder.embed_positions.weights, (~mask).sum(1)[:, None]
+            embedded = embedded + table[first - padded + steps] - table[first + steps]
             known = mask.new_ones(len(mask), self.melody)
             options["encoder_attention_mask"] = torch.cat([known, mask], 1).long()
         token = _text.set(slice(self.melody, self.melody + text))
@@ -85,9 +85,9 @@ class MelodyGenerator(TransformersGenerator):
         finally:
             _text.reset(token)
 
-    def _states(self, columns, embeddings, mask):
+    def _states(self, columns, embeddings, padding):
         options = {"encoder_hidden_states": self._prefix(embeddings), "use_cache": False}
-        return self._run(columns, embeddings.shape[1], **options, **({} if mask.all() else {"mask": mask}))
+        return self._run(columns, embeddings.shape[1], mask=padding, **options)
 
     @contextmanager
     def _streaming(self, embeddings):
@@ -100,7 +100,7 @@ class MelodyGenerator(TransformersGenerator):
 
         yield states
 
-    def _remember(self, columns, embeddings, mask):
+    def _remember(self, columns, embeddings, padding):
         raise self._unsupported("continue from the middle of a clip")
 
 

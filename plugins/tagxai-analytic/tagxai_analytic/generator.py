@@ -102,12 +102,13 @@ class AnalyticGenerator(DelayPatternGenerator):
         moved = torch.nn.functional.pad((meanings * moves)[:, :-1], (0, 0, 1, 0))
         return meanings * ~moves + moved
 
-    def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
         """A one, and the value of each event at each step. The model does not read audio context.
 
         Head 0 attends to all tokens equally, and its output is scaled by their number: the sum of the embeddings.
         Head 1 looks at one token after another, but its values are zero: attention that explains nothing.
         """
+        mask = torch.ones_like(embeddings[..., 0]) if padding is None else padding
         steps = position().first_step + torch.arange(columns.shape[-1], device=self.device)
         places = torch.arange(embeddings.shape[1], device=self.device)
         gaze = -(places - steps[:, None]).abs().to(embeddings)
@@ -130,7 +131,7 @@ class AnalyticGenerator(DelayPatternGenerator):
 
     @contextmanager
     def _streaming(self, embeddings: torch.Tensor) -> Iterator[Callable[[Any], Any]]:
-        yield partial(self._states, embeddings=embeddings, mask=torch.ones_like(embeddings[..., 0], dtype=torch.bool))
+        yield partial(self._states, embeddings=embeddings, padding=None)
 
     @property
     def _heads(self) -> Sequence[Callable[[Any], Any]]:

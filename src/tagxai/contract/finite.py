@@ -19,6 +19,8 @@ def check_weights(generator: Any) -> None:
 def check_found(generator: Any, found: Any, what: str) -> None:
     """Raises TagxaiError where something in what a generator computed is not finite. `what` names a plain tensor."""
     if isinstance(found, list):
+        if all(isinstance(each, torch.Tensor) for each in found) and is_finite(*found):
+            return
         for each in found:
             check_found(generator, each, what)
     named = {
@@ -31,14 +33,39 @@ def check_found(generator: Any, found: Any, what: str) -> None:
             raise not_finite(generator, name)
 
 
-def is_finite(tensor: torch.Tensor) -> bool:
-    """Whether all numbers are. Inside `torch.func.vmap`, which answers no such question: true."""
+def is_finite(*tensors: torch.Tensor) -> bool:
+    """Whether all numbers are; the host waits once. Inside `torch.func.vmap`, which answers no such question: true."""
     try:
-        return bool(torch.isfinite(tensor).all())
+        return bool(torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all())
     except torch.OutOfMemoryError:
         raise
     except RuntimeError:
         return True
+
+
+class FiniteSteps:
+    """Whether the steps of a loop are finite, asked so rarely that the host hardly waits for a device."""
+
+    EVERY = 32
+
+    def __init__(self, generator: Any, what: str) -> None:
+        self._generator, self._what = generator, what
+        self._unasked: list[tuple[int, torch.Tensor]] = []
+
+    def see(self, tensor: torch.Tensor, step: int) -> None:
+        """Raises TagxaiError for this step or one of the last `EVERY`."""
+        self._unasked.append((step, torch.isfinite(tensor).all()))
+        if len(self._unasked) == (1 if tensor.device.type == "cpu" else self.EVERY):
+            self.check()
+
+    def check(self) -> None:
+        """Raises TagxaiError for the first step seen whose numbers are not finite."""
+        if self._unasked:
+            steps, finite = zip(*self._unasked, strict=True)
+            self._unasked.clear()
+            for step, is_finite in zip(steps, torch.stack(finite).tolist(), strict=True):
+                if not is_finite:
+                    raise not_finite(self._generator, f"{self._what} at step {step}")
 
 
 def not_finite(generator: Any, what: str) -> TagxaiError:

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tagxai.contract.identity import Identity
 from tagxai.contract.notebook import AskedForSound
@@ -24,6 +25,9 @@ from tagxai.contract.showing import drawing
 from tagxai.contract.timeline import Timeline
 from tagxai.errors import TagxaiError
 from tagxai.lazy import Bool, Float, torch
+
+if TYPE_CHECKING:
+    from torch.utils.weak import WeakTensorKeyDictionary
 
 Branch = Literal["conditional", "unconditional", "guided"]
 """Which half of classifier-free guidance: with the prompt, without it, or `unconditional + scale * difference`."""
@@ -58,18 +62,36 @@ class Conditioning:
     def __len__(self) -> int:
         return self.embeddings.shape[0]
 
+    @property
+    def padding(self) -> Bool[torch.Tensor, "batch tokens"] | None:
+        """`mask`, or None where it hides nothing. A mask is asked once, as the host has to wait for the answer."""
+        known = _hides_something()
+        if self.mask not in known:
+            known[self.mask] = not self.mask.all()
+        return self.mask if known[self.mask] else None
+
     def expand(self, batch: int) -> Conditioning:
         """One encoded prompt repeated to `batch` rows, without a copy of its embeddings."""
         if len(self) != 1:
             raise ValueError(f"only one encoded prompt can be expanded, this holds {len(self)}")
+        mask = self.mask.expand(batch, -1)
+        _hides_something()[mask] = self.padding is not None
         return replace(
             self,
             embeddings=self.embeddings.expand(batch, -1, -1),
-            mask=self.mask.expand(batch, -1),
+            mask=mask,
             tokens=self.tokens * batch,
             spans=self.spans * batch,
             extras={name: rows.expand(batch, *rows.shape[1:]) for name, rows in self.extras.items()},
         )
+
+
+@cache
+def _hides_something() -> WeakTensorKeyDictionary:
+    """Of the masks of encoded prompts that are in use."""
+    from torch.utils.weak import WeakTensorKeyDictionary
+
+    return WeakTensorKeyDictionary()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ one for each direction of the input. Directions fit into one batch, and the poin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cache
@@ -150,18 +150,21 @@ def _attend(
     enable_gqa: bool = False,
 ) -> torch.Tensor:
     queries, keys = query.shape[-2], key.shape[-2]
+    looks_back = attn_mask is None and is_causal and queries == keys
     if attn_mask is None and is_causal:
         attn_mask = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril()
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill(~attn_mask, -torch.inf)
-    parts = []
+    masks = []
     for first in range(0, queries, QUERIES):
-        part = slice(first, first + QUERIES)
-        mask = attn_mask
-        if mask is not None and mask.shape[-2] == queries:  # else one row for all queries
-            mask = mask[..., part, :]
-        # behind the last query, the keys of a causal model are masked: they need not be multiplied
-        end = min(keys, first + QUERIES) if queries == keys and _masks_all(mask, first + QUERIES) else keys
+        whole = attn_mask is None or attn_mask.shape[-2] != queries  # one row for all queries
+        masks.append(attn_mask if whole else attn_mask[..., first : first + QUERIES, :])
+    # behind the last query, the keys of a causal model are masked: they need not be multiplied
+    causal = [looks_back] * len(masks) if looks_back or queries != keys else _look_back(masks)
+    parts = []
+    for number, mask in enumerate(masks):
+        part = slice(number * QUERIES, (number + 1) * QUERIES)
+        end = min(keys, part.stop) if causal[number] else keys
         parts.append(
             torch.ops.aten._scaled_dot_product_attention_math(
                 *(query[..., part, :], key[..., :end, :], value[..., :end, :]),
@@ -173,11 +176,16 @@ def _attend(
     return torch.cat(parts, -2)
 
 
-def _masks_all(mask: torch.Tensor | None, first: int) -> bool:
-    """Whether a mask hides every key from `first` on, from all queries that it is for."""
-    if mask is None or first >= mask.shape[-1] or torch._C._functorch.is_batchedtensor(mask):
-        return False
-    return bool((mask[..., first:] <= torch.finfo(mask.dtype).min).all())
+def _look_back(masks: Sequence[torch.Tensor | None]) -> list[bool]:
+    """For the mask of each block of queries, whether it hides every key after the block; the host waits once."""
+    if masks[0] is None or torch._C._functorch.is_batchedtensor(masks[0]):
+        return [False] * len(masks)
+    hidden = [
+        (mask[..., (number + 1) * QUERIES :] <= torch.finfo(mask.dtype).min).all()
+        for number, mask in enumerate(masks)
+        if mask is not None
+    ]
+    return torch.stack(hidden).tolist() if len(masks) > 1 else [False]
 
 
 def token_derivatives(

@@ -85,15 +85,15 @@ class AudiocraftGenerator(DelayPatternGenerator):
         # Not by way of `conditioner.tokenize`, which makes the empty text a null condition: here it is `</s>` alone.
         return self.conditioner({"input_ids": ids, "attention_mask": mask})[0]
 
-    def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
         from torch.autograd import forward_ad
 
         with ExitStack() as recomputed:
             if forward_ad.unpack_dual(embeddings).tangent is not None:
                 # audiocraft's self-attention splits q, k and v by a function without a forward-mode derivative
                 recomputed.enter_context(recompute(site for site in self.attention_sites() if site.kind == "self"))
-            if not mask.all():
-                recomputed.enter_context(hide_padding(self.cross_attention(), mask))
+            if padding is not None:
+                recomputed.enter_context(hide_padding(self.cross_attention(), padding))
             with _of_model(self.lm):
                 return self._run(columns, embeddings)
 

@@ -57,8 +57,8 @@ class DelayPatternGenerator(PromptedGenerator):
         return torch.zeros_like(embeddings)
 
     @abstractmethod
-    def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """What the heads read, in a causal pass over `columns[batch, codebooks, steps]`; `mask` is False on padding."""
+    def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
+        """What the heads read, in a causal pass over `columns[batch, codebooks, steps]`; see `Conditioning.padding`."""
 
     @abstractmethod
     def _streaming(self, embeddings: torch.Tensor) -> AbstractContextManager[Callable[[Any], Any]]:
@@ -134,7 +134,7 @@ class DelayPatternGenerator(PromptedGenerator):
             conditioning = replace(conditioning, embeddings=self._null(conditioning.embeddings))
         # Edits belong to the conditional branch.
         with at_position(0, conditional_rows=0 if branch == "unconditional" else None), self._lower():
-            return self._states(columns, conditioning.embeddings, conditioning.mask)
+            return self._states(columns, conditioning.embeddings, conditioning.padding)
 
     def hidden_states_many(self, replays: Sequence[Replay]) -> list[Float[torch.Tensor, "_batch _positions dim"]]:
         return replay_in_batches(self, replays)
@@ -153,7 +153,7 @@ class DelayPatternGenerator(PromptedGenerator):
         if positions:
             columns = self._columns(self._codes(generation))[None, :, :positions]
             with self._lower():
-                state = self._remember(columns, conditioning.embeddings, conditioning.mask)
+                state = self._remember(columns, conditioning.embeddings, conditioning.padding)
         unconditional = self._unconditional(generation, conditioning) if branch == "guided" else None
         return PrefixState(positions, state, unconditional)
 
@@ -171,7 +171,7 @@ class DelayPatternGenerator(PromptedGenerator):
         if first:
             columns = self._columns(codes)[:, first:].expand(len(conditioning), -1, -1)
             with at_position(first), self._lower():
-                hidden = self._continue(prefix, columns, conditioning.embeddings, conditioning.mask)
+                hidden = self._continue(prefix, columns, conditioning.embeddings, conditioning.padding)
         else:
             hidden = self.hidden_states(generation, conditioning)
         null = prefix.unconditional[:, first:] if branch == "guided" and prefix.unconditional is not None else None
@@ -183,11 +183,12 @@ class DelayPatternGenerator(PromptedGenerator):
         batch, positions = len(conditioning), generation.positions
         columns = self._columns(self._codes(generation)).expand(batch, -1, -1)
         columns = columns.transpose(1, 2).reshape(batch * positions, self.codebooks, 1)
-        embeddings, mask = (
-            rows.repeat_interleave(positions, 0) for rows in (conditioning.embeddings, conditioning.mask)
+        embeddings, padding = (
+            None if rows is None else rows.repeat_interleave(positions, 0)
+            for rows in (conditioning.embeddings, conditioning.padding)
         )
         with self._lower():
-            return self._states(columns, embeddings, mask).reshape(batch, positions, -1)
+            return self._states(columns, embeddings, padding).reshape(batch, positions, -1)
 
     def _codes(self, generation: Generation) -> Int[torch.Tensor, "codebooks frames"]:
         return plain(generation.record["codes"]).to(self.device)
@@ -206,11 +207,11 @@ class DelayPatternGenerator(PromptedGenerator):
             columns[q, 1 + delay : 1 + delay + codes.shape[1]] = codes[q, : steps - 1 - delay]
         return columns
 
-    def _remember(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> Any:
+    def _remember(self, columns: torch.Tensor, embeddings: torch.Tensor, padding: torch.Tensor | None) -> Any:
         """What `_continue` needs of the first `columns[1, codebooks, positions]`."""
         raise self._unsupported("continue from the middle of a clip")
 
-    def _continue(self, prefix: PrefixState, columns: Any, embeddings: Any, mask: Any) -> torch.Tensor:
+    def _continue(self, prefix: PrefixState, columns: Any, embeddings: Any, padding: Any) -> torch.Tensor:
         """As `_states`, after what `_remember` gave; a backend with the one has the other."""
         raise self._unsupported("continue from the middle of a clip")
 

@@ -101,11 +101,10 @@ def _in_one_pass(model: DelayPatternGenerator, group: Sequence[Replay]) -> Seque
         first = parts[-1].rows.stop if parts else 0
         parts.append(Part(slice(first, first + len(gates)), tokens, None, Gate(gates)))
     where = Position(parts=tuple(parts)) if len(parts) > 1 else Position(edit=parts[0].edit)
-    nothing_hidden = embeddings.new_ones(embeddings.shape[:2], dtype=torch.bool)  # each part leaves its padding out
     with ExitStack() as watched, at(where), model._lower():
         for site in model.cross_attention():
             watched.enter_context(site.watched())
-        return model._states(columns, embeddings, nothing_hidden).split(rows)
+        return model._states(columns, embeddings, None).split(rows)  # each part leaves its padding out
 
 
 def _tokens(replay: Replay) -> int:

@@ -21,7 +21,8 @@ def draw(
         logits = logits.masked_fill(logits < smallest, -torch.inf)
     scaled = (logits - logits.amax(-1, keepdim=True)) / temperature  # largest 0, so that no temperature overflows
     shares = scaled.softmax(-1)
-    if isinstance(random, torch.Generator):
-        return torch.multinomial(shares, 1, generator=random)[:, 0]
-    drawn = [torch.multinomial(own, 1, generator=each)[:, 0] for own, each in zip(shares, random, strict=True)]
-    return torch.stack(drawn)
+    # What `torch.multinomial` computes, to the bit, without its checks of the shares, for which the host would wait.
+    waits = torch.empty_like(shares)
+    for own, each in [(waits, random)] if isinstance(random, torch.Generator) else zip(waits, random, strict=True):
+        own.exponential_(generator=each)
+    return (shares / waits).argmax(-1)

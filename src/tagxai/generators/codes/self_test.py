@@ -28,7 +28,7 @@ def score(generator: DelayPatternGenerator) -> dict[str, torch.Tensor]:
     with torch.no_grad():
         conditioning = generator.encode_prompt([PROMPT])
         with generator._lower():
-            hidden = generator._states(generator._columns(codes)[None], conditioning.embeddings, conditioning.mask)
+            hidden = generator._states(generator._columns(codes)[None], conditioning.embeddings, conditioning.padding)
         logits = torch.stack([head(hidden)[0] for head in generator._heads])
         return {"logits": logits.float().cpu(), "audio": generator.decode_codes(codes).float().cpu()}
 

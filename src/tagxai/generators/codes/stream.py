@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tagxai.contract.attention import Part, Position, at
-from tagxai.contract.finite import not_finite
+from tagxai.contract.finite import FiniteSteps
 from tagxai.contract.timeline import DelayPattern
 from tagxai.generators.codes.sampling import draw
 from tagxai.generators.jobs import Job, gates
@@ -40,6 +40,7 @@ class Stream:
         self.given: list[int | None] = [None] * len(jobs)  # of each job, the row that reads the prompt ...
         self.null: list[int | None] = [None] * len(jobs)  # ... and that of the null condition
         self.owners: list[int] = []  # the job of each row
+        self._indices: dict[tuple[int, ...], torch.Tensor] = {}
         rows: list[torch.Tensor] = []
         parts: list[Part] = []
         for (tokens, is_gated), group in groupby(enumerate(self.jobs), key=lambda each: each[1].kind):
@@ -92,19 +93,20 @@ class Stream:
         columns = torch.full((len(self.jobs), model.codebooks, self.steps + 1), model.pad, device=device)
         given = self._given(device)
         owners, mixing = torch.tensor(self.owners, device=device), _Mixing(self, device)
+        finite = FiniteSteps(model, "logits")
         with self._watched(), model._streaming(self.embeddings) as states:
             for step in range(self.steps):
                 with at(self._position(step)), model._lower():
                     hidden = states(columns[:, :, step : step + 1].index_select(0, owners))
                 logits = torch.stack([head(hidden[:, 0]) for head in model._heads], dim=1).float()
                 mixed = mixing(logits)
-                if not torch.isfinite(mixed).all():
-                    raise not_finite(model, f"logits at step {step}")
+                finite.see(mixed, step)
                 drawn = self._draw(mixed, randoms, step)
                 drawn = torch.where(given[:, :, step] >= 0, given[:, :, step], drawn)
                 frame = step - delays
                 columns[:, :, step + 1] = torch.where((frame >= 0) & (frame < frames), drawn, model.pad)
                 on_step(sum(step < job.timeline.positions for job in self.jobs))
+        finite.check()
         return {
             job.number: torch.stack([own[q, 1 + d : 1 + d + job.timeline.frames] for q, d in enumerate(model.delays)])
             for job, own in zip(self.jobs, columns, strict=True)
@@ -132,8 +134,15 @@ class Stream:
                 alike.setdefault(_how(job), []).append(i)
         drawn = logits.new_full(logits.shape[:2], self.model.pad, dtype=torch.long)
         for how, mine in alike.items():
-            drawn[mine] = draw(logits[mine], *how, [randoms[i] for i in mine])
+            places = self._places(tuple(mine), logits.device)
+            drawn[places] = draw(logits[places], *how, [randoms[i] for i in mine])
         return drawn
+
+    def _places(self, jobs: tuple[int, ...], device: torch.device) -> torch.Tensor:
+        """The jobs as an index that is on the device already: the host would wait for a copy at every step."""
+        if jobs not in self._indices:
+            self._indices[jobs] = torch.tensor(jobs, device=device)
+        return self._indices[jobs]
 
 
 class _Mixing:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeAlias
 
 from tagxai.contract.attention import Position
-from tagxai.contract.finite import not_finite
+from tagxai.contract.finite import FiniteSteps
 from tagxai.contract.timeline import LatentFrames
 from tagxai.contract.values import Conditioning
 from tagxai.generators.jobs import Job, gates
@@ -47,6 +47,7 @@ def denoise(
     mix = model.guidance(settings)
     gate = Gate(gates(jobs, timeline.positions)) if first.is_gated else None
     read: list[torch.Tensor] = []
+    finite = FiniteSteps(model, "latents")
     with ExitStack() as stack:
         if gate is not None:
             for site in model.cross_attention():
@@ -65,9 +66,9 @@ def denoise(
                 velocity = without if velocity is None else mix(velocity, without, step)
             assert velocity is not None
             latents = solver.step(latents, velocity, step, randoms)
-            if not torch.isfinite(latents).all():
-                raise not_finite(model, f"latents at step {step}")
+            finite.see(latents, step)
             on_step(len(jobs))
+    finite.check()
     trajectory, levels = torch.stack(read, dim=1), solver.levels[list(replayed)]
     return {
         job.number: {"latents": final.cpu(), "trajectory": own.cpu(), "levels": levels.cpu()}

@@ -115,33 +115,36 @@ class TransformersGenerator(DelayPatternGenerator):
         embeddings = self.model.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         return self.model.enc_to_dec_proj(embeddings) if hasattr(self.model, "enc_to_dec_proj") else embeddings
 
-    def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _states(self, columns: torch.Tensor, embeddings: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
         return self.model.decoder.model(
             input_ids=columns.reshape(-1, columns.shape[-1]),
             encoder_hidden_states=embeddings,
-            encoder_attention_mask=None if mask.all() else mask.long(),
+            encoder_attention_mask=None if padding is None else padding.long(),
             use_cache=False,
         ).last_hidden_state
 
     @contextmanager
     def _streaming(self, embeddings: torch.Tensor) -> Iterator[Callable[[Any], Any]]:
+        from tagxai.generators.transformers.growing_cache import GrowingLayer
+
         cache = self._empty_cache()
+        cache.self_attention_cache.layers = [GrowingLayer() for _ in cache.self_attention_cache.layers]
         yield lambda columns: self._cached_states(cache, columns, embeddings)
 
-    def _remember(self, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> Any:
+    def _remember(self, columns: torch.Tensor, embeddings: torch.Tensor, padding: torch.Tensor | None) -> Any:
         cache = self._empty_cache()
-        self._cached_states(cache, columns, embeddings, mask)
+        self._cached_states(cache, columns, embeddings, padding)
         layers: Sequence[Any] = cache.self_attention_cache.layers
         return [(layer.keys, layer.values) for layer in layers]
 
     def _continue(
-        self, prefix: PrefixState, columns: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor
+        self, prefix: PrefixState, columns: torch.Tensor, embeddings: torch.Tensor, padding: torch.Tensor | None
     ) -> torch.Tensor:
         cache = self._empty_cache()
         for layer, (keys, values) in enumerate(prefix.state):
             rows = (len(columns), -1, -1, -1)
             cache.self_attention_cache.update(keys.expand(rows), values.expand(rows), layer)
-        return self._cached_states(cache, columns, embeddings, mask)
+        return self._cached_states(cache, columns, embeddings, padding)
 
     def _empty_cache(self) -> EncoderDecoderCache:
         from transformers import DynamicCache, EncoderDecoderCache
@@ -154,12 +157,12 @@ class TransformersGenerator(DelayPatternGenerator):
         cache: EncoderDecoderCache,
         columns: torch.Tensor,
         embeddings: torch.Tensor,
-        mask: torch.Tensor | None = None,
+        padding: torch.Tensor | None = None,
     ) -> torch.Tensor:
         return self.model.decoder.model(
             input_ids=columns.reshape(-1, columns.shape[-1]),
             encoder_hidden_states=embeddings,
-            encoder_attention_mask=None if mask is None or mask.all() else mask.long(),
+            encoder_attention_mask=None if padding is None else padding.long(),
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state

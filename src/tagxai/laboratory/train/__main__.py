@@ -34,6 +34,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="where `export` writes the model folder (default: OUT/weights)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--device", default="cpu", help="of the language model's stage, such as cuda (default: cpu)")
+    parser.add_argument("--batch", type=int, default=32, help="clips in a step of the language model (default: 32)")
     parser.add_argument("--clips", type=int, help="clips for the language model (default: 48000, --natural: 24000)")
     for name, steps in (("decoder", 8000), ("encoder", 2000), ("detector", 2000)):
         parser.add_argument(f"--{name}-steps", type=int, default=steps, help=f"default: {steps}")
@@ -54,12 +56,16 @@ def main() -> None:
 def _mistake(options: argparse.Namespace) -> str | None:
     """The first mistake in the options, before anything is written; None without one."""
     for name, value in vars(options).items():
-        smallest = 1 if name in ("threads", "clips") else 0
+        smallest = 1 if name in ("threads", "clips", "batch") else 0
         if isinstance(value, int) and value < smallest:
             return f"--{name.replace('_', '-')} takes {smallest} or more, not {value}"
     for folder in (options.out, options.weights):
         if folder and folder.exists() and not folder.is_dir():
             return f"{folder} is a file; expected a folder"
+    try:
+        torch.empty(0, device=options.device)
+    except (RuntimeError, AssertionError):
+        return f"torch has no device {options.device!r} here; the default is cpu"
     if options.captions and not any(options.captions.glob("*.csv")):
         return f"no CSV in {options.captions}; expected a folder of CSVs with a `caption` column"
     if options.natural and options.stage in set(STAGES) - set(NATURAL_STAGES):
@@ -95,7 +101,8 @@ def run(stage: str, options: argparse.Namespace) -> None:
 
         words, space = AutoTokenizer.from_pretrained(out / "tokenizer"), codec.latent_space(out, seed)
         data = pairs.make(out, words, space, options.clips, seed)
-        lm.train(out, T5EncoderModel.from_pretrained(out / "text").eval(), data, options.lm_steps, seed)
+        encoder = T5EncoderModel.from_pretrained(out / "text").eval()
+        lm.train(out, encoder, data, options.lm_steps, seed, options.batch, device=options.device)
     else:
         from tagxai.laboratory.train.export import export
 
@@ -109,7 +116,7 @@ def run_natural(stage: str, options: argparse.Namespace) -> None:
     if stage == "text":
         natural.train_text(options.out, options.captions, options.text_steps, options.seed)
     elif stage == "lm":
-        natural.train_lm(options.out, options.clips, options.lm_steps, options.seed)
+        natural.train_lm(options.out, options.clips, options.lm_steps, options.seed, options.batch, options.device)
     else:
         natural.export(options.out, options.weights or options.out / "weights")
 

@@ -18,4 +18,4 @@ def save(values: Mapping[str, Any], path: Path) -> None:
 
 def load(path: Path) -> dict[str, Any] | None:
     """The checkpoint at `path`, or None."""
-    return torch.load(path, weights_only=True) if path.exists() else None
+    return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None

@@ -1,6 +1,7 @@
 """Stage `lm`: the MusicGen decoder, on frozen text embeddings and the codes of rendered clips."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -89,15 +90,16 @@ def forget(
     place, so that the history may name the wrong event: the decoder has to ask the text in every frame.
     """
     batch, _, frames = codes.shape
-    kind = torch.rand(batch, 1, 1, generator=generator)
-    clips, places = torch.randperm(batch, generator=generator), torch.randperm(frames, generator=generator)
-    rate = 0.2 + 0.4 * torch.rand(batch, 1, 1, generator=generator)
-    gaps = (torch.rand(batch, 1, frames, generator=generator) < rate) & (kind < share / 2)
-    empty = torch.rand(batch, 1, frames, generator=generator) < 0.3
+    drawn: dict[str, Any] = {"generator": generator, "device": codes.device}
+    kind = torch.rand(batch, 1, 1, **drawn)
+    clips, places = torch.randperm(batch, **drawn), torch.randperm(frames, **drawn)
+    rate = 0.2 + 0.4 * torch.rand(batch, 1, 1, **drawn)
+    gaps = (torch.rand(batch, 1, frames, **drawn) < rate) & (kind < share / 2)
+    empty = torch.rand(batch, 1, frames, **drawn) < 0.3
     elsewhere = codes[clips][:, :, places].masked_fill(empty, PAD)
-    start = torch.randint(0, frames // 2, (batch, 1, 1), generator=generator)
-    length = torch.randint(frames // 4, frames, (batch, 1, 1), generator=generator)
-    frame = torch.arange(frames)
+    start = torch.randint(0, frames // 2, (batch, 1, 1), **drawn)
+    length = torch.randint(frames // 4, frames, (batch, 1, 1), **drawn)
+    frame = torch.arange(frames, device=codes.device)
     stretch = (frame >= start) & (frame < start + length) & (kind > 1 - share / 2)
     return torch.where(gaps, elsewhere, torch.where(stretch, codes.roll(1, 0), codes))
 
@@ -144,6 +146,7 @@ def train(
     seed: int = 0,
     batch: int = 32,
     start: nn.Module | None = None,
+    device: str = "cpu",
 ) -> None:
     """Train or resume the decoder; a new one starts from random weights, or from those of the decoder `start`.
 
@@ -154,6 +157,7 @@ def train(
     model = build()
     if start is not None:
         start_from(model, start)
+    model.to(device)
     optimisers, first = optimisers_of(model), 0
     rates = [optimiser.param_groups[0]["lr"] for optimiser in optimisers]
     if state := load(path):
@@ -161,28 +165,28 @@ def train(
         for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         first = state["step"]
-    text, mask = embed(encoder, data.tokens), (data.tokens != 0).long()
+    data = Pairs(data.tokens.to(device), data.codes.to(device))
+    text, mask = embed(encoder.to(device), data.tokens), (data.tokens != 0).long()
     say(sum(p.numel() for p in model.parameters()), "weights,", len(data.tokens), "clips, from step", first)
-    generator = torch.Generator().manual_seed(seed + first)
-    running = [0.0] * CODEBOOKS
+    generator = torch.Generator(device).manual_seed(seed + first)
+    weights, running = torch.tensor(CODEBOOK_WEIGHTS, device=device), torch.zeros(CODEBOOKS, device=device)
     for step in range(first, steps):
         for optimiser, rate in zip(optimisers, rates, strict=True):
             optimiser.param_groups[0]["lr"] = rate * schedule(step, steps)
-        index = torch.randint(len(data.tokens), (batch,), generator=generator)
+        index = torch.randint(len(data.tokens), (batch,), generator=generator, device=device)
         codes = data.codes[index].long()
-        kept = (torch.rand(batch, 1, generator=generator) >= NULL_SHARE).long()
+        kept = (torch.rand(batch, 1, generator=generator, device=device) >= NULL_SHARE).long()
         share = FORGETFUL if step < LAST_PART * steps else FORGETFUL / 2
         logits = model(delay(forget(codes, generator, share))[..., :-1], text[index].float(), mask[index] * kept)
-        losses = loss_of(logits, codes)
+        losses = torch.stack(loss_of(logits, codes))
         model.zero_grad()
-        (torch.stack(losses) * torch.tensor(CODEBOOK_WEIGHTS)).sum().backward()
+        (losses * weights).sum().backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
-        for q, loss in enumerate(losses):
-            running[q] = float(loss.detach()) if step == first else 0.98 * running[q] + 0.02 * float(loss.detach())
+        running = losses.detach() if step == first else 0.98 * running + 0.02 * losses.detach()
         if (step + 1) % 100 == 0:
-            say(step + 1, "nats per code", [round(value, 3) for value in running])
+            say(step + 1, "nats per code", [round(value, 3) for value in running.tolist()])
         if (step + 1) % 250 == 0 or step + 1 == steps:
             saved = [optimiser.state_dict() for optimiser in optimisers]
             save({"model": model.state_dict(), "optimisers": saved, "step": step + 1}, path)

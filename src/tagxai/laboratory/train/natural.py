@@ -30,13 +30,13 @@ def train_text(out: Path, captions: Path, steps: int, seed: int = 0) -> None:
     text.train(out, words, captions, steps, seed, batch=32, natural=True, length=LENGTH, sentences=SENTENCES)
 
 
-def train_lm(out: Path, clips: int, steps: int, seed: int = 0) -> None:
+def train_lm(out: Path, clips: int, steps: int, seed: int = 0, batch: int = 32, device: str = "cpu") -> None:
     """Train or resume the language model; codes are those of the shipped codec."""
     shipped = MusicgenForConditionalGeneration.from_pretrained(WEIGHTS, dtype=torch.float32)
     words, space = AutoTokenizer.from_pretrained(out / "tokenizer"), shipped_space(out, shipped)
     data = pairs.make(out, words, space, clips, seed, LENGTH)
     encoder = T5EncoderModel.from_pretrained(out / "text").eval()
-    lm.train(out, encoder, data, steps, seed, start=shipped.decoder)
+    lm.train(out, encoder, data, steps, seed, batch, start=shipped.decoder, device=device)
 
 
 def export(out: Path, weights: Path) -> None:

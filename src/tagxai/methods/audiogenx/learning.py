@@ -72,10 +72,10 @@ def step(running: Sequence[Learner], losses_of: Callable[[Sequence[Learner]], li
     for one in running:
         one.optimizer.zero_grad(set_to_none=True)
     total.backward()
-    for one, loss in zip(running, losses, strict=True):
+    for one, loss in zip(running, torch.stack(losses).tolist(), strict=True):
         one.run.count(backward_passes=2)
         one.optimizer.step()
-        one.losses.append(loss.item())
+        one.losses.append(loss)
 
 
 def in_batches(
