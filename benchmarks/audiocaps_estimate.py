@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-CAPTIONS, BATCH = 1000, 16
+from full_size import LAUNCHING
+
+CAPTIONS, BATCH = 1000, 64
 LAYERS, WIDTH, POSITIONS = 48, 1536, 253
 """AudioGen-medium's decoder, and the steps of 5 s of codes in its delay pattern."""
 PARAMETERS = LAYERS * 16 * WIDTH**2
-ARITHMETIC, READING, LAUNCHES = 0.35 * 989e12, 0.6 * 3.35e12, 30 * 5e-6
-"""Operations and bytes a second (35 % and 60 % of the data sheet's), and seconds of launches per layer and call."""
+ARITHMETIC, READING = 0.35 * 989e12, 0.6 * 3.35e12
+"""Operations and bytes a second (35 % and 60 % of the data sheet's)."""
 
 
 def seconds(positions: float, calls: float) -> float:
     """The largest of the three limits of `full_size.py`, for one H100 in bfloat16, of so many positions in all rows."""
     arithmetic = 2 * PARAMETERS * positions / ARITHMETIC
-    return max(arithmetic, calls * PARAMETERS * 2 / READING, calls * LAYERS * LAUNCHES)
+    return max(arithmetic, calls * PARAMETERS * 2 / READING, calls * LAYERS * LAUNCHING)
 
 
 def clip_seconds(batch: int) -> float:

@@ -8,9 +8,9 @@ the plan of `audiocaps.toml` with that model: plan, clips, explanations, metrics
 runs, it counts what each method and metric asks of the model: clips sampled, and positions of teacher-forced passes.
 
 From these counts follows an estimate, stage by stage, of the plan on 1,000 captions with AudioGen-medium on H100s, by
-the same three limits as `full_size.py`: arithmetic at 35 % of 989 TFLOP/s, weights read at 60 % of 3.35 TB/s, and
-kernel launches of 5 microseconds. "one by one" samples each clip alone, "batches" sixteen at a time. Not in it: the
-codec, the classifiers, the text encoder, files. Passes that are differentiated count three times.
+the same three limits as `full_size.py`: arithmetic at 35 % of 989 TFLOP/s, weights read at 60 % of 3.35 TB/s, and a
+millisecond to launch each layer. "one by one" samples each clip alone, "batches" 64 at a time. Not in it: the codec,
+the classifiers, the text encoder, files. Passes that are differentiated count three times.
 
 `--shape audiogen-medium --dtype bfloat16` is the released size: about 8 GB of weights on disk. In full, it takes days
 on a CPU: `--duration 0.1 --epochs 2` takes the same path with shorter clips and explainers that learn less. The

@@ -12,7 +12,8 @@ affect the cost, so all stages except `generate` explain random ones.
 
 The H100 column is an ESTIMATE, not a measurement. For each stage it is the largest of its arithmetic at 35 % of the
 card's dense bfloat16 peak (989 TFLOP/s; NVIDIA's data sheet), the weights that its calls read at 60 % of 3.35 TB/s, and
-30 kernel launches per layer and call at 5 microseconds each, the limit of PyTorch's eager generation.
+the launches of each layer's kernels in each call, the limit of PyTorch's eager generation: one millisecond, as measured
+beside an H200 (`results/gpu.md`: 0.6 to 1.5).
 """
 
 from __future__ import annotations
@@ -56,11 +57,15 @@ def finish(shape: str, dtype: str, wanted: list[str], out: Path, threads: int, c
     return done
 
 
+LAUNCHING = 1e-3
+"""Seconds in which a host launches the kernels of one layer."""
+
+
 def h100_seconds(figures: dict[str, Any], parameters: int, layers: int) -> float:
     """The estimate for bfloat16; the module's docstring explains it."""
     arithmetic = 2 * parameters * figures["positions"] / (0.35 * 989e12)
     reading = figures["calls"] * parameters * 2 / (0.6 * 3.35e12)
-    return max(arithmetic, reading, figures["calls"] * layers * 30 * 5e-6)
+    return max(arithmetic, reading, figures["calls"] * layers * LAUNCHING)
 
 
 def table(shape: str, results: dict[str, dict[str, Any]], clock: str = "seconds") -> list[str]:

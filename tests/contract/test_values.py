@@ -8,7 +8,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagxai.contract.timeline import DelayPattern, LatentFrames, Timeline
+from tagxai.contract.values import Conditioning
 from tagxai.errors import TagxaiError
+
+
+def test_a_mask_is_asked_once_whether_it_hides_something(monkeypatch):
+    whole, padded = torch.ones(1, 3, dtype=torch.bool), torch.tensor([[True, True, False]])
+    rows = [
+        Conditioning(torch.zeros(1, 3, 2), mask, (("a",) * int(mask.sum()),), (((0, 1),),)) for mask in (whole, padded)
+    ]
+    assert rows[0].padding is None
+    assert rows[1].padding is padded
+    monkeypatch.setattr(torch.Tensor, "all", None)
+    for row, is_padded in zip(rows, (False, True), strict=True):
+        several = row.expand(4)
+        assert (several.padding is several.mask) == is_padded
+        assert (replace(row, embeddings=row.embeddings + 1).padding is not None) == is_padded
 
 
 def test_each_code_reads_its_own_step():

@@ -32,6 +32,8 @@ def space(waveform):
         (["--seed", "-1"], "--seed takes 0 or more, not -1"),
         (["--threads", "0"], "--threads takes 1 or more, not 0"),
         (["--clips", "0"], "--clips takes 1 or more, not 0"),
+        (["--batch", "0"], "--batch takes 1 or more, not 0"),
+        (["--device", "abacus"], "torch has no device 'abacus' here; the default is cpu"),
         (["--lm-steps", "-5"], "--lm-steps takes 0 or more, not -5"),
         (["--captions", "nowhere"], "no CSV in nowhere"),
         (["--weights", __file__], "is a file; expected a folder"),

@@ -44,18 +44,20 @@ def is_finite(*tensors: torch.Tensor) -> bool:
 
 
 class FiniteSteps:
-    """Whether the steps of a loop are finite, asked so rarely that the host hardly waits for a device."""
+    """Whether the steps of a loop are finite: asked at once on a CPU, and elsewhere so rarely that the host hardly
+    waits for the device."""
 
     EVERY = 32
 
     def __init__(self, generator: Any, what: str) -> None:
         self._generator, self._what = generator, what
+        self._at_once = generator.device.type == "cpu"
         self._unasked: list[tuple[int, torch.Tensor]] = []
 
     def see(self, tensor: torch.Tensor, step: int) -> None:
-        """Raises TagxaiError for this step or one of the last `EVERY`."""
+        """Raises TagxaiError for this step, or for one of the last `EVERY`."""
         self._unasked.append((step, torch.isfinite(tensor).all()))
-        if len(self._unasked) == (1 if tensor.device.type == "cpu" else self.EVERY):
+        if self._at_once or len(self._unasked) == self.EVERY:
             self.check()
 
     def check(self) -> None:
