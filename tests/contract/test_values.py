@@ -14,8 +14,10 @@ from tagxai.errors import TagxaiError
 
 def test_a_mask_is_asked_once_whether_it_hides_something(monkeypatch):
     whole, padded = torch.ones(1, 3, dtype=torch.bool), torch.tensor([[True, True, False]])
+    states = torch.zeros(1, 3, 2)
     rows = [
-        Conditioning(torch.zeros(1, 3, 2), mask, (("a",) * int(mask.sum()),), (((0, 1),),)) for mask in (whole, padded)
+        Conditioning(states, whole, (("a", "b", "c"),), (((0, 1), (1, 2), (2, 3)),)),
+        Conditioning(states, padded, (("a", "b"),), (((0, 1), (1, 2)),)),
     ]
     assert rows[0].padding is None
     assert rows[1].padding is padded

@@ -155,10 +155,11 @@ def _attend(
         attn_mask = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril()
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill(~attn_mask, -torch.inf)
-    masks = []
-    for first in range(0, queries, QUERIES):
-        whole = attn_mask is None or attn_mask.shape[-2] != queries  # one row for all queries
-        masks.append(attn_mask if whole else attn_mask[..., first : first + QUERIES, :])
+    blocks = range(0, queries, QUERIES)
+    if attn_mask is None or attn_mask.shape[-2] != queries:  # one row for all queries
+        masks = [attn_mask for _ in blocks]
+    else:
+        masks = [attn_mask[..., first : first + QUERIES, :] for first in blocks]
     # behind the last query, the keys of a causal model are masked: they need not be multiplied
     causal = [looks_back] * len(masks) if looks_back or queries != keys else _look_back(masks)
     parts = []

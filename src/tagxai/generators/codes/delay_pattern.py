@@ -183,10 +183,10 @@ class DelayPatternGenerator(PromptedGenerator):
         batch, positions = len(conditioning), generation.positions
         columns = self._columns(self._codes(generation)).expand(batch, -1, -1)
         columns = columns.transpose(1, 2).reshape(batch * positions, self.codebooks, 1)
-        embeddings, padding = (
-            None if rows is None else rows.repeat_interleave(positions, 0)
-            for rows in (conditioning.embeddings, conditioning.padding)
-        )
+        embeddings = conditioning.embeddings.repeat_interleave(positions, 0)
+        padding = conditioning.padding
+        if padding is not None:
+            padding = padding.repeat_interleave(positions, 0)
         with self._lower():
             return self._states(columns, embeddings, padding).reshape(batch, positions, -1)
 

@@ -166,7 +166,8 @@ def train(
             optimiser.load_state_dict(saved)
         first = state["step"]
     data = Pairs(data.tokens.to(device), data.codes.to(device))
-    text, mask = embed(encoder.to(device), data.tokens), (data.tokens != 0).long()
+    encoder.to(torch.device(device))
+    text, mask = embed(encoder, data.tokens), (data.tokens != 0).long()
     say(sum(p.numel() for p in model.parameters()), "weights,", len(data.tokens), "clips, from step", first)
     generator = torch.Generator(device).manual_seed(seed + first)
     weights, running = torch.tensor(CODEBOOK_WEIGHTS, device=device), torch.zeros(CODEBOOKS, device=device)
