@@ -166,7 +166,7 @@ def train(
             optimiser.load_state_dict(saved)
         first = state["step"]
     data = Pairs(data.tokens.to(device), data.codes.to(device))
-    encoder.to(torch.device(device))
+    nn.Module.to(encoder, device)
     text, mask = embed(encoder, data.tokens), (data.tokens != 0).long()
     say(sum(p.numel() for p in model.parameters()), "weights,", len(data.tokens), "clips, from step", first)
     generator = torch.Generator(device).manual_seed(seed + first)
