@@ -135,7 +135,6 @@ class Position:
 
 _START = Position()
 
-
 _position: ContextVar[Position] = ContextVar("tagxai_position", default=_START)
 
 
@@ -250,7 +249,7 @@ def _here(site: AttentionSite) -> list[_Installed]:
 
 def is_edited(site: AttentionSite) -> bool:
     """For backends: whether this call has an edit at the site, so that its weights are computed."""
-    return bool(_edits(site))
+    return bool(edits_of_call(site))
 
 
 def is_scaled(site: AttentionSite) -> bool:
@@ -258,7 +257,8 @@ def is_scaled(site: AttentionSite) -> bool:
     return any(each.scale is not None for each in _here(site))
 
 
-def _edits(site: AttentionSite) -> list[Edit]:
+def edits_of_call(site: AttentionSite) -> list[Edit]:
+    """For backends: what this call does to the weights of a site, in this order."""
     edits = [each.edit for each in _here(site) if each.edit is not None]
     own = position().edit
     return edits if own is None or site.kind == "self" or site.reads != "prompt" else [*edits, own]
@@ -283,7 +283,7 @@ def run_edits(
 ) -> Float[torch.Tensor, "batch heads queries keys"]:
     """For backends: `weights` after this call's edits, of the conditional rows alone where the call has two halves."""
     rows = position().conditional_rows
-    edits = _edits(site)
+    edits = edits_of_call(site)
     if rows == 0 or not edits:  # a pass of the unconditional branch alone
         return weights
     shown = weights if rows is None else weights[:rows]

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from tagxai.contract.attention import AttentionSite
 from tagxai.contract.generator import Generator
+from tagxai.contract.query_blocks import query_by_query, query_rows
 from tagxai.contract.run import Run
 from tagxai.contract.scores import Scores
 from tagxai.lazy import Float, torch
@@ -46,17 +47,22 @@ class AttentionRollout(OnePassMethod):
         return replace(super().scores(run, observer), diagnostics={"share_of_audio_input": share})
 
 
+@query_by_query
 class Rollout:
     """Carries the relevance from site to site of one teacher-forced pass."""
 
     def __init__(self, residual: float, relevance: Float[torch.Tensor, "positions tokens"]) -> None:
         self.residual, self._relevance = residual, relevance
+        self._found: list[torch.Tensor] = []  # after the site, by blocks of queries
 
     def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
+        rows = query_rows(weights)
         attention = mean_over_heads(weights.float(), site.levels)
         relevance = self._relevance.to(attention)
-        gathered = attention @ relevance if site.kind == "self" else attention
-        self._relevance = self.residual * relevance + (1 - self.residual) * gathered
+        gathered = attention @ relevance[..., : attention.shape[-1], :] if site.kind == "self" else attention
+        self._found.append(self.residual * relevance[..., rows.first : rows.stop, :] + (1 - self.residual) * gathered)
+        if rows.stop == rows.queries:
+            self._relevance, self._found = torch.cat(self._found, dim=-2), []
 
     def relevance(self) -> Float[torch.Tensor, "*levels positions tokens"]:
         return self._relevance

@@ -10,7 +10,7 @@ from tagxai.contract.run import Run
 from tagxai.lazy import Float, torch
 from tagxai.probing.carrying import carrying_sites
 from tagxai.probing.hooks import hook_after
-from tagxai.probing.stream_flow import AT_ONCE, Flow, check_followed, follow, transformed_values
+from tagxai.probing.stream_flow import AT_ONCE, Flow, check_followed, follow
 from tagxai.probing.zeroed_values import stream_of
 
 
@@ -76,13 +76,18 @@ class LogitFlow(Flow):
         self._in_layers = True
         super().enter_layer(block, arguments)
 
-    def __call__(self, site: AttentionSite, weights: torch.Tensor) -> None:
-        transformed = transformed_values(site)
-        directions = self.directions.to(transformed)
+    def look(
+        self,
+        site: AttentionSite,
+        weights: Float[torch.Tensor, "heads queries keys"],
+        transformed: Float[torch.Tensor, "heads keys dim"],
+        at: slice,
+    ) -> None:
+        directions = self.directions[:, at].to(transformed)
         size = max(1, AT_ONCE // (len(directions) * transformed.shape[1]))
-        rows = zip(directions.split(size, dim=1), weights[0].split(size, dim=1), strict=True)
-        self._add(torch.cat([self._of_tokens(site, *each, transformed) for each in rows], dim=1))
-        super().__call__(site, weights)
+        rows = zip(directions.split(size, dim=1), weights.split(size, dim=1), strict=True)
+        self._add(torch.cat([self._of_tokens(site, *each, transformed) for each in rows], dim=1), at)
+        super().look(site, weights, transformed, at)
 
     def _of_tokens(
         self,
@@ -92,8 +97,8 @@ class LogitFlow(Flow):
         transformed: Float[torch.Tensor, "heads keys dim"],
     ) -> Float[torch.Tensor, "streams queries tokens"]:
         """What the tokens add at some positions: head by head, so that no `[queries, keys, dim]` is in memory."""
-        of_keys = sum(head * (directions @ values.T) for head, values in zip(weights.float(), transformed, strict=True))
-        return of_keys @ self.relevance().to(of_keys) if site.kind == "self" else of_keys
+        of_keys = sum(head * (directions @ values.T) for head, values in zip(weights, transformed, strict=True))
+        return of_keys @ self.relevance()[: of_keys.shape[2]].to(of_keys) if site.kind == "self" else of_keys
 
-    def _add(self, effect: Float[torch.Tensor, "streams positions tokens"]) -> None:
-        self.added += effect.to(self.added.device)
+    def _add(self, effect: Float[torch.Tensor, "streams queries tokens"], at: slice = slice(None)) -> None:
+        self.added[:, at] += effect.to(self.added.device)

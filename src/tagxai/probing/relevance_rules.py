@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Literal, TypeAlias
 
 from tagxai.contract.attention import AttentionSite, attention_call, edit_attention
+from tagxai.contract.query_blocks import query_by_query
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import Float, torch
 from tagxai.probing.forward_mode import moving, tangent_of, value_of
@@ -61,6 +62,7 @@ class Rules:
         stream, *rest = arguments
         return moving(stream, tangent_of(stream) + self.audio.to(stream) * value_of(stream)), *rest
 
+    @query_by_query
     def attend(self, _: AttentionSite, weights: torch.Tensor) -> torch.Tensor:
         """Half of a logit's relevance is the query's and half the key's; a softmax hands on its derivative."""
         if self.softmax == "held":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from tagxai.contract.attention import AttentionSite, edit_attention, is_edited, is_scaled, run_edits, scale_rows
+from tagxai.contract.query_blocks import in_blocks, later_keys, query_by_query
 from tagxai.errors import UnsupportedError
 from tagxai.lazy import Bool, torch
 
@@ -78,7 +79,12 @@ def _shared(hooks: WeakKeyDictionary[torch.nn.Module, Any], site: AudiocraftSite
 
 def recompute(sites: Iterable[AttentionSite]) -> AbstractContextManager[None]:
     """Attention by plain tensor operations inside the block, with nothing changed."""
-    return edit_attention(sites, lambda site, weights: None)
+    return edit_attention(sites, _nothing)
+
+
+@query_by_query
+def _nothing(site: AttentionSite, weights: torch.Tensor) -> None:
+    """An edit that leaves the weights."""
 
 
 @contextmanager
@@ -143,16 +149,21 @@ class _Recomputed(_Hooks):
         q, k, v = _project(module, query, key, value)
         if module.attention_as_float32:
             q, k, v = q.float(), k.float(), v.float()
-        logits = q * q.shape[-1] ** -0.5 @ k.transpose(2, 3)
-        if module.causal and q.shape[2] > 1:
-            shape, past = logits.shape[-2:], k.shape[2] - q.shape[2]
-            future = torch.ones(shape, dtype=torch.bool, device=logits.device).triu(1 + past)
-            logits = logits.masked_fill(future, -torch.inf)
-        if module.cross_attention and (mask := _text_mask.get()) is not None:
-            logits = logits.masked_fill(~mask[:, None, None], -torch.inf)
-        weights = logits.softmax(-1)
-        weights = run_edits(self.site, weights, logits, v)
-        mixed = (weights.to(v) @ v).transpose(1, 2).flatten(2)
+        queries, keys = q.shape[2], k.shape[2]
+        mask = _text_mask.get() if module.cross_attention else None
+        is_causal = module.causal and queries > 1
+
+        def attend(rows: slice) -> torch.Tensor:
+            end = rows.stop + keys - queries if is_causal else keys
+            seen, values = k[:, :, :end], v[:, :, :end]
+            logits = q[:, :, rows] * q.shape[-1] ** -0.5 @ seen.transpose(2, 3)
+            if is_causal:
+                logits = logits.masked_fill(later_keys(rows, end, logits.device), -torch.inf)
+            if mask is not None:
+                logits = logits.masked_fill(~mask[:, None, None], -torch.inf)
+            return run_edits(self.site, logits.softmax(-1), logits, values).to(v) @ values
+
+        mixed = in_blocks(self.site, queries, len(q) * q.shape[1] * keys, attend).transpose(1, 2).flatten(2)
         return module.out_proj(mixed.to(query)), output[1]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from tagxai.contract.attention import AttentionSite, at, is_edited, is_scaled, position, run_edits, scale_rows
+from tagxai.contract.query_blocks import in_blocks, later_keys
 from tagxai.lazy import torch
 
 IMPLEMENTATION = "tagxai"
@@ -121,18 +122,22 @@ def _attend(
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     if query.shape[1] != key.shape[1]:  # several query heads share a key head
         key, value = (each.repeat_interleave(query.shape[1] // each.shape[1], 1) for each in (key, value))
-    logits = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    if attention_mask is not None:
+    queries, keys = query.shape[2], key.shape[2]
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    # Without a mask, transformers leaves it to SDPA's own flag.
+    is_causal = attention_mask is None and getattr(module, "is_causal", False) and queries > 1
+
+    def attend(rows: slice) -> torch.Tensor:
+        end = rows.stop + keys - queries if is_causal else keys
+        seen, values = key[:, :, :end], value[:, :, :end]
+        logits = query[:, :, rows] @ seen.transpose(2, 3) * scale
         blocked = torch.finfo(logits.dtype).min
-        logits = (
-            logits.masked_fill(~attention_mask, blocked)
-            if attention_mask.dtype == torch.bool
-            else logits + attention_mask
-        )
-    elif getattr(module, "is_causal", False) and query.shape[2] > 1:  # transformers leaves the mask to SDPA's own flag
-        future = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).triu(
-            1 + key.shape[2] - query.shape[2]
-        )
-        logits = logits.masked_fill(future, torch.finfo(logits.dtype).min)
-    weights = site.edited(logits.softmax(-1), logits, value)
-    return (weights @ value).transpose(1, 2).contiguous(), weights
+        if attention_mask is not None:
+            mask = attention_mask[:, :, rows] if attention_mask.shape[2] == queries else attention_mask
+            logits = logits.masked_fill(~mask, blocked) if mask.dtype == torch.bool else logits + mask
+        elif is_causal:
+            logits = logits.masked_fill(later_keys(rows, end, logits.device), blocked)
+        return site.edited(logits.softmax(-1), logits, values) @ values
+
+    mixed = in_blocks(site, queries, len(query) * query.shape[1] * keys, attend)
+    return mixed.transpose(1, 2).contiguous(), None
