@@ -22,10 +22,10 @@ def test_codes_are_drawn_as_multinomial_draws_them(seed):
     assert together[1].tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize("at_a_time", [1, 3, 70])
+@pytest.mark.parametrize("at_a_time", [1, 3, 140])
 def test_keys_and_values_that_grow_in_place_are_those_that_are_joined(at_a_time):
     joined, growing = DynamicLayer(), GrowingLayer()
-    for start in range(0, 140, at_a_time):
+    for start in range(0, 280, at_a_time):
         new = [torch.full((2, 3, at_a_time, 4), float(start + side)) for side in (0, 1000)]
         expected, found = joined.update(*new), growing.update(*new)
         assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))

@@ -11,11 +11,11 @@ from transformers.cache_utils import DynamicLayer
 class GrowingLayer(DynamicLayer):
     """As `DynamicLayer`, which makes new tensors of all keys and values at every step.
 
-    That is a square of the steps in copies, and on a GPU thousands of requests for memory, each of another size. Here,
-    room for `FIRST` steps is doubled where it is used up.
+    That copies all earlier steps at each step, and asks a GPU's driver for memory thousands of times, each time for
+    another size. Here, room for `STEPS` more is taken where it is used up: little of it is ever left over.
     """
 
-    FIRST = 64
+    STEPS = 128
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_args: Any, **_options: Any
@@ -26,7 +26,7 @@ class GrowingLayer(DynamicLayer):
         before = self.get_seq_length()
         after = before + key_states.shape[-2]
         if after > self._rooms[0].shape[-2]:
-            self._rooms = [_larger(room, before, max(self.FIRST, 2 * after)) for room in self._rooms]
+            self._rooms = [_larger(room, before, after + self.STEPS) for room in self._rooms]
         for room, new in zip(self._rooms, (key_states, value_states), strict=True):
             room[..., before:after, :] = new
         self.keys, self.values = (room[..., :after, :] for room in self._rooms)
