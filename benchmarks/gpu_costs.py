@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from full_size import h100_seconds
 from full_size_latent_shapes import LATENT_SHAPES
@@ -79,6 +79,15 @@ def work_of(generator: Any, clip: Any) -> tuple[dict[str, int], int, int]:
     return {"positions": rows * clip.positions, "calls": rows}, parameters, layers
 
 
+class Loop(NamedTuple):
+    """Work of few steps and of more; how many more, and how many waits they may add."""
+
+    few: Callable[[], Any]
+    many: Callable[[], Any]
+    steps: int
+    allowed: int
+
+
 def no_waiting(setting: Setting) -> dict[str, Any]:
     """In no loop of tagxai's own does the host wait for the device more often where there are more steps.
 
@@ -91,25 +100,20 @@ def no_waiting(setting: Setting) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     code, latent = model("small", "float32", setting.device), registry().generator("latent").load(device=setting.device)
     long = code.generate(PROMPT, duration=0.8, seed=0)
-    loops: dict[str, tuple[Callable[[], Any], Callable[[], Any], int, int]] = {
-        "sampling codes": (
-            lambda: code.generate(PROMPT, duration=0.4, seed=0),
-            lambda: code.generate(PROMPT, duration=0.8, seed=0),
-            20,
-            1,
-        ),
-        "denoising": (
-            lambda: latent.generate(PROMPT, duration=0.4, seed=0, denoising_steps=8),
-            lambda: latent.generate(PROMPT, duration=0.4, seed=0, denoising_steps=16),
-            8,
-            1,
-        ),
-        "AudioGenX": (
-            lambda: AudioGenX(epochs=4, patience=0).attribute(code, long),
-            lambda: AudioGenX(epochs=8, patience=0).attribute(code, long),
-            4,
-            4 * 3,
-        ),
+
+    def sample(seconds: float) -> Any:
+        return code.generate(PROMPT, duration=seconds, seed=0)
+
+    def denoise(steps: int) -> Any:
+        return latent.generate(PROMPT, duration=0.4, seed=0, denoising_steps=steps)
+
+    def learn(epochs: int) -> Any:
+        return AudioGenX(epochs=epochs, patience=0).attribute(code, long)
+
+    loops = {
+        "sampling codes": Loop(lambda: sample(0.4), lambda: sample(0.8), steps=20, allowed=1),
+        "denoising": Loop(lambda: denoise(8), lambda: denoise(16), steps=8, allowed=1),
+        "AudioGenX": Loop(lambda: learn(4), lambda: learn(8), steps=4, allowed=4 * 3),
     }
     for name, (few, many, steps, allowed) in loops.items():
         many()

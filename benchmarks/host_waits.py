@@ -35,7 +35,7 @@ def host_waits(device: str) -> Iterator[Counter[str]]:
                 torch.cuda.set_sync_debug_mode("default")
         found.update(f"{_short(each.filename)}:{each.lineno}" for each in caught if "synchroniz" in str(each.message))
     else:
-        with _Reads(found):
+        with _reads(found):
             yield found
 
 
@@ -54,26 +54,17 @@ def _is_torch(code: CodeType) -> bool:
     return "torch" in Path(code.co_filename).parts or code.co_name == "__torch_function__"
 
 
-def _reading_mode() -> Any:
+def _reads(found: Counter[str]) -> Any:
+    """A mode that counts the operations of `READS`, by the innermost line outside torch."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     class Reads(TorchDispatchMode):
-        """Counts the operations of `READS`, by the innermost line outside torch."""
-
-        def __init__(self, found: Counter[str]) -> None:
-            super().__init__()
-            self._found = found
-
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             if func.overloadpacket.__name__ in READS:
                 frame = sys._getframe(1)
                 while frame.f_back is not None and _is_torch(frame.f_code):
                     frame = frame.f_back
-                self._found[f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}"] += 1
+                found[f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}"] += 1
             return func(*args, **(kwargs or {}))
 
-    return Reads
-
-
-def _Reads(found: Counter[str]) -> Any:
-    return _reading_mode()(found)
+    return Reads()
