@@ -44,7 +44,7 @@ class Asked:
     def keep(self, first: str, labels: Sequence[str], columns: Mapping[str, Sequence[float]]) -> None:
         """Keep the answer for the page, whose table has `first` above its labels."""
         rows = [
-            [printable(label), *(f"{column[row]:.3f}" for column in columns.values())]
+            [printable(label), *(display.decimals(column[row]) for column in columns.values())]
             for row, label in enumerate(labels)
         ]
         meaning = f"{self.meaning}; {self.unit}"
