@@ -38,11 +38,14 @@ def test_a_model_folder_without_a_generator_is_answered_with_the_one_that_reads_
     model = random_checkpoint(tmp_path / "model")
     said = run("explain", "a dog barks", "--generator", model)
     assert said.exit_code == 2
-    assert said.stderr.startswith(f"write the generator that reads it before the folder, as in musicgen:{model}; ")
-    assert "holds a MusicgenForConditionalGeneration; the generator 'musicgen' reads it" in said.stderr
+    assert said.stderr == (
+        f"folder '{model}' needs the name of the generator that reads it, as NAME:{model}; "
+        "it holds a MusicgenForConditionalGeneration; the generator 'musicgen' reads it\n"
+    )
 
 
 def test_a_folder_that_is_no_model_is_not_called_one(tmp_path):
     said = run("explain", "a dog barks", "--generator", tmp_path)
-    assert said.stderr.startswith("write the generator that reads it before the folder, as in musicgen:")
-    assert "it is empty" in said.stderr
+    assert said.stderr.endswith(f"as NAME:{tmp_path}; it is empty\n")
+    (tmp_path / "notes.txt").touch()
+    assert run("explain", "a dog barks", "--generator", tmp_path).stderr.endswith(f"as NAME:{tmp_path}\n")

@@ -178,9 +178,8 @@ def _folder_alone(folder: Path) -> str:
     from tagxai.generators.kinds import found_instead
 
     held = found_instead(folder)
-    return f"write the generator that reads it before the folder, as in musicgen:{folder}" + (
-        f"; {held.replace('it holds', f'folder {str(folder)!r} holds', 1)}" if held else ""
-    )
+    text = f"folder {str(folder)!r} needs the name of the generator that reads it, as NAME:{folder}"
+    return text if held is None else f"{text}; {held}"
 
 
 def load(*given: object, entry_points: bool = True) -> Registry:
