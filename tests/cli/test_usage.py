@@ -65,6 +65,20 @@ def test_a_wrong_number_is_named_with_what_was_expected(words, option, given, mo
         (["convert", "a", "b"], "tagxai convert needs --to; tagxai convert --help shows how it is called"),
         (["explainn"], "no command named 'explainn'; did you mean 'explain'?"),
         (["plugin", "neww"], "no command named 'neww'; did you mean 'new'?"),
+        (
+            ["explain", "-a dog barks"],
+            "'-a dog barks' looks like an option, as it starts with a dash; put the options first, and -- before "
+            "such a text",
+        ),
+        (
+            ["explain", "--out", "OUT", "--a dog = wolf"],
+            "'--a dog = wolf' looks like an option, as it starts with a dash; put the options first, and -- before "
+            "such a text",
+        ),
+        (
+            ["explain", "--", "-a dog", "--out"],
+            "tagxai explain takes no further argument '--out'; options go before --",
+        ),
         (["zzz"], "no command named 'zzz'; tagxai --help lists the commands"),
         (["--foo"], "no option named '--foo'; tagxai --help lists the options"),
         (["bench", "run", "--wrkers", "2"], "no option named '--wrkers'; did you mean '--workers'?"),

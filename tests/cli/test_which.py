@@ -88,3 +88,8 @@ def test_a_metric_is_described_with_how_its_number_is_read():
     assert "truth" in printed
     assert "the method again" in run("metrics", "max_sensitivity").stdout
     assert "mask_size" in run("metrics").stdout
+
+
+@pytest.mark.parametrize(("method", "setting"), [("shapley", "operator=value"), ("audiogenx", "mode=teacher_forced")])
+def test_the_example_of_a_method_can_be_copied(method, setting):
+    assert f"--method {method} --set {setting}\n" in run("methods", method).stdout

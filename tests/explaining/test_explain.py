@@ -6,8 +6,10 @@ import torch
 import tagxai
 from tagxai import Attribution, TagxaiError
 from tagxai.explaining.comparison import Comparison
+from tagxai.explaining.explain import _methods as methods_of
 from tagxai.explaining.explain import _sources as sources_of
 from tagxai.explaining.prompts import duration_warnings, prompt_warnings
+from tagxai.explaining.shared import shared_generator
 from tagxai.methods.audiogenx import AudioGenX
 from tagxai.methods.random import Random
 
@@ -110,6 +112,21 @@ def test_what_cannot_be_asked_is_one_sentence(given, told, generator):
     with pytest.raises(TagxaiError, match=r"^[^\n]*$") as error:
         tagxai.explain(arguments.pop("prompt"), generator=generator, **arguments)
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(Random, "the class Random; write Random()"), (["daam", Random], "the class Random; write Random()"), (5, "5")],
+)
+def test_what_is_no_method_is_one_sentence(given, told, generator):
+    with pytest.raises(TagxaiError) as raised:
+        methods_of(given, {}, generator)
+    assert str(raised.value) == f"a method is a name or a Method, not {told}"
+
+
+def test_what_is_no_generator_is_one_sentence():
+    with pytest.raises(TagxaiError, match=r"^a generator is a name, a NAME:SOURCE or a Generator, not 5$"):
+        shared_generator(5)
 
 
 def test_what_is_no_prompt_is_one_sentence():

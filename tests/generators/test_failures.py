@@ -108,12 +108,18 @@ def test_a_dtype_that_no_model_computes_in_is_one_sentence():
     [
         ({"prompt": 3}, "the prompt must be text, not int 3"),
         ({"prompt": "rain", "mask": [[1.0]]}, "the mask must be a tensor [positions, tokens], not list"),
+        ({"prompt": "rain", "duration": "3"}, "the duration must be a number of seconds, not '3'"),
+        ({"prompt": "rain", "seed": "3"}, "the seed must be a whole number from 0 to 2^63 - 1, not '3'"),
+        ({"prompt": "rain", "seed": 1.5}, "the seed must be a whole number from 0 to 2^63 - 1, not 1.5"),
+        ({"prompt": "rain", "seed": -1}, "the seed must be a whole number from 0 to 2^63 - 1, not -1"),
     ],
 )
 def test_a_request_of_another_type_is_one_sentence(given, sentence):
     """Without its constructor, whose types are checked in these tests alone."""
     with pytest.raises(TagxaiError) as raised:
-        Request.__post_init__(SimpleNamespace(branch="guided", seed=0, **given))
+        Request.__post_init__(
+            SimpleNamespace(**{"branch": "guided", "duration": None, "seed": 0, "mask": None, **given})
+        )
     assert str(raised.value) == sentence
 
 

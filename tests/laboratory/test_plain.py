@@ -91,6 +91,9 @@ def test_a_remark_says_what_is_not_known_and_what_is():
     assert all(event in unknown for event in EVENTS)
     (reworded,) = remarks("dogs bark")
     assert "write 'a dog barks' instead" in reworded
+    (long,) = remarks("a cow moos and " * 100 + " ".join(f"word{i}" for i in range(200)))
+    assert "'a cow moos and a cow" in long
+    assert len(long) < 600
     assert unknown_words("The loud dog barks without thunder, three times") == []
 
 

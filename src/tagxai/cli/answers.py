@@ -20,8 +20,13 @@ SLICES = 10
 """Rows of a table over time."""
 
 
+def is_denoised(clip: Generation) -> bool:
+    """Whether the clip's record is latents at noise levels, and not codes."""
+    return "levels" in clip.record
+
+
 def mean_per_unit(values: Any, frames: range) -> list[float]:
-    """`values[units, codebooks, frames]` averaged over codebooks and some frames."""
+    """`values[units, streams, frames]` averaged over streams and some frames."""
     return values[..., frames.start : frames.stop].mean((1, 2)).tolist()
 
 
@@ -33,15 +38,16 @@ class Asked:
     clip: Generation
     question: str
     meaning: str
+    unit: str
     as_json: bool
 
     def keep(self, first: str, labels: Sequence[str], columns: Mapping[str, Sequence[float]]) -> None:
         """Keep the answer for the page, whose table has `first` above its labels."""
         rows = [
-            [printable(label), *(f"{column[row]:.3f}" for column in columns.values())]
+            [printable(label), *(display.decimals(column[row]) for column in columns.values())]
             for row, label in enumerate(labels)
         ]
-        meaning = f"{self.meaning}; nats per code"
+        meaning = f"{self.meaning}; {self.unit}"
         keep(self.folder, self.clip, Answer(printable(self.question), printable(meaning), [first, *columns], rows))
 
 
@@ -53,15 +59,15 @@ def print_units(asked: Asked, units: Sequence[Unit], columns: Mapping[str, list[
             {**asdict(unit), **dict(zip(columns, row, strict=True))}
             for unit, *row in zip(units, *columns.values(), strict=True)
         ]
-        _print_json({"prompt": clip.prompt, "meaning": title, "units": rows})
+        _print_json({"prompt": clip.prompt, "meaning": title, "unit": asked.unit, "units": rows})
         return
-    _print_title(clip, title)
+    _print_title(asked)
     labels = [(unit.text, unit.function or unit.special) for unit in units]
     display.out().print(display.bar_table("word", labels, columns, display.out()))
 
 
 def print_frames(asked: Asked, columns: Mapping[str, list[float]], here: range, there: range | None) -> None:
-    """Means over codebooks in slices of time, or in the two intervals and their difference."""
+    """Means over streams in slices of time, or in the two intervals and their difference."""
     clip, title = asked.clip, asked.meaning
     intervals = [frames for frames in (here, there) if frames is not None]
     means = [{name: _mean(values, frames) for name, values in columns.items()} for frames in intervals]
@@ -82,15 +88,15 @@ def print_frames(asked: Asked, columns: Mapping[str, list[float]], here: range, 
             }
             for frames, mean in zip(intervals, means, strict=True)
         ]
-        _print_json({"prompt": clip.prompt, "meaning": title, "intervals": answers})
+        _print_json({"prompt": clip.prompt, "meaning": title, "unit": asked.unit, "intervals": answers})
         return
-    _print_title(clip, title)
+    _print_title(asked)
     display.out().print(display.bar_table("time", labels, rows, display.out()))
 
 
 def keep_ways(folder: Path, clip: Generation, found: WaysIn) -> None:
     """Keep the share of each way into the model for the page, and what it loses in each stream."""
-    noise = clip.record["levels"].tolist() if "levels" in clip.record else []
+    noise = clip.record["levels"].tolist() if is_denoised(clip) else []
     streams = [f"noise {level:.3g}" for level in noise] or [f"codebook {i + 1}" for i in range(clip.streams)]
     shares = {way: f"{share:.0%}" for way, share in found.shares().items()} | {"all of them": "–"}
     lost = {**found.lost, "all of them": found.together}
@@ -110,10 +116,9 @@ def _seconds(clip: Generation, frames: range) -> dict[str, float]:
     return {"start": frames.start / clip.frame_rate, "end": frames.stop / clip.frame_rate}
 
 
-def _print_title(clip: Generation, title: str) -> None:
-    display.out().print(
-        Text.assemble((printable(clip.prompt), "bold"), (f"\n{printable(title)}; nats per code", "dim"))
-    )
+def _print_title(asked: Asked) -> None:
+    meaning = f"\n{printable(asked.meaning)}; {printable(asked.unit)}"
+    display.out().print(Text.assemble((printable(asked.clip.prompt), "bold"), (meaning, "dim")))
 
 
 def _print_json(content: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tagxai.cli import options
-from tagxai.cli.answers import Asked, mean_per_unit, print_frames, print_units
+from tagxai.cli.answers import Asked, is_denoised, mean_per_unit, print_frames, print_units
 from tagxai.cli.progress import stages
 from tagxai.cli.questions import (
     JsonOption,
@@ -35,7 +35,7 @@ from tagxai.scoring import (
 
 def register(app: typer.Typer) -> None:
     app.command(
-        epilog="Examples: [bold]tagxai ask OUT[/]  how much do the words matter, beside the preceding audio?\n\n"
+        epilog="Examples: [bold]tagxai ask OUT[/]  how much do the words matter at all?\n\n"
         "[bold]tagxai ask OUT --instead dog=cat --interval 0:1.5[/]  why dog, and not cat?\n\n"
         "[bold]tagxai ask OUT --interval 0:1.5 --against 1.5:3[/]  which words matter here, and not there?"
     )(ask)
@@ -69,13 +69,14 @@ def ask(
     clip = saved_clip(folder)
     here = frames_of(clip, interval, "--interval")
     there = frames_of(clip, against, "--against") if against else None
+    scored = "log-likelihood of the clip's latents" if is_denoised(clip) else "log-probability of the clip's codes"
     with stages() as stage, kept_scores(folder):
         stage("loading the model")
         model = model_of(clip, generator, device)
         on_progress = stage("scoring")
         if replacements:
             contrast = replacement_contrast(model, clip, replacements)
-            title = f"log-probability of the clip's codes, minus that under: {contrast.other}"
+            title = f"{scored}, minus that under: {contrast.other}"
             question = "Why " + " and ".join(f"{word}, and not {other}" for word, other in replacements.items()) + "?"
             columns = {"difference": contrast.difference.mean(0).tolist()}
         elif there is None and clip.given:
@@ -87,22 +88,25 @@ def ask(
             columns = {name: part.mean(0).tolist() for name, part in parts._asdict().items()}
         elif there is None:
             shares = prompt_and_history(model, clip)
-            title = "log-probability of the clip's codes: from the preceding audio alone, and what the prompt adds"
-            question = "How much do the words matter, beside the preceding audio?"
-            columns = {"history": shares.history.mean(0).tolist(), "prompt": shares.prompt.mean(0).tolist()}
+            question, without = "How much do the words matter, beside the preceding audio?", "history"
+            title = f"{scored}: from the preceding audio alone, and what the prompt adds"
+            if is_denoised(clip):
+                question, without = "How much do the words matter?", "no prompt"
+                title = f"{scored}: with no prompt, and what the prompt adds"
+            columns = {without: shares.history.mean(0).tolist(), "prompt": shares.prompt.mean(0).tolist()}
         else:
             units = units_of(clip, by)
             table = score_left_out(model, clip, units, operator, on_progress)
     if there is None or replacements:
         question += f" ({interval} s)" if interval else ""
-        print_frames(Asked(folder, clip, question, title, as_json), columns, here, there)
+        print_frames(Asked(folder, clip, question, title, model.unit, as_json), columns, here, there)
         return
     values = leave_one_out_values(table.masks, table.log_prob)
     rows = {"here": mean_per_unit(values, here), "there": mean_per_unit(values, there)}
     rows["difference"] = interval_difference(values, here, there).tolist()
     question = f"Why from {interval} s, and not from {against} s? (by {by}, {operator})"
-    meaning = f"what each {by} adds to the log-probability of a code"
-    print_units(Asked(folder, clip, question, meaning, as_json), units, rows)
+    meaning = f"what each {by} adds to the {scored}"
+    print_units(Asked(folder, clip, question, meaning, model.unit, as_json), units, rows)
 
 
 def _parse_replacements(pairs: Sequence[str]) -> dict[str, str]:

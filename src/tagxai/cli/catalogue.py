@@ -192,7 +192,9 @@ def _describe(console: Console, name: str, cls: type[Method]) -> None:
         )
     console.print()
     console.print(table)
-    console.print(f"\nExample: tagxai explain PROMPT --method {name} --set {fields(cls)[-1].name}=...")
+    known = {field.name: str(field.default).lower() for field in fields(cls) if field.default not in (None, MISSING)}
+    setting, value = next(iter(known.items()), (fields(cls)[-1].name, "..."))
+    console.print(f"\nExample: tagxai explain PROMPT --method {name} --set {setting}={value}")
 
 
 def type_in_words(annotation: Any) -> str:

@@ -151,18 +151,21 @@ def bar_table(
         cells = [Text(printable(label), style=style)]
         for name, column in columns.items():
             largest = max(1.0 if name in masks else 0.0, *map(abs, column)) or 1.0
-            cells += [Text(f"{column[row]:.3f}", style=style), _bar(column[row], largest, width, ascii_only, dim)]
+            cells += [Text(decimals(column[row]), style=style), _bar(column[row], largest, width, ascii_only, dim)]
         table.add_row(*cells)
     return table
+
+
+def decimals(value: float, digits: int = 3) -> str:
+    """The value with so many digits after the point, and no sign where they are all 0."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def matrix_table(names: Sequence[str], matrix: Sequence[Sequence[float | None]]) -> Table:
     """A number for each pair of `names`."""
     table = plain_table("", *names)
     for name, row in zip(names, matrix, strict=True):
-        table.add_row(
-            Text(name, style="bold"), *("-" if value is None else f"{round(value, 2) + 0.0:.2f}" for value in row)
-        )
+        table.add_row(Text(name, style="bold"), *("-" if value is None else decimals(value, 2) for value in row))
     return table
 
 

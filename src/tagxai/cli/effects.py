@@ -73,7 +73,7 @@ def show_effects(
     }
     title = f"lost without each {by}: total ({total}), directly ({direct}), and the rest"
     question = f"What does each {by} do itself, and through others?" + (f" ({interval} s)" if interval else "")
-    print_units(Asked(folder, clip, question, title, as_json), units, rows)
+    print_units(Asked(folder, clip, question, title, model.unit, as_json), units, rows)
     if several and not as_json:
         said = ", ".join(f"{way} {share:.0%}" for way, share in ways.shares().items())
         display.note(f"What is lost where nothing is said by one way into the model alone, as shares: {said}.")

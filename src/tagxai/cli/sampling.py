@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from tagxai.cli.usage import is_text, text_with_dash
 from tagxai.contract.magnitude import check_magnitude
 from tagxai.contract.request import Setting, read_settings
 from tagxai.errors import TagxaiError, UnknownNameError
@@ -51,6 +52,8 @@ def split(args: Sequence[str], takes_value: Mapping[str, bool]) -> tuple[list[st
             if takes_value.get(option) and not sign and left:
                 known.append(left.pop(0))
             continue
+        if is_text(argument):
+            raise TagxaiError(text_with_dash(argument))
         near = get_close_matches(option, takes_value, n=1, cutoff=0.8)
         if near:
             raise TagxaiError(f"no option named {option!r}; did you mean {near[0]!r}?")

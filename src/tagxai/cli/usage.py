@@ -24,18 +24,33 @@ def usage_sentence(error: Any, arguments: Sequence[str]) -> str:
     if isinstance(error, _CLICK.BadParameter):
         return _bad_value(error, arguments)
     if isinstance(error, _CLICK.NoSuchOption):
+        for argument in arguments:
+            if is_text(argument) and argument.startswith(error.option_name):
+                return text_with_dash(argument)
         near = " or ".join(map(repr, error.possibilities or ()))
         hint = f"did you mean {near}?" if near else f"{command} --help lists the options"
         return f"no option named {error.option_name!r}; {hint}"
     if isinstance(error, _CLICK.BadOptionUsage):
         return f"option {error.option_name!r} {'needs a' if 'requires' in error.message else 'takes no'} value"
     if extra := re.match(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", error.message):
-        return f"{command} takes no further argument {extra[1]!r}; put a text of several words in quotes"
+        hint = "options go before --" if "--" in arguments else "put a text of several words in quotes"
+        return f"{command} takes no further argument {extra[1]!r}; {hint}"
     if unknown := re.match(r"No such command '(.*?)'\.?(?: Did you mean (.*)\?)?", error.message):
         near = (unknown[2] or "").replace(", ", " or ")
         hint = f"did you mean {near}?" if near else f"{command} --help lists the commands"
         return f"no command named {unknown[1]!r}; {hint}"
     return error.format_message()
+
+
+def is_text(argument: str) -> bool:
+    """Whether this is a text of several words that starts with a dash, and no option."""
+    option = argument.partition("=")[0]
+    return option.startswith("-") and len(option.split()) > 1
+
+
+def text_with_dash(text: str) -> str:
+    """The sentence for a text that was taken for an option."""
+    return f"{text!r} looks like an option, as it starts with a dash; put the options first, and -- before such a text"
 
 
 def _bad_value(error: Any, arguments: Sequence[str]) -> str:

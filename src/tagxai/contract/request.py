@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
+from numbers import Integral, Real
 from typing import Any, get_args
 
 from tagxai.contract.attention import AttentionSite
@@ -109,8 +110,10 @@ class Request:
         check_prompt(self.prompt)
         if self.branch not in get_args(Branch):
             raise UnknownNameError("branch", str(self.branch), get_args(Branch))
-        if not 0 <= self.seed < 2**63:
-            raise TagxaiError(f"the seed must be between 0 and 2^63 - 1, not {self.seed}")
+        if self.duration is not None and not isinstance(self.duration, Real):
+            raise TagxaiError(f"the duration must be a number of seconds, not {shown(self.duration)}")
+        if not isinstance(self.seed, Integral) or not 0 <= self.seed < 2**63:
+            raise TagxaiError(f"the seed must be a whole number from 0 to 2^63 - 1, not {shown(self.seed)}")
         if self.mask is not None and not isinstance(self.mask, torch.Tensor):
             raise TagxaiError(f"the mask must be a tensor [positions, tokens], not {type(self.mask).__name__}")
 

@@ -25,6 +25,10 @@ def verified(folder: Path) -> dict[str, Any]:
     """What explanation.json of a folder holds. Raises DamagedFileError if a file that it names is missing or changed,
     or it is of another schema."""
     file = folder / EXPLANATION
+    if folder.is_file():
+        raise DamagedFileError(f"{folder} is a file; give the folder that holds it, {folder.parent}")
+    if not file.is_file() and (held := storage.held_in(folder)):
+        raise DamagedFileError(f"{folder} holds {held}; expected the folder of one explanation or comparison")
     content = storage.read_json(file)
     if content.get("schema") != KINDS[0]:
         raise DamagedFileError(f"{file} is not a tagxai explanation")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, overload
 
 from tagxai.contract.attribution import Attribution
 from tagxai.contract.generator import Generator
+from tagxai.contract.magnitude import shown
 from tagxai.contract.method import Method
 from tagxai.contract.request import Request
 from tagxai.contract.values import Generation, OnProgress
@@ -165,7 +166,10 @@ def _maker(sources: Sequence[Source]) -> str:
 
 def _methods(given: Any, options: Mapping[str, Any], model: Generator) -> dict[str, Method]:
     """The methods by name, those that are given by name with `options`."""
-    each = method_names(given) if isinstance(given, str) else [given] if isinstance(given, Method) else list(given)
+    if isinstance(given, str):
+        each = method_names(given)
+    else:
+        each = list(given) if isinstance(given, Iterable) and not isinstance(given, type) else [given]
     named = [method for method in each if isinstance(method, str)]
     labels = [method if isinstance(method, str) else getattr(method, "name", repr(method)) for method in each]
     if not each:
@@ -173,7 +177,8 @@ def _methods(given: Any, options: Mapping[str, Any], model: Generator) -> dict[s
     check_distinct(labels)
     wrong = next((method for method in each if not isinstance(method, (str, Method))), None)
     if wrong is not None:
-        raise TagxaiError(f"a method is a name or a Method, not {type(wrong).__name__} {wrong!r:.60}")
+        called = f"the class {wrong.__name__}; write {wrong.__name__}()" if isinstance(wrong, type) else shown(wrong)
+        raise TagxaiError(f"a method is a name or a Method, not {called}")
     known = set[str]().union(*(options_of(name) for name in named))
     for name in options:
         if not named and not isinstance(given, str):

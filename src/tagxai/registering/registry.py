@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -57,7 +58,13 @@ class Registry:
         self._clashes: list[str] = []
 
     def generator(self, name: str) -> type[Generator]:
-        return self.entry("generator", name).cls
+        try:
+            return self.entry("generator", name).cls
+        except UnknownNameError as error:
+            folder = Path(name)
+            if folder.is_dir():
+                raise TagxaiError(_folder_alone(folder)) from None
+            raise error
 
     def method(self, name: str) -> type[Method]:
         """A registered method, or one of another library, such as `captum:KernelShap`."""
@@ -164,6 +171,15 @@ class Registry:
         others = [one for each in self.families.values() for one in each.summaries] if kind == "method" else []
         failed = ", ".join(plugin.origin for plugin in self.plugins if plugin.problems)
         raise UnknownNameError(kind, name, [*entries, *others], failed and f"; plugins with problems: {failed}")
+
+
+def _folder_alone(folder: Path) -> str:
+    """The sentence for a folder that was given without the generator that reads it."""
+    from tagxai.generators.kinds import found_instead
+
+    held = found_instead(folder)
+    text = f"folder {str(folder)!r} needs the name of the generator that reads it, as NAME:{folder}"
+    return text if held is None else f"{text}; {held}"
 
 
 def load(*given: object, entry_points: bool = True) -> Registry:

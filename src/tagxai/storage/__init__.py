@@ -1,6 +1,15 @@
 """Files and folders: written completely or not at all, verified when they are read, and never over other people's."""
 
-from tagxai.storage.claiming import FORCE, check_claim, claimed, input_files, kinds_in, new_folder, output_folder
+from tagxai.storage.claiming import (
+    FORCE,
+    check_claim,
+    claimed,
+    held_in,
+    input_files,
+    kinds_in,
+    new_folder,
+    output_folder,
+)
 from tagxai.storage.files import (
     check_json,
     encoded_tensors,
@@ -25,6 +34,7 @@ __all__ = [
     "check_json",
     "claimed",
     "encoded_tensors",
+    "held_in",
     "input_files",
     "json_sha256",
     "kinds_in",

@@ -62,6 +62,11 @@ def check_claim(path: str | Path, *kinds: str, force: bool = False) -> None:
         )
 
 
+def held_in(folder: Path) -> str | None:
+    """What a folder says it holds, in words; None where it says nothing."""
+    return " and ".join(_KINDS.get(kind, kind) for kind in sorted(kinds_in(folder))) or None
+
+
 def kinds_in(folder: Path) -> set[str]:
     """The kinds of results that a folder says it holds. Damaged ones say so too, if their beginnings are whole."""
     found = set()

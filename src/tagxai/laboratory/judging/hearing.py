@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 from tagxai.contract.hearing import Heard
 from tagxai.contract.values import Generation
 from tagxai.laboratory.judging.detector import EventDetector
@@ -29,10 +31,12 @@ def remarks(prompt: str) -> list[str]:
     if not text or parse(text) is not None:
         return []
     strange, instead = unknown_words(text), suggest(text)
-    why = f"names what it does not know ({', '.join(strange)})" if strange else "is worded as it never heard it"
+    names = shorten(", ".join(strange), 100, placeholder=" …")
+    why = f"names what it does not know ({names})" if strange else "is worded as it never heard it"
     advice = (
         f"write {instead!r} instead"
         if instead is not None
         else f"its sounds are {', '.join(sorted(EVENTS))}, in sentences such as 'a dog barks while rain falls'"
     )
-    return [f"the embedded model may play anything for {prompt!r}, which {why}: {advice}"]
+    given = shorten(text, 100, placeholder=" …")
+    return [f"the embedded model may play anything for {given!r}, which {why}: {advice}"]
