@@ -15,6 +15,8 @@ class LeaveOneOut(Method):
     """Leave one out: the log-probability that each code loses without a word (occlusion, Zeiler & Fergus 2014)."""
 
     name: ClassVar[str] = "leave_one_out"
+    family: ClassVar[str] = "removal"
+    expense: ClassVar[str] = "1 + words forward passes, in batches"
 
     batch_size: int = 16
     """How many words are left out per pass of the model; results do not depend on it."""
