@@ -141,6 +141,9 @@ def test_its_tables_can_be_chosen_sorted_and_printed_in_other_forms(made):
     both = invoke("bench", "show", out, "--latex", "--csv")
     assert both.exit_code == 2
     assert "give one of --csv and --latex" in both.stderr
+    ignored = invoke("bench", "show", out, "--csv", "--by", "category")
+    assert ignored.exit_code == 2
+    assert "--by category adds tables to those of the terminal, and --csv prints none of them" in ignored.stderr
 
 
 def test_every_method_and_metric_has_a_reference():
