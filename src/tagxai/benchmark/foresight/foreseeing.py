@@ -37,7 +37,10 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Foresight:
-    """A run before it begins. `cells` are all that can be computed, of which `kept` are in the folder already."""
+    """A run before it begins. `cells` are all that can be computed, of which `kept` are in the folder already.
+
+    `pairs` are those of the methods that can be compared on one generator, on that with the most of them.
+    """
 
     plan: Plan
     clips: int
@@ -46,6 +49,7 @@ class Foresight:
     inapplicable: int
     unsupported: Sequence[str]
     coverage: Sequence[Coverage]
+    pairs: int
     forecast: Forecast | None = None
 
     def sentences(self) -> list[str]:
@@ -61,9 +65,8 @@ class Foresight:
         if self.inapplicable:
             lines.append(f"{self.inapplicable:,} more cells are not applicable:")
             lines += [f"  {sentence}" for sentence in self.unsupported]
-        pairs = len(methods) * (len(methods) - 1) // 2
-        lines += [each.sentence(prompts_needed(pairs) if pairs else 0) for each in self.coverage]
-        lines += what_they_allow(len(plan.prompts), pairs)
+        lines += [each.sentence(prompts_needed(self.pairs) if self.pairs else 0) for each in self.coverage]
+        lines += what_they_allow(len(plan.prompts), self.pairs)
         return lines + ([] if self.forecast is None else costs(self.forecast))
 
 
@@ -87,7 +90,9 @@ def before_running(run: Opened) -> Foresight:
     kept = sum(run.store.is_done(clip.cell(method, metric)) for clip, method, metric in everything)
     plan = planned.plan
     named = [(label, entry) for label in plan.generators for entry in (*plan.methods, *plan.metrics)]
-    why = [planned.unsupported(label, entry) for label, entry in named if not entry.is_control]
+    why = [planned.unsupported(label, entry) for label, entry in named]
+    methods = tuple(entry for entry in plan.methods if not entry.is_control)
+    comparable = max(len(planned.supported(label, methods)) for label in plan.generators)
     return Foresight(
         plan=plan,
         clips=len(plan.generators) * len(plan.prompts) * len(plan.seeds),
@@ -96,6 +101,7 @@ def before_running(run: Opened) -> Foresight:
         inapplicable=sum(reason is not None for *_, reason in planned.all_cells()),
         unsupported=[sentence for sentence in why if sentence],
         coverage=_coverage(planned, run.pool),
+        pairs=comparable * (comparable - 1) // 2,
     )
 
 
