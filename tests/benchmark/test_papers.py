@@ -6,14 +6,16 @@ import re
 import tomllib
 
 import pytest
-from bench_helpers import CONTROLS, invoke
+from bench_helpers import CONTROLS, invoke, plan
 from latex_reader import read_tables
 from registered import register_generator
 from tagxai_analytic.generator import AnalyticGenerator
 
 from tagxai.benchmark import results
 from tagxai.benchmark.paper.bibliography import known, references
+from tagxai.benchmark.running import run
 from tagxai.registering.registry import BUILT_IN, registry
+from tagxai.report.strata_tables import strata_tables
 
 CAPTIONS = {
     "animal": ["a dog barks", "a dog barks twice", "a dog barks loudly", "a dog barks and a bird sings"],
@@ -100,6 +102,14 @@ def test_categories_are_carried_through_and_are_strata(made):
     wrong = invoke("bench", "show", out, "--by", "categories")
     assert wrong.exit_code == 2
     assert "did you mean 'category'" in wrong.stderr
+
+
+def test_a_stratum_without_any_value_says_what_became_of_it(tmp_path):
+    prompts = [{"prompt": "a dog barks", "kind": "known"}, {"prompt": "music plays", "kind": "unknown"}]
+    run(plan(prompts=prompts, metrics=["roc_auc"]), tmp_path)
+    (table,) = strata_tables(results.load(tmp_path), "kind")
+    assert table.header == ["method", "known", "unknown"]
+    assert {row[2] for row in table.rows} == {"not applicable"}
 
 
 def test_the_command_that_it_states_repeats_it_byte_for_byte(made, tmp_path):
