@@ -109,7 +109,8 @@ def finish(folder: Path, *, reference: str | None = None, by: str | None = None)
     print_tables(found, by=by)
     display.out().print(Text("\n" + ", ".join(map(str, files))), soft_wrap=True)
     display.out().print(Text(_counts(found)), soft_wrap=True)
-    display.out().print(Text(f"repeat it: tagxai bench {folder / 'plan.toml'} --yes --out NEW"), soft_wrap=True)
+    for plan in (file for file in files if file.suffix == ".toml"):
+        display.out().print(Text(f"repeat it: tagxai bench {plan} --yes --out NEW"), soft_wrap=True)
     leave_by_cells(found)
 
 
