@@ -1,6 +1,7 @@
 """What a benchmark says before it begins, and what becomes of cells that have no value."""
 
 import itertools
+import re
 
 import pytest
 from bench_helpers import CONTROLS, PROMPTS, invoke, plan
@@ -36,6 +37,8 @@ def test_a_bare_bench_explains_itself_and_starts_nothing(tmp_path):
     assert said.exit_code == 0
     assert "Nothing was started" in said.stdout
     assert "tagxai bench plan" in said.stdout
+    (helping,) = re.findall("tagxai (.*) lists all options", said.stdout)
+    assert "--time-limit" in invoke(*helping.split()).stdout
     assert not (tmp_path / "out").exists()
 
 
