@@ -18,6 +18,7 @@ from tagxai.benchmark.foresight.schedule import makespan
 from tagxai.benchmark.models import ModelSpec
 from tagxai.benchmark.running import run
 from tagxai.benchmark.statistics import holm
+from tagxai.errors import NotApplicableError
 from tagxai.methods.random import Random
 
 GIVEN = ["-g", "analytic", "-m", "cross_attention", "--metrics", "mask_size", "--device", "cpu"]
@@ -70,6 +71,21 @@ def test_every_cell_that_does_not_apply_has_its_reason_and_only_methods_that_run
         "method 'cross_attention'",
     ]
     assert "no two methods can be compared" in said[-2]
+
+
+def test_what_only_a_trial_can_tell_not_to_apply_is_said_with_its_reason(file, monkeypatch):
+    class Shy(Random):
+        name = "shy"
+
+        def explain(self, run):
+            raise NotApplicableError("its layers are of another kind")
+
+    register_method(monkeypatch, "shy", Shy)
+    said = invoke("bench", "plan", *GIVEN, "-m", "cross_attention,shy", "-p", file).stdout.splitlines()
+    place = said.index("on the clips of the trial:")
+    assert "'shy'" in said[place + 1]
+    assert "its layers are of another kind" in said[place + 1]
+    assert said[place + 2].startswith("time: ")
 
 
 def test_a_run_over_an_hour_needs_yes(file, tmp_path, monkeypatch):
