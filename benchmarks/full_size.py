@@ -13,7 +13,7 @@ affect the cost, so all stages except `generate` explain random ones.
 The H100 column is an ESTIMATE, not a measurement. For each stage it is the largest of its arithmetic at 35 % of the
 card's dense bfloat16 peak (989 TFLOP/s; NVIDIA's data sheet), the weights that its calls read at 60 % of 3.35 TB/s, and
 the launches of each layer's kernels in each call, the limit of PyTorch's eager generation: one millisecond, as measured
-beside an H200 (`results/gpu.md`: 0.6 to 1.5).
+beside an H200 of decoders of codes (`results/gpu/gpu.md`). Stable Audio's layers took two to three there.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ One of the four varies at a time; the others stay at their first values, and at 
 is left out. Weights are random (`full_size_shapes.py`), and methods explain half a second of codes again and again:
 neither changes the work. For generating and for each method, in a process of its own: CPU seconds on one thread, after
 a warm-up on half a second, and the peak of resident memory above that before. With `--device cuda`, seconds are the
-clock's and memory is the card's. The exponent is the slope of a straight line through the logarithms,
-the relative one that of the time divided by generating's: 0 means that a method keeps pace with generating. FOLDER
-gets growth.json, which a second run continues, growth.md and growth.png. `--shape musicgen-small` is the released
-model's size and takes hours.
+clock's and memory is the card's. The exponent is the slope of a straight line through the logarithms, the relative one
+that of the time divided by generating's: 0 means that a method keeps pace with generating. FOLDER gets growth.json,
+which a second run continues, growth.md and growth.png; a page is of one shape, dtype and device. `--shape
+musicgen-small` is the released model's size and takes hours.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 from full_size_shapes import SHAPES, build
-from growth_page import draw, markdown
+from growth_page import draw, markdown, of_model
 from machine import machine
 
 WORDS = ["a", "dog", "bark", "while", "rain", "fall", "then", "bird", "sing", "followed", "by", "thunder"]
@@ -140,10 +140,11 @@ def main() -> None:
     context = get_context("fork" if "fork" in get_all_start_methods() else "spawn")
     if arguments.device == "cpu":
         _load_libraries(arguments.shape)
+    model = f"{arguments.shape}, {arguments.dtype}, {arguments.device}"
     for axis, along in sizes(arguments).items():
         for size in along:
             for work in (GENERATING, *split(arguments.methods)):
-                key = json.dumps([arguments.shape, axis, work, size])
+                key = json.dumps([model, axis, work, size])
                 if "seconds" in found.get(key, {}):
                     continue
                 print(f"{axis} {size[axis]:g}: {work}", file=sys.stderr, flush=True)
@@ -151,8 +152,10 @@ def main() -> None:
                     found[key] = measured(context, arguments.shape, work, size, arguments.device, arguments.dtype)
                 except Exception as error:  # one that cannot work must not end the run
                     found[key] = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
-                file.write_text(json.dumps(found, indent=1) + "\n")
-        write_page(found, arguments)
+                partial = file.with_suffix(".partial")
+                partial.write_text(json.dumps(found, indent=1) + "\n")
+                partial.replace(file)
+        write_page(of_model(found, model), arguments)
 
 
 def write_page(found: dict[str, Any], arguments: argparse.Namespace) -> None:

@@ -13,6 +13,11 @@ Line = list[tuple[float, float, float]]
 """Size, seconds and bytes."""
 
 
+def of_model(found: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """What was measured of one model, with its dtype and device: a folder may hold several."""
+    return {key: value for key, value in found.items() if json.loads(key)[0] == model}
+
+
 def lines(found: Mapping[str, Any]) -> dict[str, dict[str, Line]]:
     """For each axis and kind of work, what was measured, by size."""
     by_axis: dict[str, dict[str, Line]] = {}

@@ -1,10 +1,12 @@
 """What a benchmark says before it begins, and what becomes of cells that have no value."""
 
 import itertools
+import re
 
 import pytest
 from bench_helpers import CONTROLS, PROMPTS, invoke, plan
-from registered import register_method
+from registered import register_generator, register_method
+from tagxai_analytic.generator import AnalyticGenerator
 
 from tagxai import TagxaiError
 from tagxai.benchmark import results
@@ -16,6 +18,7 @@ from tagxai.benchmark.foresight.schedule import makespan
 from tagxai.benchmark.models import ModelSpec
 from tagxai.benchmark.running import run
 from tagxai.benchmark.statistics import holm
+from tagxai.errors import NotApplicableError
 from tagxai.methods.random import Random
 
 GIVEN = ["-g", "analytic", "-m", "cross_attention", "--metrics", "mask_size", "--device", "cpu"]
@@ -35,6 +38,8 @@ def test_a_bare_bench_explains_itself_and_starts_nothing(tmp_path):
     assert said.exit_code == 0
     assert "Nothing was started" in said.stdout
     assert "tagxai bench plan" in said.stdout
+    (helping,) = re.findall("tagxai (.*) lists all options", said.stdout)
+    assert "--time-limit" in invoke(*helping.split()).stdout
     assert not (tmp_path / "out").exists()
 
 
@@ -48,6 +53,39 @@ def test_a_plan_says_what_a_run_will_do_and_keeps_nothing(file, tmp_path):
     assert "time: about" in said.stdout
     assert "memory:" in said.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["prompts.txt"]
+
+
+def test_every_cell_that_does_not_apply_has_its_reason_and_only_methods_that_run_are_compared(tmp_path, monkeypatch):
+    class Deaf(AnalyticGenerator):
+        name = "deaf"
+        offers = frozenset({"causal"})
+
+    register_generator(monkeypatch, "deaf", Deaf)
+    methods = ["occlusion(operator=delete)", "cross_attention"]
+    with foreseeing.opened(plan(generators=["deaf"], methods=methods, metrics=["mask_size"]), tmp_path) as opened:
+        said = foreseeing.before_running(opened).sentences()
+    reasons = said[said.index("6 more cells are not applicable:") + 1 :][:3]
+    assert [reason.split(" needs ")[0].strip() for reason in reasons] == [
+        "method 'oracle'",
+        "method 'degraded oracle'",
+        "method 'cross_attention'",
+    ]
+    assert "no two methods can be compared" in said[-2]
+
+
+def test_what_only_a_trial_can_tell_not_to_apply_is_said_with_its_reason(file, monkeypatch):
+    class Shy(Random):
+        name = "shy"
+
+        def explain(self, run):
+            raise NotApplicableError("its layers are of another kind")
+
+    register_method(monkeypatch, "shy", Shy)
+    said = invoke("bench", "plan", *GIVEN, "-m", "cross_attention,shy", "-p", file).stdout.splitlines()
+    place = said.index("on the clips of the trial:")
+    assert "'shy'" in said[place + 1]
+    assert "its layers are of another kind" in said[place + 1]
+    assert said[place + 2].startswith("time: ")
 
 
 def test_a_run_over_an_hour_needs_yes(file, tmp_path, monkeypatch):
@@ -103,7 +141,10 @@ def test_a_truth_of_too_few_prompts_is_said_before_the_run():
     coverage = foreseeing.Coverage("tiny", 5, 12)
     assert coverage.sentence(prompts_needed(3)) == f"{known}: too few to compare methods by it, 7 are needed"
     assert coverage.sentence(5) == known
-    one, several = (foreseeing.Foresight(plan(methods=m), 2, 9, 0, 0, [], [coverage]) for m in METHODS)
+    one, several = (
+        foreseeing.Foresight(plan(methods=m), 2, 9, 0, 0, [], [coverage], pairs)
+        for m, pairs in zip(METHODS, (0, 3), strict=True)
+    )
     assert known in one.sentences()
     assert f"{known}: too few to compare methods by it, 7 are needed" in several.sentences()
 

@@ -1,7 +1,7 @@
 """The folders of several runs are joined."""
 
 import pytest
-from bench_helpers import PROMPTS, csv_of, plan
+from bench_helpers import PROMPTS, csv_of, invoke, plan
 
 from tagxai import TagxaiError
 from tagxai.benchmark import cells, results
@@ -19,6 +19,14 @@ def test_runs_of_two_machines_are_one_when_merged(tmp_path):
     run(plan(generators=["analytic:linear"]), tmp_path / "other")
     assert len(merge([tmp_path / "other"], tmp_path / "c")) == 3  # beside what is there
     assert len(results.load(tmp_path / "c").cells) == 2 * len(results.load(tmp_path / "whole").cells)
+
+
+def test_what_was_merged_is_repeated_by_a_command_for_each_plan(tmp_path):
+    run(plan(prompts=PROMPTS[:1]), tmp_path / "a")
+    run(plan(prompts=PROMPTS[1:]), tmp_path / "b")
+    said = invoke("bench", "merge", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "c").stdout.splitlines()
+    repeated = [line.split()[4] for line in said if line.startswith("repeat it:")]
+    assert repeated == [str(tmp_path / "c" / name) for name in ("plan.toml", "plan-2.toml")]
 
 
 def test_a_model_that_lies_elsewhere_on_another_machine_has_one_name_when_merged(tmp_path):

@@ -6,14 +6,16 @@ import re
 import tomllib
 
 import pytest
-from bench_helpers import CONTROLS, invoke
+from bench_helpers import CONTROLS, invoke, plan
 from latex_reader import read_tables
 from registered import register_generator
 from tagxai_analytic.generator import AnalyticGenerator
 
 from tagxai.benchmark import results
 from tagxai.benchmark.paper.bibliography import known, references
+from tagxai.benchmark.running import run
 from tagxai.registering.registry import BUILT_IN, registry
+from tagxai.report.strata_tables import strata_tables
 
 CAPTIONS = {
     "animal": ["a dog barks", "a dog barks twice", "a dog barks loudly", "a dog barks and a bird sings"],
@@ -102,6 +104,14 @@ def test_categories_are_carried_through_and_are_strata(made):
     assert "did you mean 'category'" in wrong.stderr
 
 
+def test_a_stratum_without_any_value_says_what_became_of_it(tmp_path):
+    prompts = [{"prompt": "a dog barks", "kind": "known"}, {"prompt": "music plays", "kind": "unknown"}]
+    run(plan(prompts=prompts, metrics=["roc_auc"]), tmp_path)
+    (table,) = strata_tables(results.load(tmp_path), "kind")
+    assert table.header == ["method", "known", "unknown"]
+    assert {row[2] for row in table.rows} == {"not applicable"}
+
+
 def test_the_command_that_it_states_repeats_it_byte_for_byte(made, tmp_path):
     done, out = made
     (stated,) = re.findall(r"repeat it: tagxai (bench .*) --out NEW", done.stdout)
@@ -115,7 +125,9 @@ def test_the_command_that_it_states_repeats_it_byte_for_byte(made, tmp_path):
 
 def test_its_tables_are_latex_and_its_references_bibtex(made):
     _, out = made
-    tables = read_tables((out / "leaderboard.tex").read_text())
+    text = (out / "leaderboard.tex").read_text()
+    assert "% in no table, as no method has a value on deaf: hit_at_1, roc_auc\n" in text
+    tables = read_tables(text)
     assert len(tables) == 3  # localisation and complexity of one generator, complexity of the other
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
     for table in tables:
@@ -141,6 +153,9 @@ def test_its_tables_can_be_chosen_sorted_and_printed_in_other_forms(made):
     both = invoke("bench", "show", out, "--latex", "--csv")
     assert both.exit_code == 2
     assert "give one of --csv and --latex" in both.stderr
+    ignored = invoke("bench", "show", out, "--csv", "--by", "category")
+    assert ignored.exit_code == 2
+    assert "--by category adds tables to those of the terminal, and --csv prints none of them" in ignored.stderr
 
 
 def test_every_method_and_metric_has_a_reference():

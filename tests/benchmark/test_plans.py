@@ -123,8 +123,10 @@ def test_one_caption_of_each_clip_and_none_of_excluded_clips(tmp_path):
         find_prompts({"file": "test.csv", "one_per": "clip"}, tmp_path)
 
 
-def test_a_plan_with_a_number_of_thousands_of_digits_is_refused_in_a_sentence(tmp_path):
+def test_a_folder_and_a_number_of_thousands_of_digits_are_refused_in_a_sentence(tmp_path):
     (tmp_path / "plan.toml").write_text("seeds = [" + "9" * 5000 + "]")
+    with pytest.raises(TagxaiError, match=r"a plan is a TOML file, such as '.*plan\.toml', not a folder"):
+        read_options(tmp_path)
     with pytest.raises(TagxaiError, match=r"plan\.toml is not TOML"):
         read_options(tmp_path / "plan.toml")
 

@@ -2,6 +2,7 @@
 
 import json
 
+import growth
 import pytest
 from growth_page import draw, exponent, lines, markdown, relative
 
@@ -26,3 +27,18 @@ def test_exponents_are_those_of_the_laws_that_made_the_times():
     assert "| ig | 1 s, 1 MB | 8 s, 4 MB | 64 s, 16 MB | 1.50 | 0.50 | 1.00 |" in page
     assert "RuntimeError: no" in page
     assert draw(measured).startswith(b"\x89PNG")
+
+
+def test_what_another_device_has_measured_is_neither_taken_over_nor_shown(tmp_path, monkeypatch):
+    def measured(_, shape, work, size, device, dtype):
+        return {"seconds": size["seconds"] * {"float32": 1.0, "bfloat16": 8.0}[dtype], "bytes": 0.0}
+
+    monkeypatch.setattr(growth, "measured", measured)
+    monkeypatch.setattr(growth, "_load_libraries", lambda shape: None)
+    given = ["growth.py", "--out", str(tmp_path), "--methods", "random", "--seconds", "1", "4"]
+    given += ["--words", "3", "--clips", "1", "--layers", "2"]
+    for dtype, seconds in (("float32", 4), ("bfloat16", 32), ("float32", 4)):
+        monkeypatch.setattr("sys.argv", [*given, "--dtype", dtype])
+        growth.main()
+        assert f"| random | {seconds // 4} s, 0 MB | {seconds} s, 0 MB |" in (tmp_path / "growth.md").read_text()
+    assert len(json.loads((tmp_path / "growth.json").read_text())) == 8

@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 
+from bench_helpers import plan
+
+from tagxai.benchmark.running import run
+
 NOISY = """
 import os, sys, threading, time
 import tagxai.cli.show as show
@@ -40,6 +44,14 @@ def test_a_thread_that_prints_at_any_time_does_not_spoil_json(explanation, tmp_p
     assert json.loads(done.stdout)["method"] == "random"
     assert "noise\n" in done.stderr
     assert "noise from C" in done.stderr
+
+
+def test_the_json_of_a_benchmark_is_on_stdout(tmp_path):
+    run(plan(metrics=["mask_size"]), tmp_path / "out")
+    command = [sys.executable, "-c", "from tagxai.cli import main; main()", "bench", "show", str(tmp_path / "out")]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert json.loads(done.stdout)["counts"]["failed"] == 0
 
 
 def test_a_reader_who_stops_reading_is_no_error_of_a_plugin(explanation, tmp_path):

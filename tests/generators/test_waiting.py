@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers.cache_utils import DynamicLayer
 
-from tagxai.contract.finite import FiniteSteps
+from tagxai.contract.finite import FiniteSteps, is_finite
 from tagxai.errors import TagxaiError
 from tagxai.generators.codes.sampling import draw
 from tagxai.generators.transformers.growing_cache import GrowingLayer
@@ -49,3 +49,10 @@ def test_steps_left_over_at_the_end_are_asked_for():
     with pytest.raises(TagxaiError, match="latents at step 0"):
         steps.check()
     steps.check()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_number_that_is_not_finite_is_seen_beside_tensors_of_other_devices(place):
+    tensors = [torch.tensor([1.0, float("nan")])]
+    tensors.insert(place, torch.zeros(2, device="meta"))
+    assert not is_finite(*tensors)

@@ -86,6 +86,13 @@ def test_hits_and_misses_have_exact_intervals(hits, n):
     assert doubled[1:] == pytest.approx((2 * low - 1, 2 * high - 1))
 
 
+def test_values_that_miss_a_bound_by_rounding_alone_lie_on_it():
+    values = torch.tensor([0.0] * 10 + [7e-17, -7e-17], dtype=torch.float64)
+    assert mean_interval(values, bounds=(0, 1)) == (0.0, *clopper_pearson(0, 12, 0.025))
+    assert mean_interval(1 - 1e-8 * values.sign().abs(), bounds=(0, 1)) == (1.0, *clopper_pearson(12, 12, 0.025))
+    assert mean_interval(values, bounds=(0, math.inf)) == (0.0, None, None)
+
+
 def test_an_interval_stays_within_the_bounds_of_its_metric():
     values = torch.tensor([0.0] * 10 + [1.0, 0.99])
     assert mean_interval(values, bounds=(0, 1)).low == 0

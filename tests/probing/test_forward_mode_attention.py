@@ -43,6 +43,7 @@ def one_row():
         (LENGTH, {"attn_mask": causal("bool")}),
         (LENGTH, {"attn_mask": causal("infinite")}),
         (LENGTH, {"attn_mask": causal("lowest"), "scale": 0.3}),
+        (LENGTH, {"attn_mask": torch.zeros(1, 1, LENGTH, 1, dtype=torch.float64)}),  # the same for all keys
         (9, {}),
         (9, {"attn_mask": one_row()}),
     ],

@@ -110,6 +110,8 @@ def read_options(path: Path) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TagxaiError(f"no plan at {str(path)!r}; give a TOML file") from None
+    except IsADirectoryError:
+        raise TagxaiError(f"a plan is a TOML file, such as {str(path / 'plan.toml')!r}, not a folder") from None
     except ValueError as error:  # bad TOML, bad UTF-8, or a number of thousands of digits
         raise TagxaiError(f"{path} is not TOML: {error}") from None
     return _with_sampling(content, f" (in {path})")

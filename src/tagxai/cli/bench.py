@@ -37,7 +37,7 @@ prompts of the laboratory and the seed 0.
   tagxai bench PLAN.toml --out results                              a plan in a file
   tagxai bench show results --by COLUMN                             the tables of a run, finished or not
 
-tagxai bench --help lists all options."""
+tagxai bench run --help lists all options."""
 
 
 class Bench(TyperGroup):

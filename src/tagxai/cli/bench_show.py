@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,11 +52,16 @@ def show(
     chosen = [name for name, wanted in forms.items() if wanted]
     if len(chosen) > 1:
         raise TagxaiError(f"give one of --{' and --'.join(chosen)}")
+    if chosen and by is not None:
+        raise TagxaiError(f"--by {by} adds tables to those of the terminal, and --{chosen[0]} prints none of them")
     found = results.load(folder, reference=reference)
     shown = found if metrics is None else found.of_metrics(split(metrics))
     shown = shown if sort is None else shown.sorted_by(sort)
     if chosen:
-        print(_as_text(shown, chosen[0]), end="")
+        if as_json:
+            display.print_json(shown.to_json())
+        else:
+            print(_as_text(shown, chosen[0]), end="")
         leave_by_cells(found)
     elif metrics is None and sort is None:
         finish(folder, reference=reference, by=by)
@@ -70,7 +74,7 @@ def show(
 
 
 def _as_text(found: Results, form: str) -> str:
-    """Results in one of the forms of `show`."""
+    """Results in one of the forms of `show` that are plain text."""
     from tagxai.benchmark.paper import latex
     from tagxai.benchmark.paper.bibliography import bibliography
     from tagxai.benchmark.paper.rows import board_rows
@@ -78,8 +82,6 @@ def _as_text(found: Results, form: str) -> str:
 
     if form == "csv":
         return csv_text(list(board_rows(found)))
-    if form == "json":
-        return json.dumps(found.to_json(), indent=2) + "\n"
     return latex.document(found) if form == "latex" else bibliography(found)
 
 
@@ -107,7 +109,8 @@ def finish(folder: Path, *, reference: str | None = None, by: str | None = None)
     print_tables(found, by=by)
     display.out().print(Text("\n" + ", ".join(map(str, files))), soft_wrap=True)
     display.out().print(Text(_counts(found)), soft_wrap=True)
-    display.out().print(Text(f"repeat it: tagxai bench {folder / 'plan.toml'} --yes --out NEW"), soft_wrap=True)
+    for plan in (file for file in files if file.suffix == ".toml"):
+        display.out().print(Text(f"repeat it: tagxai bench {plan} --yes --out NEW"), soft_wrap=True)
     leave_by_cells(found)
 
 

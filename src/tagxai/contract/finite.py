@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tagxai.contract.attention import installed_edits
@@ -34,7 +35,16 @@ def check_found(generator: Any, found: Any, what: str) -> None:
 
 
 def is_finite(*tensors: torch.Tensor) -> bool:
-    """Whether all numbers are; the host waits once. Inside `torch.func.vmap`, which answers no such question: true."""
+    """Whether all numbers are; the host waits once for each device. Inside `torch.func.vmap`, which answers no such
+    question: true."""
+    by_device: dict[torch.device, list[torch.Tensor]] = {}
+    for tensor in tensors:
+        by_device.setdefault(tensor.device, []).append(tensor)
+    return all(_are_finite(alike) for alike in by_device.values())
+
+
+def _are_finite(tensors: Sequence[torch.Tensor]) -> bool:
+    """Of tensors on one device."""
     try:
         return bool(torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all())
     except torch.OutOfMemoryError:
@@ -65,8 +75,8 @@ class FiniteSteps:
         if self._unasked:
             steps, finite = zip(*self._unasked, strict=True)
             self._unasked.clear()
-            for step, is_finite in zip(steps, torch.stack(finite).tolist(), strict=True):
-                if not is_finite:
+            for step, found in zip(steps, torch.stack(finite).tolist(), strict=True):
+                if not found:
                     raise not_finite(self._generator, f"{self._what} at step {step}")
 
 

@@ -67,8 +67,11 @@ def mean_interval(
     if not len(values) or (others is not None and len(others) != len(values)):
         raise ValueError("expected at least one clip, and the same clips of both")
     clips = (values if others is None else values.double() - others).double().cpu()
-    n, mean, tail = len(clips), float(clips.mean()), (1 - level) / 2
     low, high = bounds if bounds is not None else (-torch.inf, torch.inf)
+    for bound in filter(isfinite, (low, high)):
+        span = high - low if isfinite(high - low) else max(1.0, abs(bound))
+        clips = torch.where((clips - bound).abs() <= ROUNDING * span, bound, clips)
+    n, mean, tail = len(clips), float(clips.mean()), (1 - level) / 2
     size = max(float(each.double().abs().max()) for each in (values, *([] if others is None else [others])))
     if not isfinite(size) or float(clips.min()) < low or float(clips.max()) > high:  # then nothing is known of bounds
         return Interval(mean)

@@ -179,7 +179,7 @@ def _attend(
 
 def _look_back(masks: Sequence[torch.Tensor | None]) -> list[bool]:
     """For the mask of each block of queries, whether it hides every key after the block; the host waits once."""
-    if masks[0] is None or torch._C._functorch.is_batchedtensor(masks[0]):
+    if masks[0] is None or masks[0].shape[-1] == 1 or torch._C._functorch.is_batchedtensor(masks[0]):
         return [False] * len(masks)
     hidden = [
         (mask[..., (number + 1) * QUERIES :] <= torch.finfo(mask.dtype).min).all()

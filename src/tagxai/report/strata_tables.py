@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tagxai.benchmark.leaderboard import Board
+from tagxai.benchmark.leaderboard import Board, absent_prompts
 from tagxai.benchmark.results import Results
 from tagxai.report.benchmark_tables import Table, cell_text, named
 
@@ -24,7 +24,10 @@ def strata_tables(results: Results, column: str) -> Iterator[Table]:
         rows = [
             [
                 named(method.label, method.is_control),
-                *("–" if part is None else cell_text(part, method.label) for part in parts.values()),
+                *(
+                    cell_text(part, method.label) if part else _without_values(strata[value], board, method.label)
+                    for value, part in parts.items()
+                ),
             ]
             for method in results.methods
             if board.entry(method.label) is not None
@@ -38,3 +41,9 @@ def _same(board: Board, part: Results) -> Board | None:
     return next(
         (each for each in part.boards if (each.generator, each.metric) == (board.generator, board.metric)), None
     )
+
+
+def _without_values(part: Results, board: Board, method: str) -> str:
+    """What became of a method where no method has a value by the board's metric."""
+    cells = [cell for cell in part.cells if (cell.generator, cell.metric) == (board.generator, board.metric)]
+    return next(iter(absent_prompts(cells).get(method, {})), "–")

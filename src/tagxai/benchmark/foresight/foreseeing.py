@@ -37,7 +37,11 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Foresight:
-    """A run before it begins. `cells` are all that can be computed, of which `kept` are in the folder already."""
+    """A run before it begins. `cells` are all that can be computed, of which `kept` are in the folder already.
+
+    `pairs` are those of the methods that can be compared on one generator, on that with the most of them. `refused` is
+    why methods did not apply to the clips of the trial, which they could not tell before.
+    """
 
     plan: Plan
     clips: int
@@ -46,7 +50,9 @@ class Foresight:
     inapplicable: int
     unsupported: Sequence[str]
     coverage: Sequence[Coverage]
+    pairs: int
     forecast: Forecast | None = None
+    refused: Sequence[str] = ()
 
     def sentences(self) -> list[str]:
         """What a person should know before it starts, a line each."""
@@ -61,9 +67,10 @@ class Foresight:
         if self.inapplicable:
             lines.append(f"{self.inapplicable:,} more cells are not applicable:")
             lines += [f"  {sentence}" for sentence in self.unsupported]
-        pairs = len(methods) * (len(methods) - 1) // 2
-        lines += [each.sentence(prompts_needed(pairs) if pairs else 0) for each in self.coverage]
-        lines += what_they_allow(len(plan.prompts), pairs)
+        lines += [each.sentence(prompts_needed(self.pairs) if self.pairs else 0) for each in self.coverage]
+        lines += what_they_allow(len(plan.prompts), self.pairs)
+        if self.refused:
+            lines += ["on the clips of the trial:", *(f"  {sentence}" for sentence in self.refused)]
         return lines + ([] if self.forecast is None else costs(self.forecast))
 
 
@@ -87,7 +94,9 @@ def before_running(run: Opened) -> Foresight:
     kept = sum(run.store.is_done(clip.cell(method, metric)) for clip, method, metric in everything)
     plan = planned.plan
     named = [(label, entry) for label in plan.generators for entry in (*plan.methods, *plan.metrics)]
-    why = [planned.unsupported(label, entry) for label, entry in named if not entry.is_control]
+    why = [planned.unsupported(label, entry) for label, entry in named]
+    methods = tuple(entry for entry in plan.methods if not entry.is_control)
+    comparable = max(len(planned.supported(label, methods)) for label in plan.generators)
     return Foresight(
         plan=plan,
         clips=len(plan.generators) * len(plan.prompts) * len(plan.seeds),
@@ -96,6 +105,7 @@ def before_running(run: Opened) -> Foresight:
         inapplicable=sum(reason is not None for *_, reason in planned.all_cells()),
         unsupported=[sentence for sentence in why if sentence],
         coverage=_coverage(planned, run.pool),
+        pairs=comparable * (comparable - 1) // 2,
     )
 
 
@@ -105,7 +115,7 @@ def tried(run: Opened, seconds: float = TRIAL_SECONDS) -> Foresight:
     kinds, start = kinds_of(run.jobs()), run.start_seconds
     trial = _try(run.pool, kinds, seconds)
     cost = forecast(run.jobs(), kinds, trial, workers=run.pool.workers, start_seconds=start, fresh=False)
-    return replace(foresight, forecast=cost)
+    return replace(foresight, forecast=cost, refused=_refused(run.planned.plan, trial))
 
 
 def foresee(
@@ -117,7 +127,14 @@ def foresee(
         kinds = kinds_of(jobs)
         trial = _try(run.pool, kinds, seconds)
         cost = forecast(jobs, kinds, trial, workers=run.pool.workers, start_seconds=run.start_seconds)
-    return replace(foresight, forecast=cost)
+    return replace(foresight, forecast=cost, refused=_refused(plan, trial))
+
+
+def _refused(plan: Plan, trial: Trial) -> list[str]:
+    """Why methods of the plan did not apply; controls are left out, as of them only the truth is unknown."""
+    controls = {method.label for method in plan.methods if method.is_control}
+    why = (sentence for tried in trial.tried for name, sentence in tried.refused.items() if name not in controls)
+    return list(dict.fromkeys(why))
 
 
 def _try(pool: Executor, kinds: Sequence[cells.Job], seconds: float) -> Trial:

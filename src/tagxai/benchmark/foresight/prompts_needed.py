@@ -31,9 +31,13 @@ def what_they_allow(prompts: int, pairs: int) -> list[str]:
     """What so many prompts allow: the tests of `pairs` of methods, and intervals."""
     needed = prompts_needed(pairs)
     verdict = "enough" if prompts >= needed else f"too few: {needed} prompts are needed"
+    compared = (
+        f"for {number(pairs, 'pair')} of methods with Holm's correction that is {verdict}"
+        if pairs
+        else "no two methods can be compared"
+    )
     return [
-        f"{number(prompts, 'prompt')}: a paired sign-flip test cannot be under p = {least_p(prompts):.3g}; for "
-        f"{number(pairs, 'pair')} of methods with Holm's correction that is {verdict}",
+        f"{number(prompts, 'prompt')}: a paired sign-flip test cannot be under p = {least_p(prompts):.3g}; {compared}",
         f"intervals need {FEWEST} prompts, {FEWEST_UNBOUNDED} for metrics without bounds, 2 for hits and misses",
     ]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from time import perf_counter
 
@@ -39,13 +39,17 @@ class Timing:
 
 @dataclass(frozen=True)
 class Tried:
-    """What one kind of work took. `complete` is False where the time was over before even one clip was done."""
+    """What one kind of work took. `complete` is False where the time was over before even one clip was done.
+
+    `refused` are the methods that applied to none of its clips, though others did, and why.
+    """
 
     timings: tuple[Timing, ...]
     complete: bool
     cells: int = 0
     generating: float = 0.0
     explaining: float = 0.0
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def clips(self) -> int:
@@ -124,7 +128,19 @@ def _try_kind(kind: Job, seconds: float) -> Tried:
         size, at = size * 2 if at else 1, at + size
     generated = {(cell.prompt, cell.seed): cell.generate_seconds or 0.0 for cell in cells}
     explained = {(cell.prompt, cell.seed, cell.method): cell.seconds or 0.0 for cell in cells}
-    return Tried(tuple(timings), True, len(cells), sum(generated.values()), sum(explained.values()))
+    times = sum(generated.values()), sum(explained.values())
+    return Tried(tuple(timings), True, len(cells), *times, _refused(cells))
+
+
+def _refused(cells: Sequence[Measurement]) -> dict[str, str]:
+    """Methods that have no value where others have one, and why they do not apply."""
+    measured = {(cell.prompt, cell.seed, cell.metric) for cell in cells if cell.value is not None}
+    applied = {cell.method for cell in cells if cell.status != "not applicable"}
+    return {
+        cell.method: cell.not_applicable
+        for cell in cells
+        if cell.not_applicable and cell.method not in applied and (cell.prompt, cell.seed, cell.metric) in measured
+    }
 
 
 def _work(job: Job, seconds: float, cells: list[Measurement]) -> bool:

@@ -25,7 +25,18 @@ COLUMNS = 5
 def document(results: Results) -> str:
     """A table for each generator and family of metrics, to be included by `\\input`."""
     head = r"% \usepackage{booktabs} \usepackage[T1]{fontenc}; written by tagxai, do not edit"
-    return "\n\n".join([head, *tables(results)]) + "\n"
+    return "\n\n".join(["\n".join([head, *_without_values(results)]), *tables(results)]) + "\n"
+
+
+def _without_values(results: Results) -> list[str]:
+    """A remark for each generator with the metrics that no table has, so that none disappears."""
+    remarks = []
+    for generator in dict.fromkeys(cell.generator for cell in results.cells):
+        shown = {board.metric for board in results.boards if board.generator == generator}
+        if absent := [metric.label for metric in results.metrics if metric.label not in shown]:
+            names = " ".join(f"{generator}: {', '.join(absent)}".split())
+            remarks.append(f"% in no table, as no method has a value on {names}")
+    return remarks
 
 
 def tables(results: Results) -> list[str]:
