@@ -88,6 +88,17 @@ def test_the_changed_caption_of_a_pair_is_called_changed(folder):
     assert renamed.columns == {"changed (column)": "yes", "changed": "wind blows"}
 
 
+def test_rows_that_repeat_a_prompt_are_said_to_be_left_out(folder):
+    file = folder / "captions.csv"
+    file.write_text("caption,category\nrain falls,weather\n a dog  barks,animals\na dog barks,pets\n,none\n")
+    with pytest.warns(UserWarning, match=r"1 of 3 prompts of \S+\.csv repeat an earlier row's: a prompt is run"):
+        found = planned_prompts({"file": "captions.csv"}, folder)
+    assert [(each.text, each.columns["category"]) for each in found] == [
+        ("rain falls", "weather"),
+        ("a dog barks", "animals"),
+    ]
+
+
 def test_prompts_that_differ_in_white_space_alone_are_one():
     assert find_prompts(["rain  falls", "rain\r\nfalls", " rain falls "]) == ["rain falls"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,7 +34,8 @@ def distinct(prompts: Iterable[PlannedPrompt]) -> list[PlannedPrompt]:
 def read_file(table: Mapping[str, Any], folder: Path) -> list[PlannedPrompt]:
     """The distinct prompts of the file that a table of `KEYS` describes, in the order of its rows.
 
-    Raises TagxaiError for a key, a value, a file or a column that does not fit, and where no row is chosen by `where`.
+    Warns of rows that repeat a prompt. Raises TagxaiError for a key, a value, a file or a column that does not fit, and
+    where no row is chosen by `where`.
     """
     _check(table)
     path, key = folder / table["file"], table.get("one_per")
@@ -49,8 +51,15 @@ def read_file(table: Mapping[str, Any], folder: Path) -> list[PlannedPrompt]:
             if kept[number] and prompts[number].text:
                 kept[number] = value.text not in seen
                 seen.add(value.text)
-    chosen = [prompt for prompt, mine in zip(prompts, kept, strict=True) if mine]
-    return distinct(chosen)[: table.get("limit")]
+    chosen = [prompt for prompt, mine in zip(prompts, kept, strict=True) if mine and prompt.text.strip()]
+    found = distinct(chosen)
+    if repeated := len(chosen) - len(found):
+        warnings.warn(
+            f"{repeated} of {len(chosen)} prompts of {path} repeat an earlier row's: a prompt is run once, with "
+            "the other columns of its first row",
+            stacklevel=2,
+        )
+    return found[: table.get("limit")]
 
 
 def _check(table: Mapping[str, Any]) -> None:

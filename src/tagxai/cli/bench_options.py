@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from tagxai import storage
+from tagxai.cli import display
 from tagxai.cli.sampling import given_sampling
 from tagxai.errors import TagxaiError
 
@@ -112,7 +114,11 @@ def read(context: typer.Context, out: Path | None = None) -> Asked:
     if out is not None:
         storage.input_files(out, WRITTEN, _inputs(plan, content, folder))
     written = plan_options.PlanOptions(**content)
-    return Asked(written.make(folder=folder), written.executor, written.workers)
+    with warnings.catch_warnings(record=True) as noted:
+        asked = Asked(written.make(folder=folder), written.executor, written.workers)
+    for warning in noted:
+        display.note(str(warning.message))
+    return asked
 
 
 def _inputs(plan: Path | None, content: Mapping[str, Any], folder: Path) -> list[Path]:
