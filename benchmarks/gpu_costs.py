@@ -45,10 +45,15 @@ def stages(setting: Setting) -> dict[str, Any]:
     for shape in (*setting.shapes, *setting.latent_shapes):
         here = latent_model(shape, setting) if shape in LATENT_SHAPES else model(shape, setting.dtype, setting.device)
         seconds = min((SHAPES | LATENT_SHAPES)[shape].seconds, here.max_duration)
-        here.generate(PROMPT, duration=seconds, seed=0)  # what is loaded once, and memory asked for
+        few = {"denoising_steps": 8} if setting.small and shape in LATENT_SHAPES else {}
+
+        def make(here: Any = here, duration: float = seconds, few: Any = few) -> Any:
+            return here.generate(PROMPT, duration=duration, seed=0, **few)
+
+        make()  # what is loaded once, and memory asked for
         if setting.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        clip, generating = timed(setting, lambda here=here, d=seconds: here.generate(PROMPT, duration=d, seed=0))
+        clip, generating = timed(setting, make)
         with torch.no_grad():
             here.forward(clip)
             _, scoring = timed(setting, lambda here=here, clip=clip: here.forward(clip))
