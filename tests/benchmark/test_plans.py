@@ -118,7 +118,8 @@ def test_one_caption_of_each_clip_and_none_of_excluded_clips(tmp_path):
     (tmp_path / "val.csv").write_text(header + "9,b,0,elsewhere\n")
     table = {"file": "test.csv", "one_per": "youtube_id", "exclude": "val.csv"}
     assert find_prompts(table, tmp_path) == ["first of a", "of c"]
-    assert find_prompts({"file": "test.csv", "column": "youtube_id"}, tmp_path) == ["a", "b", "c"]
+    with pytest.warns(UserWarning, match="1 of 4 prompts"):
+        assert find_prompts({"file": "test.csv", "column": "youtube_id"}, tmp_path) == ["a", "b", "c"]
     with pytest.raises(TagxaiError, match="no column 'clip'"):
         find_prompts({"file": "test.csv", "one_per": "clip"}, tmp_path)
 
@@ -133,8 +134,9 @@ def test_a_folder_and_a_number_of_thousands_of_digits_are_refused_in_a_sentence(
 
 def test_a_limit_counts_different_prompts_that_say_something(tmp_path):
     (tmp_path / "a.csv").write_text("clip,caption\na,\na,x\nb,x\nc,y\n")
-    assert find_prompts({"file": "a.csv", "limit": 2}, tmp_path) == ["x", "y"]
-    assert find_prompts({"file": "a.csv", "limit": 2, "one_per": "clip"}, tmp_path) == ["x", "y"]
+    for chosen in ({}, {"one_per": "clip"}):
+        with pytest.warns(UserWarning, match="1 of 3 prompts"):
+            assert find_prompts({"file": "a.csv", "limit": 2, **chosen}, tmp_path) == ["x", "y"]
 
 
 AUDIOCAPS = Path(__file__).parents[2] / "benchmarks" / "audiocaps.toml"
