@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from full_size import LAUNCHING
+from full_size import h100_seconds
 
 CAPTIONS, BATCH = 1000, 64
 LAYERS, WIDTH, POSITIONS = 48, 1536, 253
 """AudioGen-medium's decoder, and the steps of 5 s of codes in its delay pattern."""
 PARAMETERS = LAYERS * 16 * WIDTH**2
-ARITHMETIC, READING = 0.35 * 989e12, 0.6 * 3.35e12
-"""Operations and bytes a second (35 % and 60 % of the data sheet's)."""
 
 
 def seconds(positions: float, calls: float) -> float:
-    """The largest of the three limits of `full_size.py`, for one H100 in bfloat16, of so many positions in all rows."""
-    arithmetic = 2 * PARAMETERS * positions / ARITHMETIC
-    return max(arithmetic, calls * PARAMETERS * 2 / READING, calls * LAYERS * LAUNCHING)
+    """By `full_size.py`, for one H100 in bfloat16, of so many positions in all rows."""
+    return h100_seconds({"positions": positions, "calls": calls}, PARAMETERS, LAYERS)
 
 
 def clip_seconds(batch: int) -> float:

@@ -105,6 +105,14 @@ def generation(generator):
     return generator.generate(PROMPT, duration=1.0, seed=3)
 
 
+@pytest.fixture(scope="module")
+def latent():
+    """A small random model that denoises latents."""
+    from small_latent import small_latent
+
+    return small_latent()
+
+
 @pytest.fixture(scope="session")
 def audiocraft_model(tmp_path_factory):
     """A folder with a small random checkpoint in audiocraft's format."""

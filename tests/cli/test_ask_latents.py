@@ -4,15 +4,9 @@ import json
 
 import pytest
 from cli_helpers import run
-from small_latent import small_latent
 
 from tagxai.explaining.kept_answers import kept
 from tagxai.methods.random import Random
-
-
-@pytest.fixture(scope="module")
-def latent():
-    return small_latent()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A folder that holds something else than was asked for is told from a damaged one, and from a missing one."""
+"""A folder with unexpected contents is reported as such, and not as damaged or missing."""
 
 import pytest
 from cli_helpers import run

@@ -115,13 +115,13 @@ def test_what_cannot_be_asked_is_one_sentence(given, told, generator):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "named"),
     [(Random, "the class Random; write Random()"), (["daam", Random], "the class Random; write Random()"), (5, "5")],
 )
-def test_what_is_no_method_is_one_sentence(given, told, generator):
+def test_what_is_no_method_is_one_sentence(given, named, generator):
     with pytest.raises(TagxaiError) as raised:
         methods_of(given, {}, generator)
-    assert str(raised.value) == f"a method is a name or a Method, not {told}"
+    assert str(raised.value) == f"a method is a name or a Method, not {named}"
 
 
 def test_what_is_no_generator_is_one_sentence():

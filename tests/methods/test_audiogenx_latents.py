@@ -2,15 +2,9 @@
 
 import pytest
 import torch
-from small_latent import small_latent
 
 from tagxai.methods.audiogenx import AudioGenX
 from tagxai.methods.value_norms import ValueNorms
-
-
-@pytest.fixture(scope="module")
-def latent():
-    return small_latent()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from pathlib import Path
 import families
 import pytest
 import torch
-from small_latent import small_latent
 
 from tagxai.contract.attention import attention_call, edit_attention
 from tagxai.errors import TagxaiError, UnsupportedError
@@ -21,11 +20,6 @@ from tagxai.testing import check_generator, check_method
 PAGE = Path(__file__).parents[2] / "docs" / "families.md"
 NOT_ON_LATENT = {"alti", "alti_logit", "attn_lrp", "share_x_alti_logit"}
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-4}
-
-
-@pytest.fixture(scope="module")
-def latent():
-    return small_latent()
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def is_finite(*tensors: torch.Tensor) -> bool:
 
 
 def _are_finite(tensors: Sequence[torch.Tensor]) -> bool:
-    """Of tensors on one device."""
+    """Whether all numbers of some tensors, which are on one device, are finite; the host waits once."""
     try:
         return bool(torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all())
     except torch.OutOfMemoryError:

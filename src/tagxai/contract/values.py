@@ -88,7 +88,7 @@ class Conditioning:
 
 @cache
 def _hides_something() -> WeakTensorKeyDictionary:
-    """Of the masks of encoded prompts that are in use."""
+    """Whether each mask in use hides a token. Masks are compared by identity, as the answer is kept for an object."""
     from torch.utils.weak import WeakTensorKeyDictionary
 
     return WeakTensorKeyDictionary()

@@ -13,6 +13,7 @@ class GrowingLayer(DynamicLayer):
 
     That copies all earlier steps at each step, and asks a GPU's driver for memory thousands of times, each time for
     another size. Here, room for `STEPS` more is taken where it is used up: little of it is ever left over.
+    (`StaticLayer` of transformers hands out all of its room, unused steps too, which a mask would have to hide.)
     """
 
     STEPS = 128
